@@ -1,0 +1,106 @@
+"""Every failure this project foresees: what happened, why, what to do, and its exit code.
+
+The exit codes are the project's interface to scripts and CI; each stands here once.
+Only the task layer turns an error into an exit; everything below raises.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class BailingError(Exception):
+    """A failure a person can act on.
+
+    Args:
+        message: What happened, in one line.
+        cause: Why, as far as it is known.
+        remedy: What to do about it; may hold several lines.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, cause: str = "", remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.cause = cause
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        parts = [self.message]
+        if self.cause:
+            parts.append(f"cause: {self.cause}")
+        if self.remedy:
+            parts.append(f"remedy: {self.remedy}")
+        return "\n  ".join(parts)
+
+
+class UsageError(BailingError):
+    """An argument or an environment variable that makes no sense here."""
+
+    exit_code = 2
+
+
+class SettingsError(UsageError):
+    """A setting that is unknown, of the wrong type, or contradicts another."""
+
+
+class DockerfileError(BailingError):
+    """A Dockerfile that is missing, or that BuildKit would refuse.
+
+    Args:
+        message: What is wrong.
+        line: 1-based line of the instruction, 0 where no line is to blame.
+        cause: Why BuildKit refuses it.
+        remedy: What to write instead.
+        path: The file, as people know it; empty for text that came from nowhere.
+    """
+
+    exit_code = 3
+
+    def __init__(
+        self, message: str, *, line: int = 0, cause: str = "", remedy: str = "", path: str = ""
+    ) -> None:
+        super().__init__(message, cause=cause, remedy=remedy)
+        self.line = line
+        self.path = path
+
+    def __str__(self) -> str:
+        place = ":".join(part for part in (self.path, str(self.line) if self.line else "") if part)
+        return f"{place}: {super().__str__()}" if place else super().__str__()
+
+
+class EngineError(BailingError):
+    """The engine, or a tool it needs, is missing, stopped, or too old."""
+
+    exit_code = 4
+
+
+class PullError(BailingError):
+    """An image could not be pulled, and the run was told not to go on without it."""
+
+    exit_code = 5
+
+
+class BuildError(BailingError):
+    """BuildKit refused or failed a build."""
+
+    exit_code = 6
+
+
+class VerifyError(BailingError):
+    """A built image is not what it has to be."""
+
+    exit_code = 7
+
+
+class RegistryError(BailingError):
+    """A registry denied a request or could not be reached."""
+
+    exit_code = 8
+
+
+class InterruptedRunError(BailingError):
+    """The person stopped the run."""
+
+    exit_code = 130

@@ -1,0 +1,184 @@
+"""The one place that starts a process. Argument lists only, never a shell.
+
+No secret may be put on a command line: arguments are shown in dry runs, logs and errors.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bailing_tasks.errors import EngineError
+
+GRACE_SECONDS = 10.0
+"""How long a child may take to end after an interrupt before it is killed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completed:
+    """What a finished process left.
+
+    Attributes:
+        argv: The command as it was run.
+        returncode: Its exit code, negative for a signal.
+        stdout: Its standard output as text.
+        stderr: Its standard error as text.
+        seconds: Wall time.
+    """
+
+    argv: tuple[str, ...]
+    returncode: int
+    stdout: str
+    stderr: str
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether it exited with 0."""
+        return self.returncode == 0
+
+
+def find(name: str, *, path: str | None = None) -> str | None:
+    """Return the absolute path of a program, or None where there is none."""
+    return shutil.which(name, path=path)
+
+
+def quote(argv: Sequence[str]) -> str:
+    """Return a command line a person can paste into a shell."""
+    return shlex.join(argv)
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    stdin: str | None = None,
+    timeout: float | None = None,
+) -> Completed:
+    """Run a command to its end and return what it printed; a failure is the caller's to judge.
+
+    Args:
+        argv: Program and arguments.
+        env: The whole environment of the child; this process's by default.
+        cwd: Working folder; this process's by default.
+        stdin: Text for its standard input; empty by default.
+        timeout: Seconds until it is killed; its return code is then -9.
+
+    Raises:
+        EngineError: The program is not there.
+    """
+    started = time.monotonic()
+    with _popen(argv, env, cwd, subprocess.PIPE, subprocess.PIPE, piped=True) as child:
+        try:
+            out, err = child.communicate((stdin or "").encode(), timeout=timeout)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            out, err = child.communicate()
+        except KeyboardInterrupt:
+            end(child)
+            raise
+    return Completed(
+        argv=tuple(argv),
+        returncode=child.returncode,
+        stdout=out.decode(errors="replace"),
+        stderr=err.decode(errors="replace"),
+        seconds=time.monotonic() - started,
+    )
+
+
+def stream(
+    argv: Sequence[str],
+    on_line: Callable[[str], None],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> Completed:
+    """Run a command and hand each line it prints, on either stream, to `on_line` as it comes.
+
+    Returns:
+        The result; `stdout` holds both streams in the order they came, `stderr` is empty.
+
+    Raises:
+        EngineError: The program is not there.
+    """
+    started = time.monotonic()
+    lines: list[str] = []
+    with _popen(argv, env, cwd, subprocess.PIPE, subprocess.STDOUT) as child:
+        try:
+            assert child.stdout is not None
+            for raw in child.stdout:
+                line = raw.decode(errors="replace").rstrip("\r\n")
+                lines.append(line)
+                on_line(line)
+        except KeyboardInterrupt:
+            end(child)
+            raise
+    return Completed(
+        argv=tuple(argv),
+        returncode=child.returncode,
+        stdout="\n".join(lines),
+        stderr="",
+        seconds=time.monotonic() - started,
+    )
+
+
+def spawn(argv: Sequence[str], *, log: Path, env: Mapping[str, str] | None = None) -> int:
+    """Start a daemon in a session of its own, its output appended to a file; return its pid.
+
+    Raises:
+        EngineError: The program is not there.
+    """
+    with log.open("ab") as out:
+        return _popen(argv, env, None, out.fileno(), subprocess.STDOUT, detached=True).pid
+
+
+def _popen(
+    argv: Sequence[str],
+    env: Mapping[str, str] | None,
+    cwd: Path | None,
+    stdout: int,
+    stderr: int,
+    *,
+    piped: bool = False,
+    detached: bool = False,
+) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            list(argv),
+            stdin=subprocess.PIPE if piped else subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            env=None if env is None else dict(env),
+            cwd=cwd,
+            start_new_session=detached,
+        )
+    except FileNotFoundError as error:
+        if cwd is not None and not cwd.is_dir():
+            raise EngineError(f"the folder {cwd} is not there") from error
+        raise EngineError(
+            f"the program {argv[0]!r} is not there",
+            cause=f"it is not on PATH ({os.environ.get('PATH', '')})",
+            remedy=f"install {argv[0]} or put it on PATH",
+        ) from error
+    except PermissionError as error:
+        raise EngineError(
+            f"the program {argv[0]!r} may not be started", cause=str(error)
+        ) from error
+
+
+def end(child: subprocess.Popen[bytes]) -> None:
+    """Let a child that got the same Ctrl-C finish, then terminate it, then kill it."""
+    for stop in (lambda: None, child.terminate, child.kill):
+        stop()
+        try:
+            child.wait(GRACE_SECONDS)
+            return
+        except subprocess.TimeoutExpired:
+            continue
