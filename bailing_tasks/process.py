@@ -136,7 +136,9 @@ def spawn(argv: Sequence[str], *, log: Path, env: Mapping[str, str] | None = Non
         EngineError: The program is not there.
     """
     with log.open("ab") as out:
-        return _popen(argv, env, None, out.fileno(), subprocess.STDOUT, detached=True).pid
+        child = _popen(argv, env, None, out.fileno(), subprocess.STDOUT, detached=True)
+    child.returncode = 0  # nobody waits for it: it may outlive this process
+    return child.pid
 
 
 def _popen(
