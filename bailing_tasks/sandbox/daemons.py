@@ -49,15 +49,22 @@ def _matches(argv: Sequence[str], program: str, mark: str) -> bool:
 
 def children(pid: int) -> tuple[int, ...]:
     """Return the processes that a process started and that still are."""
-    found = []
-    for candidate in _pids():
-        try:
-            stat = (_PROC / str(candidate) / "stat").read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            continue
-        if int(stat.rpartition(")")[2].split()[1]) == pid:
-            found.append(candidate)
-    return tuple(found)
+    return tuple(child for child in _pids() if _state_and_parent(child)[1] == str(pid))
+
+
+def is_alive(pid: int) -> bool:
+    """Return whether a process is there and has not ended; one that nobody waited for has."""
+    return _state_and_parent(pid)[0] not in ("", "Z", "X")
+
+
+def _state_and_parent(pid: int) -> tuple[str, str]:
+    """Return the letter of a process's state and its parent; empty for one that is gone."""
+    try:
+        stat = (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return "", ""
+    state, parent, *_ = stat.rpartition(")")[2].split()
+    return state, parent
 
 
 def wait_until(
@@ -77,7 +84,7 @@ def wait_until(
     """
     deadline = time.monotonic() + timeout
     while not ready():
-        ended = not arguments(pid)
+        ended = not is_alive(pid)
         if ended or time.monotonic() > deadline:
             what = "ended at once" if ended else f"did not answer in {timeout:.0f} seconds"
             raise EngineError(

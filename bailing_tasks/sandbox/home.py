@@ -204,8 +204,12 @@ def write(path: Path, text: str) -> None:
 
 @contextlib.contextmanager
 def locked(home: Home, report: Report) -> Iterator[None]:
-    """Hold the sandbox against a second `up` or `down`; wait for one that is under way."""
-    with (home.root / "lock").open("a") as handle:
+    """Hold the sandbox against a second `up` or `down`; wait for one that is under way.
+
+    The file is not in the home, so that a purge does not take it from under one who waits.
+    """
+    _RUN.mkdir(parents=True, exist_ok=True)
+    with (_RUN / f"{home.key}.lock").open("a") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from bailing_tasks import process
 from bailing_tasks.errors import EngineError, UsageError
 from bailing_tasks.sandbox import (
     bases,
+    daemons,
     emulation,
     engine,
+    mounts,
     network,
     packages,
     registry,
@@ -24,7 +26,9 @@ from bailing_tasks.sandbox.home import Home
 from bailing_tasks.sandbox.model import STORES, DownResult, Report, SandboxStatus
 from bailing_tasks.sandbox.platforms import Architecture, architecture
 
-_MOUNTS = Path("/proc/self/mountinfo")
+_PERL = "perl"
+"""What mmdebstrap is a program of."""
+_GRACE_SECONDS = 10.0
 
 
 def up(
@@ -34,19 +38,17 @@ def up(
     wanted = recipes(references)
     archs = [architecture(platform) for platform in dict.fromkeys(platforms)]
     check_store(store)
-    if reason := system.unavailable():
-        raise EngineError("no sandbox can be had on this machine", cause=reason)
+    _check_machine()
     home = homes.locate()
-    home.create()
-    with homes.locked(home, report):
-        _clear(home.temporary)
+    with _foreseen(home), homes.locked(home, report):
+        home.create()
+        _end_leftovers(home)
         foreign = _foreign(archs) if wanted else []
         needed = packages.missing(home, bootstrap=bool(wanted), foreign=foreign)
         packages.install(home, needed, report)
         packages.unpack(home, report)
         emulation.ensure(home, foreign, report)
-        _start(home, store, report)
-        state = homes.load(home)
+        state = _start(home, store, report)
         for reference, recipe in wanted.items():
             image = bases.ensure(
                 home,
@@ -62,16 +64,47 @@ def up(
     return status()
 
 
-def _start(home: Home, store: str, report: Report) -> None:
-    """Start registry and engine; what was chosen for them is written before they start."""
+def _check_machine() -> None:
+    if reason := system.unavailable():
+        raise EngineError(
+            "no sandbox can be had on this machine",
+            cause=reason,
+            remedy="use a Docker engine, or run this as root on Debian",
+        )
+
+
+@contextlib.contextmanager
+def _foreseen(home: Home) -> Iterator[None]:
+    """Turn what the file system says, a full disk above all, into an error for people."""
+    try:
+        yield
+    except OSError as error:
+        raise EngineError(
+            f"the sandbox in {home.root} could not be changed",
+            cause=str(error),
+            remedy=f"see to it and try again, or set {homes.VARIABLE} to another folder",
+        ) from error
+
+
+def _end_leftovers(home: Home) -> None:
+    """End what an interrupted `up` was making, and clear it away."""
+    mark = str(home.temporary)
+    daemons.stop(daemons.running(_PERL, mark), _PERL, mark, grace=_GRACE_SECONDS)
+    mounts.clear(home.temporary)
+
+
+def _start(home: Home, store: str, report: Report) -> homes.State:
+    """Start registry and engine; what is chosen for them is written before they start."""
     state = homes.load(home)
     if not state.port:
         state = homes.State(port=registry.choose_port(home))
         homes.save(home, state)
     registry.start(home, state.port, report)
     link = network.ensure(home, store, state, report)
-    homes.save(home, state.with_network(store, link))
+    state = state.with_network(store, link)
+    homes.save(home, state)
     engine.start(home, store, link, report)
+    return state
 
 
 def down(*, purge: bool, report: Report) -> DownResult:
@@ -81,12 +114,14 @@ def down(*, purge: bool, report: Report) -> DownResult:
         if purge and home.root.exists():
             raise EngineError(f"{home.root} is not a sandbox's folder; nothing was removed")
         return DownResult(stopped=(), removed=())
-    with homes.locked(home, report):
+    _check_machine()
+    with _foreseen(home), homes.locked(home, report):
         stopped, removed = _stop(home, report)
         if purge:
+            _end_leftovers(home)
             for folder in (home.run, home.root):
                 report(f"removing {folder}")
-                _clear(folder)
+                mounts.clear(folder)
                 removed.append(str(folder))
     return DownResult(stopped=tuple(stopped), removed=tuple(removed))
 
@@ -94,11 +129,11 @@ def down(*, purge: bool, report: Report) -> DownResult:
 def _stop(home: Home, report: Report) -> tuple[list[str], list[str]]:
     stopped: list[str] = []
     removed: list[str] = []
-    for store, link in homes.load(home).networks.items():
+    for store in STORES:
         report(f"stopping the engine with the {store} image store")
         if engine.stop(home, store):
             stopped.append(f"engine ({store} store)")
-        removed += network.remove(link)
+        removed += network.remove(network.bridge_name(home, store))
     report("stopping the registry")
     if registry.stop(home):
         stopped.append("registry")
@@ -191,27 +226,3 @@ def check_store(store: str) -> None:
 def _foreign(archs: Sequence[Architecture]) -> list[Architecture]:
     native = system.host()
     return [arch for arch in archs if arch != native]
-
-
-def _clear(folder: Path) -> None:
-    """Remove a folder of ours with everything in it; what is mounted there is unmounted first.
-
-    Raises:
-        EngineError: Something is still mounted there; nothing is removed then.
-    """
-    for mount in reversed(_mounted_under(folder)):
-        process.run(["umount", "--lazy", mount])
-    if left := _mounted_under(folder):
-        raise EngineError(
-            f"{folder} was not removed: {left[0]} is still mounted",
-            remedy=f"umount {left[0]}",
-        )
-    if folder.exists():
-        shutil.rmtree(folder)
-
-
-def _mounted_under(folder: Path) -> list[str]:
-    """Return the mount points in a folder, in the order they were mounted."""
-    lines = _MOUNTS.read_text(encoding="utf-8", errors="replace").splitlines()
-    points = [line.split()[4].encode().decode("unicode_escape") for line in lines]
-    return [point for point in points if Path(point).is_relative_to(folder)]

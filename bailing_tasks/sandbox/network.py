@@ -27,6 +27,8 @@ _RESOLVERS = (
 _POOL = Subnet("10.128.0.0/9")
 _PREFIX = 24
 _DEFAULT_MTU = 1500
+_CHAINS = (("nat", "POSTROUTING"), ("filter", "FORWARD"))
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def bridge_name(home: Home, store: str) -> str:
@@ -119,16 +121,20 @@ def ensure(home: Home, store: str, state: State, report: Report) -> Network:
     return network
 
 
-def remove(network: Network) -> tuple[str, ...]:
-    """Take away the bridge and the rules of an engine; return what was there."""
+def remove(bridge: str) -> tuple[str, ...]:
+    """Take away a bridge of ours and the rules that name it; return what was there."""
     removed = []
     if process.find("iptables", path=_PATH) is not None:
-        for table, chain, rule in rules(network):
-            if process.run([_iptables(), "-w", "-t", table, "-D", chain, *rule]).ok:
-                removed.append(f"iptables rule {table} {chain} {' '.join(rule)}")
-    if _exists(network.bridge):
-        _must(["ip", "link", "delete", "dev", network.bridge])
-        removed.append(f"bridge {network.bridge}")
+        for table, chain in _CHAINS:
+            shown = process.run([_iptables(), "-w", "-t", table, "-S", chain]).stdout
+            for line in shown.splitlines():
+                words = line.split()
+                if bridge in words and words[0] == "-A":
+                    _must([_iptables(), "-w", "-t", table, "-D", *words[1:]])
+                    removed.append(f"iptables rule {' '.join(words[1:])}")
+    if _exists(bridge):
+        _must(["ip", "link", "delete", "dev", bridge])
+        removed.append(f"bridge {bridge}")
     return tuple(removed)
 
 
@@ -141,9 +147,6 @@ def rules(network: Network) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
         ("filter", "FORWARD", ("-i", bridge, "-j", "ACCEPT")),
         ("filter", "FORWARD", ("-o", bridge, *answers, "-j", "ACCEPT")),
     )
-
-
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def _choose(home: Home, name: str, state: State, former: Network | None) -> Network:

@@ -76,6 +76,8 @@ def install(home: Home, packages: Sequence[str], report: Report) -> None:
     _prepare(folder, [None], system_wide=True)
     _apt(["apt-get", "-c", str(folder / "apt.conf"), "update"], folder)
     _apt(install_command(home, packages), folder)
+    for name in ("lists", "cache"):
+        shutil.rmtree(folder / name)
 
 
 def unpack(home: Home, report: Report) -> None:

@@ -23,6 +23,16 @@ _PYTHON = re.compile(
     r"^docker\.io/library/python:(?P<python>3\.\d+)(?P<slim>-slim)?(?:-(?:bookworm|trixie))?$"
 )
 _DEBIAN = re.compile(r"^docker\.io/library/debian:(?P<suite>bookworm|trixie)(?:-slim)?$")
+APT_CONFIG_PATH = "etc/apt/apt.conf.d/docker-clean"
+APT_CONFIG = """\
+DPkg::Post-Invoke { "rm -f /var/cache/apt/archives/*.deb /var/cache/apt/*.bin || true"; };
+Dir::Cache::pkgcache "";
+Dir::Cache::srcpkgcache "";
+Acquire::GzipIndexes "true";
+Acquire::Languages "none";
+"""
+"""As in the official images: apt leaves no packages behind in a layer."""
+
 _HEADERS = "python3-dev"
 _PIP = ("python3-pip", "python3-venv")
 
@@ -123,12 +133,11 @@ def dockerfile(made: Recipe, *, variables: Mapping[str, str], rootfs: str) -> st
     Args:
         made: The recipe.
         variables: The image's environment.
-        rootfs: Name of the archive in the build context; uv and uvx are in `tools/` beside it.
+        rootfs: Name of the archive in the build context; what is laid over it is in
+            `overlay/` beside it.
     """
-    lines = ["FROM scratch", f"ADD {rootfs} /"]
+    lines = ["FROM scratch", f"ADD {rootfs} /", "COPY overlay/ /"]
     lines += [f"ENV {name}={value}" for name, value in variables.items()]
-    if made.uv:
-        lines.append("COPY --chmod=755 tools/ /usr/local/bin/")
     if made.extra_packages:
         lines.append(
             "RUN apt-get update"
