@@ -39,7 +39,7 @@ def ensure(
     """
     repository, tag = standins.repository(reference)
     here = machine()
-    descriptors = _present(port, repository, tag)
+    descriptors = present(port, repository, tag)
     before = dict(descriptors)
     for platform in platforms:
         making = Making(
@@ -64,7 +64,7 @@ def ensure(
     return StandinImage(reference=reference, platforms=tuple(sorted(descriptors)), digest=digest)
 
 
-def _present(port: int, repository: str, tag: str) -> dict[str, Mapping[str, object]]:
+def present(port: int, repository: str, tag: str) -> dict[str, Mapping[str, object]]:
     """Return the descriptors in the index under a tag, by platform."""
     current = registry.manifest(port, repository, tag)
     if current is None:

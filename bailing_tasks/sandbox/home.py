@@ -117,9 +117,9 @@ def locate(environment: Mapping[str, str] | None = None) -> Home:
     """Return the sandbox's home as the environment says; nothing is created."""
     variables = os.environ if environment is None else environment
     if chosen := variables.get(VARIABLE):
-        return Home(Path(chosen).expanduser().absolute())
+        return Home(Path(chosen).expanduser().resolve())
     cache = variables.get("XDG_CACHE_HOME") or "~/.cache"
-    return Home(Path(cache).expanduser().absolute() / "bailing-tasks" / "sandbox")
+    return Home(Path(cache).expanduser().resolve() / "bailing-tasks" / "sandbox")
 
 
 @dataclass(frozen=True, kw_only=True)

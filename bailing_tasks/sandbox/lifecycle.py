@@ -24,7 +24,7 @@ from bailing_tasks.sandbox import (
 from bailing_tasks.sandbox import home as homes
 from bailing_tasks.sandbox.home import Home
 from bailing_tasks.sandbox.model import STORES, DownResult, Report, SandboxStatus
-from bailing_tasks.sandbox.platforms import Architecture, architecture
+from bailing_tasks.sandbox.platforms import Architecture, architecture, is_foreign
 
 _PERL = "perl"
 """What mmdebstrap is a program of."""
@@ -225,4 +225,4 @@ def check_store(store: str) -> None:
 
 def _foreign(archs: Sequence[Architecture]) -> list[Architecture]:
     native = system.host()
-    return [arch for arch in archs if arch != native]
+    return [arch for arch in archs if is_foreign(arch, host=native)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from pathlib import Path
@@ -43,4 +44,4 @@ def mounted_under(folder: Path) -> list[str]:
 
 def mount_point(line: str) -> str:
     """Return the mount point in a line of mountinfo, in which spaces are written as octal."""
-    return line.split()[4].encode().decode("unicode_escape")
+    return re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), line.split()[4])

@@ -33,6 +33,7 @@ UNPACKED = (
 _NETWORK_PROGRAMS = {"ip": "iproute2", "iptables": "iptables"}
 _BOOTSTRAP_PROGRAMS = {"mmdebstrap": "mmdebstrap"}
 _EMULATION_PROGRAMS = {"update-binfmts": "binfmt-support", "arch-test": "arch-test"}
+_KEEP_SYSTEM = ("--no-install-recommends", "--no-remove")
 _ATTEMPTS = 3
 _WAIT_SECONDS = 3.0
 
@@ -60,7 +61,7 @@ def missing(home: Home, *, bootstrap: bool, foreign: Sequence[Architecture]) -> 
 def install_command(home: Home, packages: Sequence[str]) -> list[str]:
     """Return the command that installs packages on the system."""
     config = str(home.apt / "system" / "apt.conf")
-    return ["apt-get", "-c", config, "install", "-y", "--no-install-recommends", *packages]
+    return ["apt-get", "-c", config, "install", "-y", *_KEEP_SYSTEM, *packages]
 
 
 def install(home: Home, packages: Sequence[str], report: Report) -> None:

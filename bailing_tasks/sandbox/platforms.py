@@ -37,6 +37,11 @@ _ARCHITECTURES = tuple(
 )
 
 
+_DEFAULT_ARM64 = "/v8"
+_RUN_BY = {"i386": "amd64"}
+"""Architectures whose programs the processors of another one run as their own."""
+
+
 def architecture(platform: str) -> Architecture:
     """Return the names of a platform.
 
@@ -44,7 +49,7 @@ def architecture(platform: str) -> Architecture:
         UsageError: No stand-in can be made for it.
     """
     for known in _ARCHITECTURES:
-        if platform in (known.platform, f"{known.platform}/v8"):
+        if platform.removesuffix(_DEFAULT_ARM64) == known.platform:
             return known
     raise UsageError(
         f"no stand-in image can be made for the platform {platform!r}",
@@ -55,3 +60,8 @@ def architecture(platform: str) -> Architecture:
 def host_architecture(machine: str) -> Architecture | None:
     """Return the names of the platform of a machine (`uname -m`), None for an unknown one."""
     return next((known for known in _ARCHITECTURES if known.machine == machine), None)
+
+
+def is_foreign(arch: Architecture, *, host: Architecture) -> bool:
+    """Return whether a host has to emulate an architecture."""
+    return arch != host and _RUN_BY.get(arch.debian) != host.debian

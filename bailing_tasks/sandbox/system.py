@@ -14,6 +14,9 @@ from bailing_tasks.errors import EngineError
 from bailing_tasks.sandbox import aptsources
 from bailing_tasks.sandbox.platforms import Architecture, host_architecture
 
+SUITES = ("bookworm", "trixie")
+"""The Debian suites that the engine's packages run on."""
+
 _APT = Path("/etc/apt")
 _OS_RELEASE = Path("/etc/os-release")
 _CERTIFICATES = Path("/usr/local/share/ca-certificates")
@@ -37,8 +40,10 @@ def unavailable() -> str | None:
         return f"it knows no Debian for the machine {platform.machine()}"
     if process.find("apt-get", path=os.defpath) is None:
         return "it needs Debian, and there is no apt-get"
+    if codename() not in SUITES:
+        return f"it needs Debian {' or '.join(SUITES)}, and this is {codename() or 'another'}"
     if not aptsources.debian_sources(sources(), codename=codename()):
-        return f"apt on this machine has no Debian main archive for {codename() or 'its suite'}"
+        return f"apt on this machine has no source of Debian's main for {codename()}"
     return None
 
 
