@@ -1,0 +1,1 @@
+"""The HTTP side: an ASGI application and its page."""
