@@ -54,4 +54,4 @@ def test_both_work_with_the_frontend_of_an_older_engine(docker: Path, name: str)
     text = (docker / name).read_text(encoding="utf-8")
     assert not re.search(r"^# *syntax=|--parents|--exclude", text, re.MULTILINE)
     assert "\nARG PYTHON_VERSION=3.11\n" in text
-    assert "--mount=type=secret,id=ca-bundle" in text
+    assert "--mount=type=secret,id=ca-bundle,mode=0444 " in text
