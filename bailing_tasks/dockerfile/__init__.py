@@ -1,0 +1,34 @@
+"""Dockerfiles as BuildKit v0.26 reads them: text to stages, external images and context inputs.
+
+Everything here is pure: no file, no process, no network.
+"""
+
+from bailing_tasks.dockerfile.analysis import (
+    ExternalImage,
+    Mention,
+    StageInfo,
+    context_inputs,
+    declared_args,
+    external_images,
+    instructions,
+    stages,
+    syntax_frontend,
+)
+from bailing_tasks.dockerfile.evaluation import ContextInput
+from bailing_tasks.dockerfile.pins import pin_images
+from bailing_tasks.errors import DockerfileError
+
+__all__ = [
+    "ContextInput",
+    "DockerfileError",
+    "ExternalImage",
+    "Mention",
+    "StageInfo",
+    "context_inputs",
+    "declared_args",
+    "external_images",
+    "instructions",
+    "pin_images",
+    "stages",
+    "syntax_frontend",
+]

@@ -1,0 +1,264 @@
+"""What a caller may ask of a Dockerfile."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from bailing_tasks.dockerfile.evaluation import ContextInput, evaluate
+from bailing_tasks.dockerfile.graph import Graph, Kind, Request, Site, State, build_graph
+from bailing_tasks.dockerfile.parser import Instruction, directive_in, parse
+from bailing_tasks.dockerfile.syntax import Program, read_program
+from bailing_tasks.dockerfile.text import BOM, from_raw, to_raw
+from bailing_tasks.errors import DockerfileError, UsageError
+from bailing_tasks.platforms import Platform
+from bailing_tasks.references import Reference
+
+DEFAULT_PLATFORM = "linux/amd64"
+_NO_ARGS: Mapping[str, str] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """Where a Dockerfile names an image.
+
+    Attributes:
+        line: The instruction's line, from 1.
+        kind: By what instruction.
+    """
+
+    line: int
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalImage:
+    """An image that a build takes from a registry.
+
+    Attributes:
+        reference: Its name.
+        platform: What it is taken for.
+        mentions: Where the file names it, in the file's order.
+    """
+
+    reference: Reference
+    platform: Platform
+    mentions: tuple[Mention, ...]
+
+
+class StageInfo(NamedTuple):
+    """A stage of a Dockerfile: its number from 0, its name in lower case, its FROM's line."""
+
+    number: int
+    name: str | None
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """A Dockerfile and a request, worked through."""
+
+    graph: Graph
+    reached: list[State]
+    inputs: list[ContextInput]
+
+
+def analyse(
+    text: str | bytes,
+    target: str | None,
+    platform: str | Platform,
+    build_platform: str | Platform,
+    build_args: Mapping[str, str],
+    all_stages: bool,
+) -> Analysis:
+    """Work a Dockerfile through.
+
+    Raises:
+        DockerfileError: BuildKit refuses it.
+        UsageError: A platform is malformed.
+    """
+    request = Request(
+        target,
+        platform if isinstance(platform, Platform) else Platform.parse(platform),
+        build_platform if isinstance(build_platform, Platform) else Platform.parse(build_platform),
+        build_args,
+        all_stages,
+    )
+    graph, reached = build_graph(_program(text), request)
+    return Analysis(graph, reached, evaluate(graph, reached))
+
+
+def external_images(
+    text: str | bytes,
+    *,
+    target: str | None = None,
+    platform: str | Platform = DEFAULT_PLATFORM,
+    build_platform: str | Platform = DEFAULT_PLATFORM,
+    build_args: Mapping[str, str] = _NO_ARGS,
+    all_stages: bool = False,
+) -> tuple[ExternalImage, ...]:
+    """The images that BuildKit takes from registries to build a Dockerfile.
+
+    Args:
+        text: The Dockerfile.
+        target: The stage to build, by name or number; the last one by default.
+        platform: What is built for.
+        build_platform: What is built on.
+        build_args: Values for its ARGs.
+        all_stages: Count stages as well that the target does not reach.
+
+    Raises:
+        DockerfileError: BuildKit refuses the file.
+    """
+    analysis = analyse(text, target, platform, build_platform, build_args, all_stages)
+    sites: dict[tuple[Reference, Platform], list[Site]] = {}
+    for reference, image_platform, site in image_sites(analysis):
+        sites.setdefault((reference, image_platform), []).append(site)
+    images = []
+    for (reference, image_platform), places in sites.items():
+        mentions = sorted({(site.line, site.kind) for site in places})
+        images.append(
+            ExternalImage(reference, image_platform, tuple(Mention(*each) for each in mentions))
+        )
+    return tuple(sorted(images, key=lambda image: image.mentions[0].line))
+
+
+def image_sites(analysis: Analysis) -> list[tuple[Reference, Platform, Site]]:
+    """Every place that names an external image, with the platform it is taken for."""
+    target_platform = analysis.graph.request.platform
+    return [
+        (state.reference, state.platform or target_platform, state.site)
+        for state in analysis.reached
+        if state.reference is not None
+    ]
+
+
+def stages(text: str | bytes) -> tuple[StageInfo, ...]:
+    """The stages of a Dockerfile, in order.
+
+    Raises:
+        DockerfileError: BuildKit cannot read the file.
+    """
+    return tuple(
+        StageInfo(number, stage.name or None, stage.origin.line)
+        for number, stage in enumerate(_program(text).stages)
+    )
+
+
+def declared_args(text: str | bytes) -> frozenset[str]:
+    """The names that any ARG of a Dockerfile declares.
+
+    Raises:
+        DockerfileError: BuildKit cannot read the file.
+    """
+    program = _program(text)
+    commands = [*program.global_args]
+    for stage in program.stages:
+        commands += [command for command in stage.commands if command.keyword == "arg"]
+    return frozenset(
+        from_raw(arg.partition("=")[0]) for command in commands for arg in command.instruction.args
+    )
+
+
+def instructions(
+    text: str | bytes,
+    *,
+    target: str | None = None,
+    platform: str | Platform = DEFAULT_PLATFORM,
+    build_platform: str | Platform = DEFAULT_PLATFORM,
+    build_args: Mapping[str, str] = _NO_ARGS,
+    all_stages: bool = False,
+) -> tuple[str, ...]:
+    """The instructions that decide a target: global ARGs, then the stages it reaches.
+
+    Comments and continuations are gone; a heredoc follows its instruction. Arguments are those
+    of ``external_images``.
+
+    Raises:
+        DockerfileError: BuildKit refuses the file.
+    """
+    analysis = analyse(text, target, platform, build_platform, build_args, all_stages)
+    commands = [*analysis.graph.program.global_args]
+    for state in analysis.reached:
+        if state.stage is not None:
+            commands += [state.stage.origin, *state.stage.commands]
+    return tuple(_normal_text(command.instruction) for command in commands)
+
+
+def context_inputs(
+    text: str | bytes,
+    *,
+    target: str | None = None,
+    platform: str | Platform = DEFAULT_PLATFORM,
+    build_platform: str | Platform = DEFAULT_PLATFORM,
+    build_args: Mapping[str, str] = _NO_ARGS,
+    all_stages: bool = False,
+) -> tuple[ContextInput, ...]:
+    """The paths of the build context that a target reads.
+
+    Where a path depends on a variable that only an image knows, it is the whole context.
+    Arguments are those of ``external_images``.
+
+    Raises:
+        DockerfileError: BuildKit refuses the file.
+    """
+    analysis = analyse(text, target, platform, build_platform, build_args, all_stages)
+    return tuple(dict.fromkeys(analysis.inputs))
+
+
+def syntax_frontend(text: str | bytes) -> Reference | None:
+    """The image that a ``# syntax=`` line names, which BuildKit takes to read the file with.
+
+    Raises:
+        DockerfileError: What it names is no image.
+    """
+    found = _syntax(to_raw(text).removeprefix(BOM))
+    if found is None:
+        return None
+    line, value = found
+    try:
+        return Reference.parse(from_raw(value.partition(" ")[0]))
+    except UsageError as error:
+        raise DockerfileError(
+            "the syntax directive names no image",
+            line=line,
+            cause=f"{error.message}: {error.cause}",
+            remedy="write # syntax=docker/dockerfile:1",
+        ) from None
+
+
+def _syntax(raw: str) -> tuple[int, str] | None:
+    """Line and value of a syntax directive: after ``#``, after ``//``, or in JSON."""
+    lines = raw.split("\n")
+    first = 1 if lines[0].startswith("#!") else 0
+    for mark in ("#", "//"):
+        for number, line in enumerate(lines[first:], first + 1):
+            directive = directive_in(line.removesuffix("\r"), mark)
+            if directive is None:
+                break
+            if directive[0] == "syntax":
+                return number, directive[1]
+    if raw.lstrip().startswith("{"):
+        return _json_syntax(raw)
+    return None
+
+
+def _json_syntax(raw: str) -> tuple[int, str] | None:
+    try:
+        value = json.loads(raw)["syntax"]
+    except (ValueError, KeyError, RecursionError):
+        return None
+    return (1, value) if isinstance(value, str) else None
+
+
+def _program(text: str | bytes) -> Program:
+    return read_program(parse(to_raw(text)))
+
+
+def _normal_text(instruction: Instruction) -> str:
+    words = instruction.text.strip().split(None, 1)
+    text = " ".join([words[0].upper(), *words[1:]])
+    text += "".join(f"\n{each.body}{each.name}" for each in instruction.heredocs)
+    return from_raw(text)

@@ -1,0 +1,315 @@
+"""Text to instructions: directives, continuations, comments, heredocs.
+
+The rules are those of ``parser.go`` and ``directives.go`` in BuildKit's Dockerfile parser.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from bailing_tasks.dockerfile.heredocs import Heredoc, heredocs_in
+from bailing_tasks.dockerfile.text import BOM, WHITESPACE, Refused, from_raw, lower, trim, trim_left
+from bailing_tasks.dockerfile.words import (
+    FlagWord,
+    json_strings,
+    split_flags,
+    split_list,
+    split_pairs,
+    split_words,
+)
+from bailing_tasks.errors import DockerfileError
+
+#: A longer line overflows the buffer that BuildKit reads lines into.
+MAX_LINE_LENGTH = 65_535
+_DIRECTIVE = re.compile(r"([a-zA-Z][a-zA-Z0-9]*)[\t\n\f\r ]*=[\t\n\f\r ]*(.+?)[\t\n\f\r ]*")
+_DIRECTIVES = frozenset({"syntax", "escape", "check"})
+_WITH_HEREDOC = frozenset({"add", "copy", "run"})
+_BLANKS = " \t"
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """One instruction, its comments and continuations gone; all its text is raw.
+
+    Attributes:
+        keyword: In lower case, as in ``from``.
+        word: The keyword as the file has it.
+        text: The whole instruction on one line.
+        args: Its arguments: words, names and values by turns, or one text; by the keyword.
+        is_json: Whether the arguments were a JSON array.
+        flags: Its words that start with ``--``.
+        heredocs: With their bodies.
+        line: Where it begins, from 1.
+        end_line: Where it ends.
+        arguments_at: Where its arguments begin in its text, after the flags.
+        pieces: Pairs of an offset in the text and the offset in the file that it comes from.
+        trigger: For ONBUILD, what it holds back.
+    """
+
+    keyword: str
+    word: str
+    text: str
+    args: tuple[str, ...]
+    is_json: bool
+    flags: tuple[FlagWord, ...]
+    heredocs: tuple[Heredoc, ...]
+    line: int
+    end_line: int
+    arguments_at: int
+    pieces: tuple[tuple[int, int], ...] = ()
+    trigger: Instruction | None = None
+
+    def source_offset(self, offset: int) -> int:
+        """Where in the file a character of the text stands."""
+        index = bisect_right(self.pieces, offset, key=lambda piece: piece[0]) - 1
+        at, source = self.pieces[index]
+        return source + offset - at
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A file's instructions, and its escape character."""
+
+    escape: str
+    instructions: tuple[Instruction, ...]
+
+
+@dataclass(slots=True)
+class _Lines:
+    """The lines of a file, one after the other."""
+
+    raw: str
+    offset: int = 0
+    number: int = 0
+    start: int = 0
+
+    def next(self) -> str | None:
+        """The next line with its end, or None; ``start`` is where it begins."""
+        if self.offset >= len(self.raw):
+            return None
+        self.start = self.offset
+        end = self.raw.find("\n", self.start) + 1 or len(self.raw)
+        self.offset = end
+        self.number += 1
+        line = self.raw[self.start : end]
+        if len(line) - line.endswith("\n") > MAX_LINE_LENGTH:
+            raise Refused(
+                f"a line is longer than {MAX_LINE_LENGTH} bytes",
+                "break it with continuations, or copy a file instead",
+            ).at(self.number)
+        return line
+
+
+@dataclass(slots=True)
+class _Directives:
+    """The state of the search for ``# name=value`` lines at the top."""
+
+    escape: str = "\\"
+    done: bool = False
+    seen: set[str] = field(default_factory=set)
+
+    def read(self, line: str) -> None:
+        """Take a line that has no leading white space and no end."""
+        directive = None if self.done else directive_in(line, "#")
+        if directive is None:
+            self.done = True
+            return
+        name, value = directive
+        if name in self.seen:
+            raise Refused(f"the directive {name} stands there twice", f"leave one # {name}= line")
+        self.seen.add(name)
+        if name == "escape":
+            if value not in ("\\", "`"):
+                raise Refused(f"{from_raw(value)!r} cannot be the escape character", "use \\ or `")
+            self.escape = value
+
+
+def directive_in(line: str, mark: str) -> tuple[str, str] | None:
+    """Name and value of the directive that a line is, if it is one."""
+    if not line.startswith(mark):
+        return None
+    match = _DIRECTIVE.fullmatch(trim_left(line[len(mark) :]))
+    if match is None or match[1].lower() not in _DIRECTIVES:
+        return None
+    return match[1].lower(), match[2]
+
+
+def parse(raw: str) -> Parsed:
+    """Read a Dockerfile.
+
+    Raises:
+        DockerfileError: BuildKit's parser refuses it.
+    """
+    lines, directives = _Lines(raw), _Directives()
+    found: list[Instruction] = []
+    while (line := lines.next()) is not None:
+        number, content = lines.number, line.rstrip("\r\n")
+        if number == 1:
+            content = content.removeprefix(BOM)
+        content = trim_left(content)
+        try:
+            directives.read(content)
+            if not content or content.startswith("#"):
+                continue
+            text, pieces = _logical_line(lines, line, content, directives.escape)
+            instruction = _instruction(text, number, directives.escape)
+            found.append(_complete(instruction, lines, pieces))
+        except Refused as refused:
+            raise refused.at(number) from None
+    if not found:
+        raise DockerfileError(
+            "the Dockerfile holds no instruction",
+            cause="it is empty, or holds comments only",
+            remedy="begin it with FROM and an image",
+        )
+    return Parsed(directives.escape, tuple(found))
+
+
+def _logical_line(
+    lines: _Lines, line: str, content: str, escape: str
+) -> tuple[str, list[tuple[int, int]]]:
+    """An instruction's lines as one, and where each piece comes from."""
+    leading = line.rstrip("\r\n").find(content) if content else 0
+    content, more = _continued(content, escape)
+    pieces, texts, length = [(0, lines.start + leading)], [content], len(content)
+    while more and (following := lines.next()) is not None:
+        following = following.rstrip("\r\n")
+        visible = trim_left(following)
+        if not visible or visible.startswith("#"):
+            continue
+        content, more = _continued(following, escape)
+        pieces.append((length, lines.start))
+        texts.append(content)
+        length += len(content)
+    return "".join(texts), pieces
+
+
+def _continued(content: str, escape: str) -> tuple[str, bool]:
+    """A line without the escape character that ends it, and whether there was one.
+
+    Two of them end no line: the first escapes the second.
+    """
+    stripped = content.rstrip(_BLANKS)
+    if stripped.endswith(escape) and not stripped.endswith(escape * 2):
+        return stripped[:-1], True
+    return content, False
+
+
+def _complete(
+    instruction: Instruction, lines: _Lines, pieces: list[tuple[int, int]]
+) -> Instruction:
+    """The instruction with its heredocs, and with its place in the file."""
+    inner = instruction.trigger or instruction
+    heredocs: tuple[Heredoc, ...] = ()
+    if inner.keyword in _WITH_HEREDOC and not inner.is_json:
+        opened = heredocs_in(instruction.text)
+        heredocs = tuple(each.with_body(_body(each, lines)) for each in opened)
+    return _replace(instruction, heredocs, lines.number, tuple(pieces))
+
+
+def _replace(
+    instruction: Instruction,
+    heredocs: tuple[Heredoc, ...],
+    end_line: int,
+    pieces: tuple[tuple[int, int], ...],
+) -> Instruction:
+    return Instruction(
+        instruction.keyword,
+        instruction.word,
+        instruction.text,
+        instruction.args,
+        instruction.is_json,
+        instruction.flags,
+        heredocs,
+        instruction.line,
+        end_line,
+        instruction.arguments_at,
+        pieces,
+        instruction.trigger,
+    )
+
+
+def _body(heredoc: Heredoc, lines: _Lines) -> str:
+    """The lines up to the one that ends a heredoc."""
+    start = lines.offset
+    while (line := lines.next()) is not None:
+        content = line.rstrip("\r\n")
+        if heredoc.chomp:
+            content = content.lstrip("\t")
+        if content == heredoc.name:
+            return lines.raw[start : lines.start]
+    raise Refused(
+        f"its heredoc is not closed: no line holds {from_raw(heredoc.name)} alone",
+        f"end the heredoc with a line {from_raw(heredoc.name)}",
+    )
+
+
+def _instruction(text: str, line: int, escape: str) -> Instruction:
+    """What one logical line says."""
+    begin = len(text) - len(trim_left(text))
+    whole = trim(text)
+    gap = WHITESPACE.search(whole)
+    word = whole[: gap.start()] if gap else whole
+    flags: tuple[FlagWord, ...] = ()
+    at = begin + len(whole)
+    if gap:
+        flags, at = split_flags(text[: begin + len(whole)], begin + gap.end(), escape)
+    keyword = lower(word)
+    rest = text[at : begin + len(whole)]
+    at += len(rest) - len(trim_left(rest))
+    rest = trim(rest)
+    trigger = None
+    if keyword == "onbuild" and rest:
+        trigger = _trigger(rest, line, escape)
+        args, is_json = [trigger.word], False
+    else:
+        args, is_json = _arguments(keyword, rest, escape)
+    return Instruction(
+        keyword, word, text, tuple(args), is_json, flags, (), line, line, at, (), trigger
+    )
+
+
+def _trigger(rest: str, line: int, escape: str) -> Instruction:
+    word = WHITESPACE.split(rest, 1)[0]
+    if lower(word) == "onbuild":
+        raise Refused("an ONBUILD holds back another ONBUILD", "write one ONBUILD only")
+    return _instruction(rest, line, escape)
+
+
+def _arguments(keyword: str, rest: str, escape: str) -> tuple[list[str], bool]:
+    """Arguments as their keyword has them read, and whether they were a JSON array."""
+    if keyword in ("env", "label"):
+        return split_pairs(rest, escape, keyword.upper()), False
+    if keyword == "arg":
+        return split_words(rest, escape), False
+    if keyword in ("from", "expose"):
+        return split_list(rest), False
+    if keyword in ("maintainer", "stopsignal", "user", "workdir"):
+        return _text(rest), False
+    if keyword in ("add", "copy", "volume"):
+        return _json_or(split_list, rest)
+    if keyword in ("cmd", "entrypoint", "run", "shell"):
+        return _json_or(_text, rest) if rest else ([], False)
+    if keyword == "healthcheck":
+        kind, command = _first_word(rest)
+        args, is_json = _json_or(_text, command) if command else ([], False)
+        return _text(kind) + args, is_json
+    return [], False
+
+
+def _text(rest: str) -> list[str]:
+    return [rest] if rest else []
+
+
+def _json_or(split: Callable[[str], list[str]], rest: str) -> tuple[list[str], bool]:
+    strings = json_strings(rest)
+    return (split(rest), False) if strings is None else (strings, True)
+
+
+def _first_word(rest: str) -> tuple[str, str]:
+    """The kind of a HEALTHCHECK, and its command; here each byte counts as a character."""
+    match = re.match(r"([^\t\n\v\f\r \x85\xa0]*)[\t\n\v\f\r \x85\xa0]*", rest)
+    return (match[1], rest[match.end() :]) if match else ("", rest)

@@ -1,0 +1,68 @@
+"""A copy of a Dockerfile in which external images go by names of our own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bailing_tasks.dockerfile.analysis import DEFAULT_PLATFORM, analyse, image_sites
+from bailing_tasks.dockerfile.graph import Site
+from bailing_tasks.dockerfile.text import to_raw
+from bailing_tasks.platforms import Platform
+
+_NO_ARGS: Mapping[str, str] = {}
+
+
+def pin_images(
+    text: str | bytes,
+    names: Mapping[tuple[str, str], str],
+    *,
+    target: str | None = None,
+    platform: str | Platform = DEFAULT_PLATFORM,
+    build_platform: str | Platform = DEFAULT_PLATFORM,
+    build_args: Mapping[str, str] = _NO_ARGS,
+    all_stages: bool = False,
+) -> str | bytes:
+    """Put other names in the place of external images; every other byte stays.
+
+    Args:
+        text: The Dockerfile.
+        names: The new name by canonical reference and platform; an image not in it stays.
+        target: These and the rest as in ``external_images``.
+        platform: What is built for.
+        build_platform: What is built on.
+        build_args: Values for its ARGs.
+        all_stages: Replace in stages as well that the target does not reach.
+
+    Returns:
+        Text where text was given, bytes where bytes were.
+
+    Raises:
+        DockerfileError: BuildKit refuses the file.
+    """
+    analysis = analyse(text, target, platform, build_platform, build_args, all_stages)
+    edits: dict[tuple[int, int], str] = {}
+    for reference, image_platform, site in image_sites(analysis):
+        name = names.get((str(reference), str(image_platform)))
+        if name is not None:
+            edits.update(_edits(site, name))
+    raw = _apply(to_raw(text), edits)
+    encoded = raw.encode("latin-1")
+    return encoded if isinstance(text, bytes) else encoded.decode("utf-8", "surrogatepass")
+
+
+def _edits(site: Site, name: str) -> dict[tuple[int, int], str]:
+    """Drop the name's characters, and put the new one where its last character stood.
+
+    A name may be broken over lines by continuations. Its last line may hold nothing else, and
+    must not become empty: BuildKit would skip it, and read on.
+    """
+    *before, last = dict.fromkeys(site.spans)
+    return {**dict.fromkeys(before, ""), last: name}
+
+
+def _apply(raw: str, edits: Mapping[tuple[int, int], str]) -> str:
+    out, position = [], 0
+    for (start, end), replacement in sorted(edits.items()):
+        out += [raw[position:start], replacement]
+        position = end
+    return "".join(out) + raw[position:]

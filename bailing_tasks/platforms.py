@@ -1,0 +1,104 @@
+"""Platforms: operating system, architecture and variant, as in ``linux/arm64``.
+
+The names and their normal forms are those of containerd's module ``platforms``, which Docker and
+BuildKit use.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from bailing_tasks.errors import UsageError
+
+_OS = re.compile(r"(?P<os>[A-Za-z0-9_-]+)(?:\((?P<version>[A-Za-z0-9_.%-]*)\))?")
+_PART = re.compile(r"[A-Za-z0-9_.-]+")
+_SYSTEMS = re.compile(
+    "aix|android|darwin|dragonfly|freebsd|hurd|illumos|ios|js|linux|nacl|netbsd|openbsd|plan9"
+    "|solaris|windows|zos"
+)
+_ARCHITECTURES = re.compile(
+    "386|amd64|amd64p32|arm|armbe|arm64|arm64be|ppc64|ppc64le|loong64|mips|mipsle|mips64|mips64le"
+    "|mips64p32|mips64p32le|ppc|riscv|riscv64|s390|s390x|sparc|sparc64|wasm"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """What an image is built for.
+
+    Attributes:
+        os: As Go names it: ``linux``, ``windows``, ``darwin``.
+        architecture: As Go names it: ``amd64``, ``arm64``, ``arm``.
+        variant: ``v7`` in ``linux/arm/v7``; empty where the usual one is meant.
+        os_version: ``10.0.17763`` in ``windows(10.0.17763)/amd64``.
+    """
+
+    os: str
+    architecture: str
+    variant: str = ""
+    os_version: str = ""
+
+    @classmethod
+    def parse(cls, text: str, *, architecture: str = "amd64") -> Platform:
+        """Read a platform in any of the ways Docker takes one, into its normal form.
+
+        Args:
+            text: ``arm64``, ``linux``, ``linux/arm64``, ``linux/arm/v6`` and the like.
+            architecture: The machine's own, taken where the text names only a system.
+
+        Raises:
+            UsageError: The text is no platform.
+        """
+        system, *rest = text.split("/")
+        match = _OS.fullmatch(system)
+        if match is None or len(rest) > 2 or not all(map(_PART.fullmatch, rest)):
+            raise _malformed(text, "it does not follow os/architecture[/variant]")
+        os = _normal_os(match["os"])
+        version = match["version"] or ""
+        if rest:
+            return cls(os, *_normal_architecture(*rest), version)
+        if _SYSTEMS.fullmatch(os):
+            return cls(os, *_normal_architecture(architecture), version)
+        name, variant = _normal_architecture(system)
+        if not _ARCHITECTURES.fullmatch(name):
+            raise _malformed(text, "neither an operating system nor an architecture has that name")
+        return cls("linux", name, variant)
+
+    @classmethod
+    def from_machine(cls, machine: str) -> Platform:
+        """The Linux platform of a machine, by the name its kernel gives (``x86_64``)."""
+        return cls("linux", *_normal_architecture(machine))
+
+    def __str__(self) -> str:
+        system = f"{self.os}({self.os_version})" if self.os_version else self.os
+        return "/".join(part for part in (system, self.architecture, self.variant) if part)
+
+
+def _normal_os(name: str) -> str:
+    lower = name.lower()
+    return "darwin" if lower == "macos" else lower
+
+
+def _normal_architecture(name: str, variant: str = "") -> tuple[str, str]:
+    """An architecture and its variant, by the names that images carry."""
+    name, variant = name.lower(), variant.lower()
+    if name == "i386":
+        return "386", ""
+    if name in ("x86_64", "x86-64", "amd64"):
+        return "amd64", "" if variant == "v1" else variant
+    if name in ("aarch64", "arm64"):
+        return "arm64", "" if variant in ("8", "v8") else variant
+    if name == "armhf":
+        return "arm", "v7"
+    if name == "armel":
+        return "arm", "v6"
+    if name == "arm":
+        return "arm", {"": "v7", "5": "v5", "6": "v6", "7": "v7", "8": "v8"}.get(variant, variant)
+    return name, variant
+
+
+def _malformed(text: str, cause: str) -> UsageError:
+    return UsageError(
+        f"{text!r} is not a platform", cause=cause, remedy="write it as in linux/amd64"
+    )
