@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from bailing_tasks.dockerfile.evaluation import ContextInput, evaluate
-from bailing_tasks.dockerfile.graph import Graph, Kind, Request, Site, State, build_graph
+from bailing_tasks.dockerfile.graph import build_graph
 from bailing_tasks.dockerfile.parser import Instruction, directive_in, parse
+from bailing_tasks.dockerfile.states import Graph, Kind, Request, Site, State
 from bailing_tasks.dockerfile.syntax import Program, read_program
 from bailing_tasks.dockerfile.text import BOM, from_raw, to_raw
 from bailing_tasks.errors import DockerfileError, UsageError

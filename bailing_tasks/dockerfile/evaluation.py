@@ -1,7 +1,7 @@
 """Carrying out a stage's commands, as far as the file alone decides.
 
-The rules are those of ``dispatch`` in BuildKit's ``convert.go``; an image's own environment is
-not known here, so its variables count as unset.
+The rules are those of ``dispatch`` in BuildKit's ``convert.go``. An image's own environment and
+working directory are not known here: its variables count as unset.
 """
 
 from __future__ import annotations
@@ -11,11 +11,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bailing_tasks.dockerfile.environment import Environment
-from bailing_tasks.dockerfile.graph import SCRATCH, Action, Graph, State
 from bailing_tasks.dockerfile.heredocs import opens_heredoc
-from bailing_tasks.dockerfile.mounts import parse_mount
+from bailing_tasks.dockerfile.mounts import Mount, parse_mount
+from bailing_tasks.dockerfile.parser import Instruction
+from bailing_tasks.dockerfile.remotes import check_remotes, remote_kind
 from bailing_tasks.dockerfile.shell import Expansion, Lexer
-from bailing_tasks.dockerfile.text import Refused, from_raw, to_raw
+from bailing_tasks.dockerfile.states import SCRATCH, Action, Graph, State
+from bailing_tasks.dockerfile.text import REPLACEMENT, Refused, decode, from_raw, to_raw
+from bailing_tasks.dockerfile.values import check_mode, check_port, check_signal
+from bailing_tasks.platforms import Platform
 
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 WHOLE_CONTEXT = "."
@@ -38,22 +42,56 @@ class ContextInput:
 
 @dataclass(slots=True)
 class _Stage:
-    """A stage while its commands are carried out."""
+    """A stage while its commands are carried out.
+
+    Attributes:
+        graph: All stages.
+        env: Its variables.
+        platform: What it is built for.
+        directory: Its working directory; None where only the image knows it.
+        inputs: What it reads of the build context.
+    """
 
     graph: Graph
-    state: State
     env: Environment
+    platform: Platform
+    directory: str | None
     inputs: list[ContextInput] = field(default_factory=list)
 
-    def expand(self, raw: str, lexer: Lexer | None = None) -> str:
-        return self.expansion(raw, lexer).text
+    @classmethod
+    def begin(cls, graph: Graph, state: State, stages: dict[State, _Stage]) -> _Stage:
+        """What a stage starts with: its base's, or what every image has."""
+        if state.base is not None:
+            base = stages[state.base]
+            return cls(graph, base.env.child(), base.platform, base.directory)
+        if state.base_name == SCRATCH:
+            env, platform, directory = Environment(image=False), graph.request.platform, "/"
+        else:
+            env, platform = Environment(image=True), state.platform or graph.request.platform
+            directory = None
+        if platform.os != "windows":
+            env.set("PATH", _DEFAULT_PATH, decided_by_image=env.image)
+        return cls(graph, env, platform, directory)
 
-    def expansion(self, raw: str, lexer: Lexer | None = None) -> Expansion:
-        return (lexer or self.graph.lexer).expand(raw, self.env)
+    def expand(self, raw: str) -> str:
+        return self.expansion(raw).text
+
+    def expansion(self, raw: str) -> Expansion:
+        return self.graph.lexer.expand(raw, self.env)
 
     def known(self, expansion: Expansion) -> bool:
         """Whether an expansion is the same whatever the image holds."""
         return all(self.env.knows(name) for name in expansion.names)
+
+    def check_path(self, path: str) -> None:
+        """Refuse what cannot be a path on Windows, if that is what is built for."""
+        if self.platform.os != "windows":
+            return
+        drive, colon, rest = path.partition(":")
+        if path[:2].replace("\\", "/") == "//":
+            raise Refused("a path begins with two slashes", "name a path on drive C:")
+        if colon and (drive.lower() != "c" or not rest):
+            raise Refused(f"{from_raw(path)!r} is no path on drive C:", "name a path on drive C:")
 
 
 def evaluate(graph: Graph, reached: list[State]) -> list[ContextInput]:
@@ -62,23 +100,15 @@ def evaluate(graph: Graph, reached: list[State]) -> list[ContextInput]:
     Raises:
         DockerfileError: BuildKit refuses a command.
     """
-    environments: dict[State, Environment] = {}
-    inputs: list[ContextInput] = []
+    stages: dict[State, _Stage] = {}
     for state in reached:
         if state.stage is None:
             continue
-        if state.base is None:
-            env = Environment(state.base_name != SCRATCH)
-            env.set("PATH", _DEFAULT_PATH, decided_by_image=env.image)
-        else:
-            env = environments[state.base].child()
-        stage = _Stage(graph, state, env)
+        stage = stages[state] = _Stage.begin(graph, state, stages)
         for action in state.actions:
             _carry_out(stage, action)
         state.ready = True
-        environments[state] = env
-        inputs += stage.inputs
-    return inputs
+    return [each for stage in stages.values() for each in stage.inputs]
 
 
 def _carry_out(stage: _Stage, action: Action) -> None:
@@ -94,11 +124,18 @@ def _carry_out(stage: _Stage, action: Action) -> None:
 
 def _env(stage: _Stage, action: Action) -> None:
     args = action.command.instruction.args
-    names = [stage.expand(name) for name in args[::2]]
-    values = [stage.expansion(value) for value in args[1::2]]
-    known = [stage.known(value) for value in values]
-    for name, value, is_known in zip(names, values, known, strict=True):
+    pairs = [
+        (stage.expand(name), stage.expansion(value))
+        for name, value in zip(args[::2], args[1::2], strict=True)
+    ]
+    known = [stage.known(value) for _, value in pairs]
+    for (name, value), is_known in zip(pairs, known, strict=True):
         stage.env.set(name, value.text, decided_by_image=not is_known)
+
+
+def _label(stage: _Stage, action: Action) -> None:
+    for arg in action.command.instruction.args:
+        stage.expand(arg)
 
 
 def _arg(stage: _Stage, action: Action) -> None:
@@ -115,35 +152,66 @@ def _arg(stage: _Stage, action: Action) -> None:
             stage.env.set(name, stage.graph.global_env[name])
 
 
-def _expand_all(stage: _Stage, action: Action) -> None:
+def _workdir(stage: _Stage, action: Action) -> None:
+    expansion = stage.expansion(action.command.instruction.args[0])
+    path = expansion.text
+    stage.check_path(path)
+    if not stage.known(expansion):
+        stage.directory = None
+    elif path.startswith("/") or stage.directory is not None:
+        stage.directory = posixpath.join(stage.directory or "/", path)
+
+
+def _user(stage: _Stage, action: Action) -> None:
+    stage.expand(action.command.instruction.args[0])
+
+
+def _volume(stage: _Stage, action: Action) -> None:
     for arg in action.command.instruction.args:
-        stage.expand(arg)
+        if not stage.expand(arg):
+            raise Refused("a VOLUME is an empty string", "give its variable a value")
+
+
+def _stop_signal(stage: _Stage, action: Action) -> None:
+    check_signal(stage.expand(action.command.instruction.args[0]))
+
+
+def _expose(stage: _Stage, action: Action) -> None:
+    for arg in action.command.instruction.args:
+        for word in stage.expansion(arg).words:
+            check_port(word)
 
 
 def _copy(stage: _Stage, action: Action) -> None:
     command = action.command
-    kind = command.keyword.upper()
-    for flag in ("chown", "chmod", "checksum"):
-        stage.expand(command.flags.get(flag, ""))
+    flags, is_add = command.flags, command.keyword == "add"
+    _, mode, checksum = (
+        stage.expand(flags.get(name, "")) for name in ("chown", "chmod", "checksum")
+    )
     *sources, destination = command.instruction.args
-    paths = [source for source in sources if not opens_heredoc(source)]
-    expansions = [stage.expansion(path) for path in paths]
-    stage.expand(destination)
-    body = Lexer(quotes=False, budget=stage.graph.lexer.budget)
-    for heredoc in command.instruction.heredocs:
-        if heredoc.expand:
-            stage.expand(heredoc.body, body)
+    paths = [stage.expansion(source) for source in sources if not opens_heredoc(source)]
+    stage.check_path(stage.expand(destination))
+    _expand_bodies(stage, command.instruction)
     if any(source is not None and not source.ready for source in action.sources):
         raise Refused("it copies from a stage that stands later", "move that stage up")
-    if action.sources:
-        return
-    for expansion in expansions:
-        pattern = WHOLE_CONTEXT
-        if stage.known(expansion):
-            if _is_remote(expansion.text):
-                continue
-            pattern = _pattern(expansion.text)
-        stage.inputs.append(ContextInput(pattern, action.line, kind))
+    check_mode(mode)
+    check_remotes([path.text for path in paths], is_add=is_add, checksum=checksum)
+    for path in paths:
+        if remote_kind(path.text):
+            continue
+        stage.check_path(path.text)
+        if not action.sources:
+            parents = flags.get("parents") == "true"
+            pattern = _pattern(path.text, parents=parents) if stage.known(path) else WHOLE_CONTEXT
+            stage.inputs.append(ContextInput(pattern, action.line, command.keyword.upper()))
+
+
+def _expand_bodies(stage: _Stage, instruction: Instruction) -> None:
+    """Variables in heredocs whose name is not quoted are expanded, quotes meaning nothing."""
+    lexer = Lexer(quotes=False, budget=stage.graph.lexer.budget)
+    for heredoc in instruction.heredocs:
+        if heredoc.expand:
+            lexer.expand(heredoc.body, stage.env)
 
 
 def _run(stage: _Stage, action: Action) -> None:
@@ -153,34 +221,68 @@ def _run(stage: _Stage, action: Action) -> None:
         expanded.append(stage.expansion(raw))
         return expanded[-1].text
 
-    for word in action.command.many.get("mount", ()):
+    words = action.command.many.get("mount", ())
+    mounts = []
+    for word in words:
         expanded.clear()
         mount = parse_mount(word.text.partition("=")[2], expand)
+        mounts.append((mount, all(stage.known(each) for each in expanded)))
+    _check_command(action.command.instruction)
+    for (mount, known), source in zip(mounts, action.sources, strict=True):
+        if (mount.origin or mount.type == "cache") and source is not None and not source.ready:
+            raise Refused("it mounts a stage that stands later", "move that stage up")
+        _check_mount(stage, mount, known=known)
         if mount.type == "bind" and not mount.origin:
-            known = all(stage.known(each) for each in expanded)
-            pattern = _pattern(mount.source) if known else WHOLE_CONTEXT
+            pattern = _literal(_pattern(mount.source)) if known else WHOLE_CONTEXT
             stage.inputs.append(ContextInput(pattern, action.line, "mount"))
 
 
-def _pattern(source: str) -> str:
+def _check_command(instruction: Instruction) -> None:
+    """A command that is there, and that BuildKit can hand on: its messages hold UTF-8 only."""
+    if instruction.is_json and not instruction.args:
+        raise Refused("RUN has an empty list of arguments", "name the command")
+    text = instruction.text
+    if not (len(instruction.heredocs) == 1 and instruction.heredocs[0].body.startswith("#!")):
+        text += "".join(heredoc.body for heredoc in instruction.heredocs)
+    if not text.isascii() and REPLACEMENT in decode(text) and REPLACEMENT not in from_raw(text):
+        raise Refused("it holds bytes that are not UTF-8", "save the file as UTF-8")
+
+
+def _check_mount(stage: _Stage, mount: Mount, *, known: bool) -> None:
+    if mount.type == "ssh" and mount.source:
+        raise Refused("a mount of type ssh has no source", "remove it")
+    if mount.type in ("ssh", "secret"):
+        return
+    target = posixpath.normpath(posixpath.join("/", stage.directory or "", mount.target))
+    where_known = mount.target.startswith("/") or stage.directory is not None
+    if known and where_known and target.strip("/") == "":
+        raise Refused("it mounts over the root directory", "give the mount a target")
+
+
+def _pattern(source: str, *, parents: bool = False) -> str:
     """A source path relative to the context's root, which nothing leads out of."""
-    return from_raw(posixpath.normpath("/" + source).lstrip("/")) or WHOLE_CONTEXT
+    path = from_raw(posixpath.normpath("/" + source).lstrip("/")) or WHOLE_CONTEXT
+    if not parents:
+        while "**" in path:
+            path = path.replace("**", "*")
+    return path
 
 
-def _is_remote(source: str) -> bool:
-    return source.startswith(("http://", "https://", "git@", "git://", "ssh://"))
+def _literal(path: str) -> str:
+    """A path in which no character means more than itself."""
+    return "".join(f"\\{char}" if char in "*?[\\" else char for char in path)
 
 
 _HANDLERS: dict[str, Callable[[_Stage, Action], None]] = {
     "env": _env,
-    "label": _expand_all,
+    "label": _label,
     "arg": _arg,
     "copy": _copy,
     "add": _copy,
     "run": _run,
-    "expose": _expand_all,
-    "user": _expand_all,
-    "volume": _expand_all,
-    "workdir": _expand_all,
-    "stopsignal": _expand_all,
+    "expose": _expose,
+    "user": _user,
+    "volume": _volume,
+    "workdir": _workdir,
+    "stopsignal": _stop_signal,
 }

@@ -11,16 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bailing_tasks.dockerfile.text import Refused, from_raw, lower
+from bailing_tasks.dockerfile.values import check_bool, check_size, check_unsigned
 
 TYPES = ("bind", "cache", "tmpfs", "secret", "ssh")
 _SHARING = ("shared", "private", "locked")
 _WITH_OWNER = ("secret", "ssh", "cache")
-_TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
-_FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
 _VARIABLE = re.compile(r"\$[^\n]")
-_SIZE = re.compile(r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+")
-_SIZE_UNIT = re.compile(r" ?(?:[kKmMgGtTpP]?[iI]?[bB]?)")
-_MAX_32_BITS = 1 << 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +89,30 @@ def parse_mount(text: str, expand: Callable[[str], str]) -> Mount:
     return Mount(seen["type"], seen.get("from", ""), seen.get("source", ""), seen.get("target", ""))
 
 
+def check_device(text: str) -> None:
+    """A value of ``--device``: a name, and whether it is required.
+
+    Raises:
+        Refused: A field is unknown or malformed.
+    """
+    named = False
+    for field in _fields(text):
+        key, equals, value = field.text.partition("=")
+        key = lower(key)
+        if key == "required":
+            if equals:
+                check_bool("required of a device", value)
+        elif named:
+            raise Refused(
+                f"a device has no field {from_raw(field.text)!r}", "write name=…,required=true"
+            )
+        else:
+            named = bool(value if key == "name" and equals else field.text)
+
+
 def _fields(text: str) -> list[_Field]:
     """The first record of CSV (Go's ``encoding/csv``), with where each field stands."""
-    if not text.strip("\r\n"):
+    if not text:
         raise Refused("a mount holds no fields", "write it as in --mount=type=cache,target=/cache")
     fields: list[_Field] = []
     position = 0
@@ -157,8 +174,7 @@ def _check_sharing(_key: str, value: str, _kind: str) -> None:
 
 
 def _check_bool(key: str, value: str, _kind: str) -> None:
-    if value not in _TRUE and value not in _FALSE:
-        raise Refused(f"{key} of a mount is {from_raw(value)!r}", "write true or false")
+    check_bool(f"{key} of a mount", value)
 
 
 def _check_required(key: str, value: str, kind: str) -> None:
@@ -175,16 +191,11 @@ def _check_env(key: str, _value: str, kind: str) -> None:
 def _check_size(key: str, value: str, kind: str) -> None:
     if kind != "tmpfs":
         raise Refused(f"a mount of type {kind} has no field {key}", "remove it, or put type first")
-    number = _SIZE.match(value)
-    if number is None or not _SIZE_UNIT.fullmatch(value, number.end()):
-        raise Refused(f"{from_raw(value)!r} is no size", "write it as in 64m")
+    check_size(f"{key} of a mount", value)
 
 
 def _check_number(key: str, value: str, _kind: str) -> None:
-    digits = "[0-7]+" if key == "mode" else "[0-9]+"
-    base = 8 if key == "mode" else 10
-    if not re.fullmatch(digits, value) or int(value[-40:], base) >= _MAX_32_BITS:
-        raise Refused(f"{key} of a mount is {from_raw(value)!r}", "write a number")
+    check_unsigned(f"{key} of a mount", value, 8 if key == "mode" else 10)
 
 
 def _check_together(seen: dict[str, str]) -> None:

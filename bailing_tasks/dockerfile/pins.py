@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bailing_tasks.dockerfile.analysis import DEFAULT_PLATFORM, analyse, image_sites
-from bailing_tasks.dockerfile.graph import Site
+from bailing_tasks.dockerfile.states import Site
 from bailing_tasks.dockerfile.text import to_raw
 from bailing_tasks.platforms import Platform
 

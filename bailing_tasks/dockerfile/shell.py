@@ -102,10 +102,10 @@ def _run(step: _Step) -> Any:
     """Run steps that wait for one another, on a stack of our own."""
     stack, answer = [step], None
     while stack:
-        try:  # noqa: PERF203 - how a generator gives its answer
+        try:
             stack.append(stack[-1].send(answer))
             answer = None
-        except StopIteration as stop:
+        except StopIteration as stop:  # noqa: PERF203 - how a generator answers
             stack.pop()
             answer = stop.value
     return answer

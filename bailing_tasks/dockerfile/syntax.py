@@ -10,30 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bailing_tasks.dockerfile.heredocs import opens_heredoc
-from bailing_tasks.dockerfile.mounts import declared_origin
+from bailing_tasks.dockerfile.mounts import check_device, declared_origin
 from bailing_tasks.dockerfile.parser import Instruction, Parsed
-from bailing_tasks.dockerfile.text import Refused, from_raw, lower
+from bailing_tasks.dockerfile.text import Refused, from_raw, lower, trim
+from bailing_tasks.dockerfile.values import check_duration, check_integer
 from bailing_tasks.dockerfile.words import FlagWord
 
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9_.-]*")
-_DURATION = re.compile(
-    r"[+-]?(?:0|(?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:ns|us|\xc2\xb5s|\xce\xbcs|ms|s|m|h))+)"
-)
-_DURATION_PART = re.compile(r"([0-9.]+)([^0-9.]+)")
-_NANOSECONDS = {
-    "ns": 1,
-    "us": 1e3,
-    "\xc2\xb5s": 1e3,
-    "\xce\xbcs": 1e3,
-    "ms": 1e6,
-    "s": 1e9,
-    "m": 6e10,
-    "h": 3.6e12,
-}
-_RETRIES = re.compile(r"[+-]?[0-9]+")
-_MAX_INT_32 = (1 << 31) - 1
-_MAX_INT_64 = (1 << 63) - 1
-
 _TEXT, _SWITCH, _MANY = "text", "switch", "many"
 _HEALTH = dict.fromkeys(("interval", "timeout", "start-period", "start-interval", "retries"), _TEXT)
 _FLAGS: Mapping[str, Mapping[str, str]] = {
@@ -58,6 +41,7 @@ _FLAGS: Mapping[str, Mapping[str, str]] = {
     "run": {"mount": _MANY, "network": _TEXT, "security": _TEXT, "device": _MANY},
     "healthcheck": _HEALTH,
 }
+_RUN_MODES = {"network": ("default", "none", "host"), "security": ("sandbox", "insecure")}
 #: BuildKit never looks at what flags these have.
 _FLAGS_IGNORED = frozenset({"arg", "stopsignal"})
 _AT_LEAST = {
@@ -247,17 +231,28 @@ def _check(command: Command) -> None:
         raise Refused(f"a name of {keyword.upper()} is blank", "put a name before the =")
     if keyword == "arg" and any(arg.startswith("=") for arg in args):
         raise Refused("a name of ARG is blank", "put a name before the =")
-    if keyword == "volume" and not all(arg.strip() for arg in args):
+    if keyword == "volume" and not all(map(trim, args)):
         raise Refused("a VOLUME is an empty string", "name a path")
     if keyword == "shell" and not command.instruction.is_json:
         raise Refused("SHELL takes a JSON array", 'write it as in SHELL ["/bin/sh", "-c"]')
     if keyword == "onbuild" and lower(args[0]) in ("onbuild", "maintainer", "from"):
         raise Refused(f"{args[0].upper()} cannot be held back", "remove the ONBUILD")
     if keyword == "run":
-        for word in command.many.get("mount", ()):
-            declared_origin(word.text.partition("=")[2])
+        _check_run(command)
     if keyword == "healthcheck":
         _check_healthcheck(command)
+
+
+def _check_run(command: Command) -> None:
+    for word in command.many.get("mount", ()):
+        declared_origin(word.text.partition("=")[2])
+    for word in command.many.get("device", ()):
+        check_device(word.text.partition("=")[2])
+    for name, allowed in _RUN_MODES.items():
+        if command.flags.get(name, allowed[0]) not in allowed:
+            raise Refused(
+                f"--{name} is {from_raw(command.flags[name])!r}", f"use {' or '.join(allowed)}"
+            )
 
 
 def _check_healthcheck(command: Command) -> None:
@@ -267,20 +262,6 @@ def _check_healthcheck(command: Command) -> None:
     if len(args) < 2:
         raise Refused("a command is missing after HEALTHCHECK CMD", "add the command")
     for name in ("interval", "timeout", "start-period", "start-interval"):
-        _check_duration(name, command.flags.get(name, ""))
-    retries = command.flags.get("retries", "")
-    if retries and not (_RETRIES.fullmatch(retries) and 0 <= int(retries[:20]) <= _MAX_INT_32):
-        raise Refused(f"--retries is {from_raw(retries)!r}", "write a number from 0 up")
-
-
-def _check_duration(name: str, text: str) -> None:
-    """A duration as Go writes it (``1m30s``): nothing, zero, or a millisecond and more."""
-    if not text:
-        return
-    if not _DURATION.fullmatch(text):
-        raise Refused(f"--{name} is {from_raw(text)!r}", "write a duration, as in 30s or 1m30s")
-    total = sum(float(number) * _NANOSECONDS[unit] for number, unit in _DURATION_PART.findall(text))
-    if text.startswith("-"):
-        total = -total
-    if (total and total < _NANOSECONDS["ms"]) or total > _MAX_INT_64:
-        raise Refused(f"--{name} is out of bounds", "write a duration of 1ms or more")
+        check_duration(f"--{name}", command.flags.get(name, ""))
+    if retries := command.flags.get("retries", ""):
+        check_integer("--retries", retries, 32)

@@ -1,0 +1,132 @@
+"""Where COPY and RUN take files from: stages, numbers of stages, images; and ONBUILD's part in it.
+
+The rules are those of ``toCommand``, ``detectRunMount`` and ``initOnBuildTriggers`` in BuildKit's
+``dockerfile2llb``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from bailing_tasks.dockerfile.mounts import declared_origin
+from bailing_tasks.dockerfile.parser import Instruction, parse
+from bailing_tasks.dockerfile.states import SCRATCH, Action, Graph, Kind, Site, State
+from bailing_tasks.dockerfile.syntax import Command, read_command
+from bailing_tasks.dockerfile.text import Refused, from_raw, lower
+from bailing_tasks.dockerfile.values import is_integer
+from bailing_tasks.errors import DockerfileError
+
+_ONBUILD = re.compile(r"[\t\n\f\r ]*ONBUILD[\t\n\f\r ]*", re.IGNORECASE)
+_COPY_FROM = "--from="
+_MOUNT = "--mount="
+
+
+def source_spans(
+    instruction: Instruction, spans: Iterable[tuple[int, int]]
+) -> tuple[tuple[int, int], ...]:
+    """Where in the file spans of an instruction's text stand."""
+    return tuple(
+        (instruction.source_offset(start), instruction.source_offset(end - 1) + 1)
+        for start, end in spans
+    )
+
+
+def action_of(graph: Graph, command: Command, onbuild: Instruction | None = None) -> Action:
+    """A command with the states it takes files from; images named directly become states."""
+    try:
+        if command.keyword == "copy" and command.flags.get("from"):
+            return Action(command, (_copy_source(graph, command, onbuild),), onbuild)
+        if command.keyword == "run":
+            return Action(command, _mount_sources(graph, command, onbuild), onbuild)
+    except Refused as refused:
+        raise refused.at((onbuild or command.instruction).line, command.keyword.upper()) from None
+    return Action(command, (), onbuild)
+
+
+def _copy_source(graph: Graph, command: Command, onbuild: Instruction | None) -> State:
+    origin = command.flags["from"]
+    if graph.lexer.expand(origin, {}).text != origin:
+        raise Refused(
+            "--from holds a variable, which BuildKit does not expand there",
+            "add a stage, FROM ${NAME} AS name, and copy --from=name",
+        )
+    if is_integer(origin):
+        number = int(origin)
+        if not 0 <= number < len(graph.states):
+            raise Refused(f"there is no stage number {number}", "count the stages from 0")
+        return graph.states[number]
+    word = next(word for word in command.instruction.flags if word.text.startswith(_COPY_FROM))
+    spans = word.spans[len(_COPY_FROM) :]
+    return _source(graph, origin, "COPY", command.instruction, spans, onbuild)
+
+
+def _mount_sources(
+    graph: Graph, command: Command, onbuild: Instruction | None
+) -> tuple[State | None, ...]:
+    sources: list[State | None] = []
+    prefix = len(_MOUNT)
+    for word in command.many.get("mount", ()):
+        mount = declared_origin(word.text[prefix:])
+        start, end = (prefix + at for at in mount.origin_at)
+        spans = word.spans[start:end]
+        origin = mount.origin or SCRATCH
+        sources.append(_source(graph, origin, "mount", command.instruction, spans, onbuild))
+    return tuple(sources)
+
+
+def _source(
+    graph: Graph,
+    origin: str,
+    kind: Kind,
+    instruction: Instruction,
+    spans: tuple[tuple[int, int], ...],
+    onbuild: Instruction | None,
+) -> State:
+    found = graph.by_name.get(lower(from_raw(origin)))
+    if found is not None:
+        return found
+    places = source_spans(instruction, spans)
+    if onbuild is not None:
+        shift = _trigger_start(onbuild)
+        places = source_spans(onbuild, [(start + shift, end + shift) for start, end in places])
+    site = Site(kind, (onbuild or instruction).line, places)
+    return graph.add(State(origin, site, len(graph.states), ready=True))
+
+
+def _trigger_start(onbuild: Instruction) -> int:
+    match = _ONBUILD.match(onbuild.text)
+    return match.end() if match else 0
+
+
+def add_triggers(graph: Graph, state: State) -> bool:
+    """Put the ONBUILD commands of a stage's base before its own; whether that adds states."""
+    if state.base is None or state.triggered:
+        return False
+    state.triggered = True
+    onbuilds = [
+        action.command.instruction
+        for action in state.base.actions
+        if action.command.keyword == "onbuild"
+    ]
+    actions = [_trigger(graph, onbuild) for onbuild in onbuilds]
+    state.actions = actions + state.actions
+    return any(action.sources for action in actions)
+
+
+def _trigger(graph: Graph, onbuild: Instruction) -> Action:
+    """What an ONBUILD holds back, as BuildKit reads it: a file of its own."""
+    text = onbuild.text[_trigger_start(onbuild) :]
+    text += "".join(f"\n{heredoc.body}{heredoc.name}" for heredoc in onbuild.heredocs)
+    try:
+        parsed = parse(text)
+        if len(parsed.instructions) != 1:
+            raise Refused("an ONBUILD holds back more than one instruction", "write one of each")
+        command = read_command(parsed.instructions[0])
+    except DockerfileError as error:
+        raise DockerfileError(
+            error.message, line=onbuild.line, cause=error.cause, remedy=error.remedy
+        ) from None
+    except Refused as refused:
+        raise refused.at(onbuild.line, "ONBUILD") from None
+    return action_of(graph, command, onbuild)
