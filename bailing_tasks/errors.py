@@ -77,9 +77,22 @@ class EngineError(BailingError):
 
 
 class PullError(BailingError):
-    """An image could not be pulled, and the run was told not to go on without it."""
+    """An image could not be resolved or pulled.
+
+    Args:
+        message: What happened.
+        cause: Why, as far as it is known.
+        remedy: What to do about it.
+        transient: Whether asking again may help.
+    """
 
     exit_code = 5
+
+    def __init__(
+        self, message: str, *, cause: str = "", remedy: str = "", transient: bool = False
+    ) -> None:
+        super().__init__(message, cause=cause, remedy=remedy)
+        self.transient = transient
 
 
 class BuildError(BailingError):

@@ -1,0 +1,119 @@
+"""Which builder image the app is built on: never a tag that may move under it.
+
+In order: the one that was named; the one this run built; one here with the right fingerprint; the
+registry's (by fingerprint, then `latest`); else the error that says what comes first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bailing_tasks.build import BuildPlan, is_built
+from bailing_tasks.console import Console
+from bailing_tasks.engine.docker import DockerEngine
+from bailing_tasks.errors import BuildError, PullError
+from bailing_tasks.names import LABEL, fingerprint_label, identity_name, registry_tag
+from bailing_tasks.platforms import Platform
+from bailing_tasks.prefetch import Prefetcher, WantedImage, same_machine
+from bailing_tasks.references import Reference
+from bailing_tasks.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuilderChoice:
+    """The builder that an app build takes.
+
+    Attributes:
+        image: Its name, which is never used for another image.
+        why: Why this one.
+    """
+
+    image: str
+    why: str
+
+
+def named_builder(
+    name: str, platform: Platform, *, settings: Settings, prefetcher: Prefetcher
+) -> BuilderChoice:
+    """Return the builder that a person named, from here or from its registry.
+
+    Raises:
+        UsageError: The name is no reference.
+        PullError: It is not here and could not be pulled.
+    """
+    reference = Reference.parse(name)
+    engine = prefetcher.engine
+    here = engine.image(name)
+    if here and same_machine(here.platform, platform):
+        kept = identity_name(settings.builder, here.id)
+        engine.tag(here.id, kept)
+        return BuilderChoice(image=kept, why=f"{name} was named, and is here")
+    kept = _pulled(reference, platform, settings, prefetcher)
+    return BuilderChoice(image=kept, why=f"{name} was named, and was pulled")
+
+
+def own_builder(
+    plan: BuildPlan, *, settings: Settings, prefetcher: Prefetcher, console: Console
+) -> BuilderChoice:
+    """Return the workspace's builder: the one with the right fingerprint, else the registry's.
+
+    Args:
+        plan: What the builder would be built from.
+        settings: The workspace's settings.
+        prefetcher: Brings one from the registry.
+        console: Who is told.
+
+    Raises:
+        BuildError: There is none; the error says what was looked at.
+    """
+    if is_built(plan, prefetcher.engine):
+        return BuilderChoice(
+            image=plan.kept, why=f"it is here, made from the same inputs ({plan.kept})"
+        )
+    tried = [f"{plan.kept} is not here"]
+    variant, target = plan.recipe.variant, settings.builder
+    for tag in (f"fp-{plan.fingerprint[:16]}", "latest") if target.repository else ():
+        name = f"{target.repository}:{registry_tag(tag, variant.python, settings)}"
+        try:
+            image = _pulled(Reference.parse(name), variant.platform, settings, prefetcher)
+        except PullError as error:
+            tried.append(f"{name}: {error.cause}")
+            continue
+        if not _is_right(image, plan, prefetcher.engine):
+            console.warn(
+                f"{name} was made from other inputs than this workspace has\n"
+                "`invoke build-builder` makes one from these"
+            )
+        return BuilderChoice(image=image, why=f"{name} was pulled: none with the same inputs here")
+    raise _no_builder(plan, tried)
+
+
+def _pulled(
+    reference: Reference, platform: Platform, settings: Settings, prefetcher: Prefetcher
+) -> str:
+    """Pull an image and return a name for it that is never used twice."""
+    wanted = WantedImage(reference=reference, platform=platform, named_at=(), targets=())
+    pin = prefetcher.obtain(wanted)
+    kept = identity_name(settings.builder, pin.digest)
+    prefetcher.engine.tag(pin.image, kept)
+    return kept
+
+
+def _is_right(name: str, plan: BuildPlan, engine: DockerEngine) -> bool:
+    found = engine.image(name)
+    variant = plan.recipe.variant
+    wanted = fingerprint_label(variant.target, variant.platform, plan.fingerprint)
+    return found is not None and found.labels.get(LABEL) == wanted
+
+
+def _no_builder(plan: BuildPlan, tried: list[str]) -> BuildError:
+    variant = plan.recipe.variant
+    if not variant.target.repository:
+        tried.append("no registry to ask: neither `repository` nor a Git remote is set")
+    return BuildError(
+        f"there is no builder image for {variant.platform} (Python {variant.python})",
+        cause="; ".join(tried),
+        remedy="run `invoke build-builder` first (`invoke prefetch build-builder build-app` does "
+        "all)\nif it should come from the registry: check that it was pushed, that name and tag "
+        "are right, and that this login may pull it",
+    )

@@ -1,0 +1,91 @@
+"""What a failed build's log means, and what to check: the seeds' troubleshooting. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from bailing_tasks.dockerfile import instructions
+from bailing_tasks.recipes import Recipe
+
+COMPILERS = ("gcc", "g++", "libc6-dev")
+AUDIO_HEADERS = ("portaudio19-dev", "libasound2-dev")
+
+_COMPILE_FAILED = re.compile(
+    r"command '\S*(?:gcc|cc|g\+\+)' failed|unable to execute '\S*(?:gcc|cc)'|portaudio\.h"
+    r"|failed building wheel for pyaudio|failed to build [`']?pyaudio|gcc: (?:command )?not found",
+    re.IGNORECASE,
+)
+_ERROR = re.compile(r"^(?:#\d+ )?(?:\d+\.\d+ )?\s*((?:ERROR|error|E):? .+)$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnosis:
+    """Why a build failed, as far as its log and its Dockerfile tell.
+
+    Attributes:
+        cause: In one line.
+        advice: What to do, and what was checked already, one line each.
+    """
+
+    cause: str
+    advice: tuple[str, ...]
+
+
+def diagnose(log: str, recipe: Recipe) -> Diagnosis:
+    """Return what a failed build's log means.
+
+    Args:
+        log: What BuildKit printed.
+        recipe: What was built.
+    """
+    if "no space left on device" in log:
+        return Diagnosis(
+            cause="the engine's disk is full",
+            advice=("free disk space: `docker system df` shows what takes it",),
+        )
+    if _COMPILE_FAILED.search(log):
+        return Diagnosis(
+            cause="a C extension (PyAudio) does not compile",
+            advice=_compile_checks(recipe),
+        )
+    if "exec format error" in log:
+        return Diagnosis(
+            cause=f"this machine cannot run {recipe.variant.platform}",
+            advice=("install emulation: `apt-get install qemu-user-static binfmt-support`",),
+        )
+    return Diagnosis(cause=_last_error(log), advice=())
+
+
+def _compile_checks(recipe: Recipe) -> tuple[str, ...]:
+    """Check what the seeds' troubleshooting says to check."""
+    text = "\n".join(instructions(recipe.text, **recipe.selection))
+    target = recipe.variant.target
+    missing = [name for name in (*COMPILERS, *AUDIO_HEADERS) if not _installs(text, name)]
+    checks = [
+        (
+            target.name == "builder" or not recipe.own,
+            f"{target.name} compiles although it is built on the builder image: what it needs "
+            "belongs into the builder's lock file",
+        ),
+        (
+            bool(target.stage) or target.name != "builder",
+            "the builder is built with its own stage (builder.stage, `--target builder`)",
+        ),
+        (
+            not missing,
+            f"compilers and audio headers are installed in the stage: {', '.join(missing)} missing"
+            if missing
+            else "compilers and audio headers are installed in the stage",
+        ),
+    ]
+    return tuple(f"{'ok' if good else 'CHECK'}: {what}" for good, what in checks)
+
+
+def _installs(text: str, package: str) -> bool:
+    return re.search(rf"(?<![\w.+-]){re.escape(package)}(?![\w.+-])", text) is not None
+
+
+def _last_error(log: str) -> str:
+    found = [match[1] for line in log.splitlines() if (match := _ERROR.match(line))]
+    return found[-1] if found else "BuildKit did not say why"

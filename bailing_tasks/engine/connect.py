@@ -1,0 +1,161 @@
+"""Finds the Docker engine that the person means, and says what is wrong where there is none."""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import docker
+from docker.context import ContextAPI
+from docker.errors import DockerException
+from docker.tls import TLSConfig
+
+from bailing_tasks import process
+from bailing_tasks.engine.docker import DockerEngine
+from bailing_tasks.errors import EngineError
+
+OLDEST_ENGINE = (23, 0)
+"""The first engine whose BuildKit knows named contexts (`--build-context`)."""
+OLDEST_BUILDX = (0, 10)
+
+START = (
+    "start it (`sudo systemctl start docker`), name another one in DOCKER_HOST, or start a private "
+    "one with `invoke sandbox-up`"
+)
+_VERSION = re.compile(r"\bv?(\d+)\.(\d+)")
+
+
+def connect(environment: Mapping[str, str]) -> DockerEngine:
+    """Return the engine of DOCKER_HOST, else of Docker's current context, ready to build.
+
+    Raises:
+        EngineError: No engine, a stopped one, one that may not be used, or too old; buildx missing
+            or too old.
+    """
+    host, tls, context = _endpoint(environment)
+    client = _client(host, tls)
+    _check_engine(client, host)
+    check_buildx()
+    return DockerEngine(client, builder=context)
+
+
+def check_buildx() -> None:
+    """Make sure that `docker buildx` is there and new enough.
+
+    Raises:
+        EngineError: It is not.
+    """
+    if process.find("docker") is None:
+        raise EngineError(
+            "the docker command is not there",
+            cause="builds go through `docker buildx`, and no docker is on PATH",
+            remedy="install the Docker CLI with buildx, or start a private engine with "
+            "`invoke sandbox-up`",
+        )
+    answer = process.run(["docker", "buildx", "version"])
+    version = _version(answer.stdout)
+    if not answer.ok or version is None:
+        raise EngineError(
+            "docker buildx is missing",
+            cause=f"{process.find('docker')} has no buildx plugin",
+            remedy="install the docker-buildx (docker-buildx-plugin) package, or put a docker that "
+            "has it first on PATH; `invoke sandbox-up` brings one of its own",
+        )
+    if version < OLDEST_BUILDX:
+        raise EngineError(
+            f"docker buildx is too old: {answer.stdout.strip()}",
+            remedy=f"install buildx {OLDEST_BUILDX[0]}.{OLDEST_BUILDX[1]} or later",
+        )
+
+
+def _version(text: str) -> tuple[int, int] | None:
+    match = _VERSION.search(text)
+    return (int(match[1]), int(match[2])) if match else None
+
+
+def _endpoint(environment: Mapping[str, str]) -> tuple[str, TLSConfig | None, str]:
+    """Return address, TLS and buildx's name of the engine, as Docker's own command finds it."""
+    host = environment.get("DOCKER_HOST", "")
+    if host:
+        parameters = docker.utils.kwargs_from_env(dict(environment))
+        return host, parameters.get("tls"), "default"
+    name = environment.get("DOCKER_CONTEXT") or ContextAPI.get_current_context().name
+    context = ContextAPI.get_context(name)
+    if context is None:
+        raise EngineError(
+            f"Docker has no context {name!r}", remedy="`docker context ls` lists the contexts"
+        )
+    return context.Host, context.TLSConfig, name
+
+
+def _client(host: str, tls: TLSConfig | None) -> docker.APIClient:
+    try:
+        return docker.APIClient(
+            base_url=host,
+            tls=tls or False,
+            version="auto",
+            use_ssh_client=host.startswith("ssh://"),
+            timeout=120,
+        )
+    except DockerException as error:
+        raise _unreachable(host, error) from error
+
+
+def _unreachable(host: str, error: DockerException) -> EngineError:
+    number = _errno(error)
+    if host.startswith("unix://"):
+        socket = Path(host.removeprefix("unix://"))
+        if number == errno.EACCES:
+            return EngineError(
+                f"the Docker engine at {socket} may not be used by this user",
+                remedy="run as root, or join the docker group (`sudo usermod -aG docker $USER`) "
+                "and log in again",
+            )
+        if not socket.exists():
+            return EngineError("there is no Docker engine", cause=f"{socket} is not there",
+                               remedy=START)
+        return EngineError(
+            "the Docker engine is stopped",
+            cause=f"{socket} is there, but nobody answers",
+            remedy=START,
+        )
+    return EngineError(
+        f"the Docker engine at {host} does not answer", cause=str(error), remedy=START
+    )
+
+
+def _errno(error: BaseException) -> int | None:
+    """Return the number of the system error that an SDK error was made of."""
+    todo: list[object] = [error]
+    seen: set[int] = set()
+    while todo:
+        item = todo.pop()
+        if id(item) in seen:
+            continue
+        seen.add(id(item))
+        if isinstance(item, OSError) and item.errno is not None:
+            return item.errno
+        if isinstance(item, BaseException):
+            todo += [*item.args, item.__cause__, item.__context__]
+            todo.append(getattr(item, "reason", None))
+    return None
+
+
+def _check_engine(client: docker.APIClient, host: str) -> None:
+    try:
+        text = client.version()["Version"]
+    except (DockerException, OSError) as error:
+        raise EngineError(
+            f"the Docker engine at {host} does not answer", cause=str(error), remedy=START
+        ) from error
+    version = _version(text)
+    if version is not None and version < OLDEST_ENGINE:
+        raise EngineError(
+            f"the Docker engine is too old: {text}",
+            cause="its BuildKit knows no named contexts",
+            remedy=f"install Docker {OLDEST_ENGINE[0]}.{OLDEST_ENGINE[1]} or later",
+        )
+
+

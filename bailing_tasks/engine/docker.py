@@ -1,0 +1,258 @@
+"""A Docker engine: the images it holds, pulls, tags and containers, through the Docker SDK.
+
+Builds are in `bailing_tasks.engine.buildx`: the SDK cannot drive BuildKit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tarfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import docker
+import requests
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+
+from bailing_tasks.errors import EngineError
+from bailing_tasks.failures import pull_error
+from bailing_tasks.platforms import Platform
+from bailing_tasks.references import Reference
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    """An image that an engine holds.
+
+    Attributes:
+        id: Its id there: of its configuration on the classic store, of its manifest or index on
+            the containerd store.
+        platform: Its platform.
+        size: Bytes, as the engine counts them.
+        user: The user that its processes run as; empty for root.
+        labels: Its labels.
+        repo_digests: The names by digest that it is known under.
+    """
+
+    id: str
+    platform: Platform
+    size: int
+    user: str
+    labels: dict[str, str]
+    repo_digests: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """Where a pull stands.
+
+    Attributes:
+        status: The engine's word for what a layer is doing.
+        layer: The layer's short id.
+        current: Bytes done.
+        total: Bytes in all, 0 where that is not known.
+    """
+
+    status: str
+    layer: str
+    current: int
+    total: int
+
+
+class DockerEngine:
+    """One Docker engine.
+
+    Args:
+        client: A connection to it.
+        builder: The name of buildx's own builder for it.
+    """
+
+    def __init__(self, client: docker.APIClient, *, builder: str) -> None:
+        self._client = client
+        self.builder = builder
+        info = client.info()
+        machine = Platform.from_machine(info["Architecture"])
+        self.platform: Platform = machine
+        self.registry_mirrors: tuple[str, ...] = tuple(
+            (info.get("RegistryConfig") or {}).get("Mirrors") or ()
+        )
+
+    def image(self, name: str) -> Image | None:
+        """Return an image by name, digest or id; None where it is not there."""
+        try:
+            found = self._client.inspect_image(name)
+        except (ImageNotFound, NotFound):
+            return None
+        except (APIError, requests.RequestException) as error:
+            raise _engine_error(f"{name} could not be looked up", error) from error
+        parts = (found["Os"], found["Architecture"], found.get("Variant") or "")
+        config = found.get("Config") or {}
+        return Image(
+            id=found["Id"],
+            platform=Platform.parse("/".join(filter(None, parts))),
+            size=found["Size"],
+            user=config.get("User") or "",
+            labels=config.get("Labels") or {},
+            repo_digests=tuple(found.get("RepoDigests") or ()),
+        )
+
+    def pull(
+        self,
+        name: str,
+        *,
+        wanted: Reference,
+        platform: Platform | None,
+        on_progress: Callable[[Progress], None],
+    ) -> None:
+        """Pull an image by `repository@digest` or `repository:tag`.
+
+        Args:
+            name: What the engine is asked for.
+            wanted: The reference that people know it by, for messages.
+            platform: The platform to choose from an index; None where the digest decides.
+            on_progress: Told where the pull stands.
+
+        Raises:
+            PullError: It could not be pulled.
+        """
+        repository, tag = _split(name)
+        host = repository.partition("/")[0]
+        try:
+            events = self._client.pull(
+                repository,
+                tag=tag,
+                stream=True,
+                decode=True,
+                platform=str(platform) if platform else None,
+            )
+            for event in cast("Iterator[dict[str, Any]]", events):
+                if "error" in event:
+                    raise pull_error(
+                        str(event["error"]),
+                        image=wanted.familiar,
+                        platform=str(platform or ""),
+                        host=host,
+                    )
+                detail = event.get("progressDetail") or {}
+                on_progress(
+                    Progress(
+                        status=event.get("status", ""),
+                        layer=event.get("id", ""),
+                        current=detail.get("current", 0),
+                        total=detail.get("total", 0),
+                    )
+                )
+        except (DockerException, requests.RequestException) as error:
+            raise pull_error(
+                _words(error), image=wanted.familiar, platform=str(platform or ""), host=host
+            ) from error
+
+    def tag(self, name: str, new: str) -> None:
+        """Give an image a further name.
+
+        Raises:
+            EngineError: The engine refuses.
+        """
+        repository, tag = _split(new)
+        try:
+            self._client.tag(name, repository, tag)
+        except (DockerException, requests.RequestException) as error:
+            raise _engine_error(f"{name} could not be tagged {new}", error) from error
+
+    @contextlib.contextmanager
+    def container(self, image: str, platform: Platform, *, start: bool) -> Iterator[Container]:
+        """Make a container of an image as it would run, and remove it at the end.
+
+        Raises:
+            EngineError: It could not be made or started.
+        """
+        try:
+            made = self._client.create_container(image, platform=str(platform))["Id"]
+        except (DockerException, requests.RequestException) as error:
+            raise _engine_error(f"no container could be made from {image}", error) from error
+        try:
+            if start:
+                self._client.start(made)
+            yield Container(self._client, made)
+        except (DockerException, requests.RequestException) as error:
+            raise _engine_error(f"the container of {image} failed", error) from error
+        finally:
+            self._client.remove_container(made, force=True, v=True)
+
+
+class Container:
+    """A container of an image under test.
+
+    Args:
+        client: The engine's connection.
+        identity: Its id there.
+    """
+
+    def __init__(self, client: docker.APIClient, identity: str) -> None:
+        self._client = client
+        self._id = identity
+
+    def run(self, argv: Sequence[str]) -> tuple[int, str]:
+        """Run a command in it; return its exit code and what it printed."""
+        command = self._client.exec_create(self._id, list(argv))["Id"]
+        output = self._client.exec_start(command)
+        code = self._client.exec_inspect(command)["ExitCode"]
+        return int(code), output.decode(errors="replace")
+
+    def running(self) -> bool:
+        """Whether its main process is alive."""
+        return bool(self._client.inspect_container(self._id)["State"]["Running"])
+
+    def log(self) -> str:
+        """Return what its main process printed."""
+        return self._client.logs(self._id).decode(errors="replace")
+
+    def uids(self) -> tuple[int, ...]:
+        """Return the user ids that its processes run under."""
+        table = self._client.top(self._id, "-eo uid,pid")
+        return tuple(int(row[0]) for row in table["Processes"])
+
+    def files(self) -> Iterator[str]:
+        """Yield the path of each file in its file system, without a leading slash."""
+        reader = _Chunks(self._client.export(self._id))
+        with tarfile.open(fileobj=reader, mode="r|") as archive:
+            for member in archive:
+                yield member.name
+
+
+class _Chunks:
+    """What tarfile wants of a stream, over the SDK's chunks."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = iter(chunks)
+        self._rest = b""
+
+    def read(self, size: int) -> bytes:
+        while len(self._rest) < size:
+            chunk = next(self._chunks, b"")
+            if not chunk:
+                break
+            self._rest += chunk
+        head, self._rest = self._rest[:size], self._rest[size:]
+        return head
+
+
+def _split(name: str) -> tuple[str, str]:
+    if "@" in name:
+        repository, _, digest = name.partition("@")
+        return repository, digest
+    repository, _, tag = name.rpartition(":")
+    return repository, tag
+
+
+def _words(error: Exception) -> str:
+    return str(getattr(error, "explanation", None) or error)
+
+
+def _engine_error(message: str, error: Exception) -> EngineError:
+    return EngineError(
+        message, cause=_words(error), remedy="`docker info` shows whether the engine is well"
+    )
+
+

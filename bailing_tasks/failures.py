@@ -1,0 +1,130 @@
+"""What a failed pull or build means, and what to do about it. Pure.
+
+The causes and remedies are those of the seeds' troubleshooting: is the image there, is its name
+right, may this login have it, does the network reach it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from bailing_tasks.errors import PullError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """A kind of failure.
+
+    Attributes:
+        pattern: What an engine or a registry says (case does not matter).
+        cause: Why it happened.
+        remedy: What to do.
+        transient: Whether asking again may help.
+    """
+
+    pattern: str
+    cause: str
+    remedy: str
+    transient: bool
+
+
+_LOGIN = "check the image's name; log in with `docker login {host}` if it is private"
+_NETWORK = (
+    "check the network and the registry's name; a mirror in the settings "
+    '(mirrors = {{ "{host}" = ["https://mirror.example"] }}) can stand in for {host}'
+)
+
+_PULL_FAILURES = (
+    Failure(
+        pattern=r"no space left on device|disk quota exceeded",
+        cause="the engine's disk is full",
+        remedy="free disk space (`docker system df` shows what takes it), then run it again",
+        transient=False,
+    ),
+    Failure(
+        pattern=r"toomanyrequests|too many requests|rate limit|\b429\b",
+        cause="{host} limits how often images may be pulled",
+        remedy="log in with `docker login {host}`, wait, or name a mirror in the settings",
+        transient=True,
+    ),
+    Failure(
+        pattern=r"unauthorized|authentication required|\b401\b|no basic auth credentials",
+        cause="{host} wants a login, or refuses the one it got",
+        remedy=_LOGIN,
+        transient=False,
+    ),
+    Failure(
+        pattern=r"denied|forbidden|\b403\b",
+        cause="{host} says that this login may not have the image, or that there is no such image",
+        remedy=_LOGIN,
+        transient=False,
+    ),
+    Failure(
+        pattern=r"no matching manifest|does not match the specified platform|does not provide",
+        cause="the image is there, but not for {platform}",
+        remedy="choose a tag that has {platform}, or build for another platform",
+        transient=False,
+    ),
+    Failure(
+        pattern=r"manifest unknown|name unknown|not found|\b404\b|does not exist",
+        cause="{host} has no such image or tag",
+        remedy="check the spelling of name and tag, and that the image was pushed",
+        transient=False,
+    ),
+    Failure(
+        pattern=r"x509|certificate",
+        cause="the certificate of {host} is not trusted here",
+        remedy="put the registry's certificate into the machine's trust store "
+        "(or /etc/docker/certs.d/{host}/ca.crt) and restart the engine",
+        transient=False,
+    ),
+    Failure(
+        pattern=r"no such host|name resolution|name or service not known|server misbehaving",
+        cause="the name {host} cannot be resolved",
+        remedy=_NETWORK,
+        transient=True,
+    ),
+    Failure(
+        pattern=r"server gave http response to https client",
+        cause="{host} speaks plain HTTP",
+        remedy="write the mirror with http:// and name the host in the engine's "
+        "`insecure-registries`",
+        transient=False,
+    ),
+    Failure(
+        pattern=r"timeout|timed out|deadline exceeded|connection refused|unreachable|reset by peer"
+        r"|\beof\b|broken pipe|connection aborted|5\d\d (?:internal|bad|service|gateway)"
+        r"|unexpected status.*\b5\d\d\b|failed to verify|digest",
+        cause="{host} did not answer, or the connection broke",
+        remedy=_NETWORK,
+        transient=True,
+    ),
+)
+
+_UNKNOWN = Failure(
+    pattern="", cause="", remedy="read the engine's log, then run it again", transient=True
+)
+
+
+def pull_error(message: str, *, image: str, platform: str, host: str) -> PullError:
+    """Return the error for what an engine or a registry said of an image.
+
+    Args:
+        message: Its words.
+        image: The image as people name it.
+        platform: The platform that was wanted.
+        host: The registry that was asked.
+    """
+    text = " ".join(message.split())
+    failure = next(
+        (known for known in _PULL_FAILURES if re.search(known.pattern, text, re.IGNORECASE)),
+        _UNKNOWN,
+    )
+    cause = failure.cause.format(host=host, platform=platform)
+    return PullError(
+        f"{image} for {platform} could not be pulled",
+        cause=f"{cause} ({text})" if cause else text,
+        remedy=failure.remedy.format(host=host, platform=platform),
+        transient=failure.transient,
+    )

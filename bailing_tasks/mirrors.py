@@ -1,0 +1,119 @@
+"""Where a reference can be had: the mirrors of its host in order, then the source. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from bailing_tasks.errors import SettingsError
+from bailing_tasks.references import Reference
+
+DOCKER_HUB = "docker.io"
+DOCKER_HUB_API = "registry-1.docker.io"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """One registry that a reference can be asked of.
+
+    Attributes:
+        url: Scheme and host of its API, such as `https://registry-1.docker.io`.
+        name: The repository's path there, such as `library/alpine`.
+        repository: What an engine pulls, such as `docker.io/library/alpine`.
+        host: The host as Docker's configuration names it, for credentials.
+        mirror: Whether it stands in for the reference's own registry.
+    """
+
+    url: str
+    name: str
+    repository: str
+    host: str
+    mirror: bool
+
+
+def sources(
+    reference: Reference,
+    mirrors: Mapping[str, Sequence[str]],
+    daemon_mirrors: Sequence[str] = (),
+) -> tuple[Source, ...]:
+    """Return the places to ask for a reference, the first one first.
+
+    Args:
+        reference: What is wanted.
+        mirrors: For a registry host, addresses `[scheme://]host[:port][/prefix]`; the
+            reference's path follows the prefix (`library/` included).
+        daemon_mirrors: The engine's own `registry-mirrors`, which it uses for Docker Hub by
+            itself: what they answer is pulled under the reference's own name.
+
+    Raises:
+        SettingsError: An address is no address.
+    """
+    found = [_mirror(address, reference) for address in mirrors.get(reference.host, ())]
+    if reference.host == DOCKER_HUB:
+        found += [_daemon_mirror(address, reference) for address in daemon_mirrors]
+    return (*found, _origin(reference))
+
+
+def _origin(reference: Reference) -> Source:
+    api = DOCKER_HUB_API if reference.host == DOCKER_HUB else reference.host
+    return Source(
+        url=f"{_scheme(api)}://{api}",
+        name=reference.path,
+        repository=reference.repository,
+        host=reference.host,
+        mirror=False,
+    )
+
+
+def _mirror(address: str, reference: Reference) -> Source:
+    scheme, host, prefix = _split(address)
+    name = f"{prefix}/{reference.path}" if prefix else reference.path
+    return Source(
+        url=f"{scheme or _scheme(host)}://{host}",
+        name=name,
+        repository=f"{host}/{name}",
+        host=host,
+        mirror=True,
+    )
+
+
+def _daemon_mirror(address: str, reference: Reference) -> Source:
+    scheme, host, prefix = _split(address)
+    return Source(
+        url=f"{scheme or _scheme(host)}://{host}",
+        name=f"{prefix}/{reference.path}" if prefix else reference.path,
+        repository=reference.repository,
+        host=host,
+        mirror=True,
+    )
+
+
+def _split(address: str) -> tuple[str, str, str]:
+    has_scheme = "://" in address
+    parts = urlsplit(address if has_scheme else f"//{address}")
+    if (
+        not parts.hostname
+        or (has_scheme and parts.scheme not in ("http", "https"))
+        or parts.username
+        or parts.query
+        or parts.fragment
+    ):
+        raise SettingsError(
+            f"the mirror {address!r} is no address",
+            remedy='write it as "https://mirror.example/prefix", without user or query; '
+            "credentials come from `docker login`",
+        )
+    return parts.scheme, parts.netloc, parts.path.strip("/")
+
+
+def _scheme(host: str) -> str:
+    """HTTP for loopback, as Docker does; HTTPS elsewhere."""
+    name = urlsplit(f"//{host}").hostname or ""
+    if name == "localhost":
+        return "http"
+    try:
+        return "http" if ipaddress.ip_address(name).is_loopback else "https"
+    except ValueError:
+        return "https"

@@ -1,0 +1,70 @@
+"""The names that built and kept images have in an engine. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+
+from bailing_tasks.platforms import Platform
+from bailing_tasks.references import Reference
+from bailing_tasks.settings import Settings, Target
+
+LABEL = "io.bailing-tasks.fingerprint"
+"""`<repository>:<platform>:<hex>`. Images built on ours inherit it, so the repository must match."""
+
+KEPT = "localhost/bailing-tasks/kept"
+"""What a pin needs is tagged here: `docker image prune` takes what has only a digest."""
+
+
+def local_name(target: Target, settings: Settings, platform: Platform, python: str, host: Platform
+               ) -> str:
+    """Return the name that people use, such as `bailing:latest` or `bailing:latest-arm64`.
+
+    The plain name is for the host's platform and the first Python of the settings.
+    """
+    suffix = "" if platform == host else "-" + "-".join(str(platform).split("/")[1:])
+    suffix += "" if python == settings.plain_python else f"-py{python}"
+    return f"{target.image}:latest{suffix}"
+
+
+def fingerprint_name(target: Target, fingerprint: str) -> str:
+    """Return the name that is never used twice.
+
+    Its host refuses at once: on the containerd store BuildKit asks the registry of a local tag
+    first, and waits if that one is silent.
+    """
+    return f"localhost/{target.image}:fp-{fingerprint[:16]}"
+
+
+def identity_name(target: Target, identity: str) -> str:
+    """Return the name that an image which was not built here gets, by its id or digest."""
+    return f"localhost/{target.image}:id-{identity.rpartition(':')[2][:16]}"
+
+
+def fingerprint_label(target: Target, platform: Platform, fingerprint: str) -> str:
+    """Return the value of `LABEL` for a build of a target."""
+    return f"{target.repository or target.image}:{platform}:{fingerprint}"
+
+
+def kept_name(reference: str, platform: str) -> str:
+    """Return the tag that keeps the image of a pin."""
+    return f"{KEPT}:{_short(reference, platform)}"
+
+
+def pin_name(reference: str, platform: str) -> str:
+    """Return the name of a pin in a rewritten Dockerfile."""
+    return f"pin-{_short(reference, platform)}"
+
+
+def _short(*parts: str) -> str:
+    return hashlib.sha256("|".join(parts).encode()).hexdigest()[:16]
+
+
+def registry_tag(tag: str, python: str, settings: Settings) -> str:
+    """Return a published tag; those of the second and further Pythons end in `-py3.12`."""
+    return tag if python == settings.plain_python else f"{tag}-py{python}"
+
+
+def own_repositories(target: Target) -> frozenset[str]:
+    """Return the canonical repositories that an image of a target may be named by."""
+    names = filter(None, (target.image, f"localhost/{target.image}", target.repository))
+    return frozenset(Reference.parse(name).repository for name in names)

@@ -1,0 +1,289 @@
+"""The settings there are: for each its key, type, default and help.
+
+The environment variable of a setting follows from its key: `app.image` is
+`BAILING_TASKS_APP_IMAGE`. Lists are separated by commas there, tables are JSON.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bailing_tasks.errors import SettingsError, UsageError
+from bailing_tasks.platforms import Platform
+from bailing_tasks.references import Reference
+
+ENVIRONMENT_PREFIX = "BAILING_TASKS_"
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("a string")
+    return value
+
+
+def _image(value: Any) -> str:
+    text = _text(value)
+    if text:
+        reference = Reference.parse(text.lower())
+        if reference.digest or text.rpartition("/")[2].count(":"):
+            raise TypeError("an image name without tag or digest")
+    return text.lower()
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise TypeError("a list of strings")
+    if not all(isinstance(item, str) for item in value):
+        raise TypeError("a list of strings")
+    return tuple(value)
+
+
+def _table(value: Any) -> dict[str, str]:
+    if not isinstance(value, Mapping) or not all(isinstance(v, str) for v in value.values()):
+        raise TypeError("a table of strings")
+    return dict(value)
+
+
+def _lists(value: Any) -> dict[str, tuple[str, ...]]:
+    if not isinstance(value, Mapping):
+        raise TypeError("a table of lists of strings")
+    return {key: _texts(item) for key, item in value.items()}
+
+
+def _commands(value: Any) -> tuple[tuple[str, ...], ...]:
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise TypeError("a list of commands, each a list of strings")
+    return tuple(_texts(item) for item in value)
+
+
+def _flag(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    if value in ("true", "false"):
+        return bool(value == "true")
+    raise TypeError("true or false")
+
+
+def _number(value: Any) -> int:
+    if isinstance(value, str) and value.isdecimal():
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise TypeError("a whole number, 0 or more")
+    return value
+
+
+def _platforms(value: Any) -> tuple[Platform, ...]:
+    platforms = tuple(dict.fromkeys(Platform.parse(item) for item in _texts(value)))
+    if not platforms:
+        raise TypeError("at least one platform, such as linux/amd64")
+    return platforms
+
+
+def _pythons(value: Any) -> tuple[str, ...]:
+    versions = tuple(dict.fromkeys(_texts(value)))
+    parts = [version.split(".") for version in versions]
+    if not versions or not all(len(p) == 2 and all(x.isdecimal() for x in p) for p in parts):
+        raise TypeError('a list of Python versions such as "3.11"')
+    return versions
+
+
+_FROM_TEXT: Mapping[Callable[[Any], Any], Callable[[str], Any]] = {
+    _texts: lambda text: [item.strip() for item in text.split(",") if item.strip()],
+    _platforms: lambda text: [item.strip() for item in text.split(",") if item.strip()],
+    _pythons: lambda text: [item.strip() for item in text.split(",") if item.strip()],
+    _table: json.loads,
+    _lists: json.loads,
+    _commands: json.loads,
+}
+"""How an environment variable is read before its type is checked; a plain string otherwise."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Option:
+    """One setting.
+
+    Attributes:
+        key: Its dotted key below `[tool.bailing-tasks]`.
+        parse: Turns what was given into its type, or raises TypeError naming that type.
+        default: Its value where nothing was given.
+        help: What it is for.
+    """
+
+    key: str
+    parse: Callable[[Any], Any]
+    default: Any
+    help: str
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that sets it."""
+        return ENVIRONMENT_PREFIX + self.key.upper().replace("-", "_").replace(".", "_")
+
+    def read(self, raw: Any, place: str) -> Any:
+        """Return a value in the option's type.
+
+        Raises:
+            SettingsError: It is of another type; `place` says where it stands.
+        """
+        try:
+            return self.parse(raw)
+        except (TypeError, UsageError) as error:
+            expected = f"expected {error}" if isinstance(error, TypeError) else str(error)
+            raise SettingsError(
+                f"{place}: {expected}, got {raw!r}", remedy=f"{self.key} is {self.help}"
+            ) from error
+
+    def read_text(self, text: str, place: str) -> Any:
+        """Return the value that an environment variable's text stands for; see `read`."""
+        try:
+            raw = _FROM_TEXT.get(self.parse, str)(text)
+        except ValueError as error:
+            raise SettingsError(f"{place} is not valid JSON: {text!r}", cause=str(error)) from error
+        return self.read(raw, place)
+
+
+def _target_options(name: str, image: str, stage: str, triggers: tuple[str, ...]) -> list[Option]:
+    return [
+        Option(key=f"{name}.dockerfile", parse=_text, default="", help="its Dockerfile"),
+        Option(
+            key=f"{name}.stage",
+            parse=_text,
+            default=stage,
+            help="the stage to build; empty for the last",
+        ),
+        Option(key=f"{name}.context", parse=_text, default=".", help="the build context"),
+        Option(key=f"{name}.image", parse=_image, default=image, help="its local name"),
+        Option(
+            key=f"{name}.repository",
+            parse=_image,
+            default="",
+            help="where it is published; from `repository` by default",
+        ),
+        Option(key=f"{name}.build-args", parse=_table, default={}, help="build arguments"),
+        Option(
+            key=f"{name}.secrets",
+            parse=_table,
+            default={},
+            help="build secrets by id: a file, or env:NAME",
+        ),
+        Option(
+            key=f"{name}.triggers",
+            parse=_texts,
+            default=triggers,
+            help="the files whose change builds it",
+        ),
+    ]
+
+
+WORKFLOWS = ".github/workflows/docker-build-{}.yml"
+
+OPTIONS: tuple[Option, ...] = (
+    Option(
+        key="repository",
+        parse=_image,
+        default="",
+        help="image repository; ghcr.io/<owner>/<name> of the Git remote by default",
+    ),
+    Option(
+        key="platforms",
+        parse=_platforms,
+        default=["linux/amd64", "linux/arm64"],
+        help="platforms that are built and released",
+    ),
+    Option(
+        key="python",
+        parse=_pythons,
+        default=["3.11"],
+        help="Python versions; the first has the plain names",
+    ),
+    Option(
+        key="python-arg",
+        parse=_text,
+        default="PYTHON_VERSION",
+        help="the build argument that carries the Python version",
+    ),
+    Option(
+        key="default-branch", parse=_text, default="main", help="the branch that latest follows"
+    ),
+    Option(
+        key="mirrors",
+        parse=_lists,
+        default={},
+        help="for a registry host, addresses to try before it",
+    ),
+    *_target_options(
+        "builder",
+        "bailing-builder",
+        "builder",
+        ("docker/dockerfile.dev", "pyproject.toml", "uv.lock", WORKFLOWS.format("builder")),
+    ),
+    *_target_options(
+        "app",
+        "bailing",
+        "",
+        (
+            "Dockerfile",
+            "main.py",
+            "bailing/**",
+            "config/**",
+            "plugins/**",
+            "server/**",
+            WORKFLOWS.format("app"),
+        ),
+    ),
+    Option(
+        key="app.builder-arg",
+        parse=_text,
+        default="BUILDER_IMAGE",
+        help="the build argument that names the builder image",
+    ),
+    Option(
+        key="verify.absent-commands",
+        parse=_texts,
+        default=["gcc", "g++"],
+        help="programs that may not be in the app image",
+    ),
+    Option(
+        key="verify.user", parse=_text, default="appuser", help="the user the app image runs as"
+    ),
+    Option(
+        key="verify.python",
+        parse=_text,
+        default="/opt/venv/bin/python",
+        help="the interpreter in the app image",
+    ),
+    Option(
+        key="verify.imports",
+        parse=_texts,
+        default=["pyaudio"],
+        help="modules that interpreter must import",
+    ),
+    Option(
+        key="verify.port", parse=_number, default=5000, help="port of the health page; 0: no check"
+    ),
+    Option(
+        key="verify.health-path", parse=_text, default="/health", help="path of the health page"
+    ),
+    Option(
+        key="verify.timeout",
+        parse=_number,
+        default=120,
+        help="seconds the container may take to answer",
+    ),
+    Option(
+        key="verify.smaller-than-builder",
+        parse=_flag,
+        default=True,
+        help="whether the app image must be smaller than the builder",
+    ),
+    Option(
+        key="verify.commands",
+        parse=_commands,
+        default=[],
+        help="further commands that must succeed in the container",
+    ),
+)
+"""Every setting there is, in the order people are shown them."""

@@ -1,0 +1,362 @@
+"""Brings every external image of a run into the engine before anything is built.
+
+A failed pull does not end the run: it is retried where that makes sense, reported with its cause
+and remedy, and the build is tried. What came is pinned to its digest and tagged to be kept.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from typing import Protocol, TypeVar
+
+from bailing_tasks.console import Console, Transfer, size
+from bailing_tasks.dockerfile import ExternalImage
+from bailing_tasks.engine.docker import DockerEngine, Progress
+from bailing_tasks.engine.registry import Registries
+from bailing_tasks.errors import PullError
+from bailing_tasks.mirrors import Source, sources
+from bailing_tasks.names import kept_name
+from bailing_tasks.platforms import Platform
+from bailing_tasks.recipes import Recipe
+from bailing_tasks.references import Reference
+from bailing_tasks.retry import ATTEMPTS, retried
+from bailing_tasks.state import Pin, State
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WantedImage:
+    """An image that a run needs, once for each platform.
+
+    Attributes:
+        reference: What it is.
+        platform: For which platform.
+        named_at: Where the Dockerfiles name it, as `docker/Dockerfile:12`.
+        targets: The targets that need it.
+    """
+
+    reference: Reference
+    platform: Platform
+    named_at: tuple[str, ...]
+    targets: tuple[str, ...]
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Reference and platform as text."""
+        return (str(self.reference), str(self.platform))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of one image.
+
+    Attributes:
+        reference: The image in canonical form.
+        platform: Its platform.
+        status: `pulled`, `present` or `failed`.
+        digest: The digest it is pinned to; empty where there is none.
+        served_from: The repository that served it.
+        bytes: What came over the network, in bytes.
+        seconds: How long it took.
+        cause: Why it failed.
+        remedy: What to do about that.
+    """
+
+    reference: str
+    platform: str
+    status: str
+    digest: str = ""
+    served_from: str = ""
+    bytes: int = 0
+    seconds: float = 0.0
+    cause: str = ""
+    remedy: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrefetchResult:
+    """What a prefetch did.
+
+    Attributes:
+        images: What became of each image.
+        seconds: How long it took in all.
+    """
+
+    images: tuple[Outcome, ...]
+    seconds: float
+
+    def count(self, status: str) -> int:
+        """Return how many images ended so."""
+        return sum(image.status == status for image in self.images)
+
+
+def wanted_images(recipes: Iterable[Recipe]) -> tuple[WantedImage, ...]:
+    """Return each external image of some recipes once a platform, sorted by name."""
+    places: dict[tuple[str, str], list[tuple[ExternalImage, Recipe]]] = {}
+    for recipe in recipes:
+        for image in recipe.images:
+            key = (str(image.reference), str(image.platform))
+            places.setdefault(key, []).append((image, recipe))
+    return tuple(
+        WantedImage(
+            reference=found[0][0].reference,
+            platform=found[0][0].platform,
+            named_at=tuple(
+                dict.fromkeys(
+                    f"{recipe.variant.target.dockerfile}:{mention.line}"
+                    for image, recipe in found
+                    for mention in image.mentions
+                )
+            ),
+            targets=tuple(dict.fromkeys(recipe.variant.target.name for _, recipe in found)),
+        )
+        for _, found in sorted(places.items())
+    )
+
+
+@dataclass(kw_only=True)
+class Prefetcher:
+    """Brings images into an engine.
+
+    Attributes:
+        engine: Where to.
+        registries: Who is asked for digests.
+        state: Where pins are kept.
+        pins: The pins of this run, which it adds to.
+        mirrors: For a registry host, addresses to try before it.
+        console: Who is told.
+    """
+
+    engine: DockerEngine
+    registries: Registries
+    state: State
+    pins: dict[tuple[str, str], Pin]
+    mirrors: Mapping[str, Sequence[str]]
+    console: Console
+
+    def fetch_all(self, wanted: Sequence[WantedImage]) -> dict[tuple[str, str], Outcome]:
+        """Bring all of them, in order; a failure is an outcome."""
+        outcomes = {}
+        for number, image in enumerate(wanted, 1):
+            title = f"[{number}/{len(wanted)}] {image.reference.familiar} ({image.platform})"
+            outcomes[image.key] = self._fetch(image, title)
+        return outcomes
+
+    def obtain(self, image: WantedImage) -> Pin:
+        """Bring one image, once, without a word, and return what it was pinned to.
+
+        Raises:
+            PullError: It could not be had.
+        """
+        pin, _ = self._bring(image, Transfer())
+        return pin
+
+    def _fetch(self, image: WantedImage, title: str) -> Outcome:
+        started = time.monotonic()
+        pin = self.pins.get(image.key)
+        if pin and self._has(pin):
+            self._keep(pin, image)
+            self.console.say(f"{title}: present")
+            return _outcome(image, "present", started, pin)
+        transfer = Transfer()
+        try:
+            with self.console.transfer(f"{title}: pulling") as transfer:
+                pin, status = retried(
+                    lambda: self._bring(image, transfer),
+                    lambda error, number, wait: self.console.warn(
+                        f"{error}\nattempt {number} of {ATTEMPTS} in {wait:.0f} s"
+                    ),
+                )
+        except PullError as error:
+            return self._failed(image, error, started, title)
+        self._keep(pin, image)
+        self.pins[pin.key] = pin
+        self.state.keep_pin(pin)
+        outcome = _outcome(image, status, started, pin, transfer.bytes)
+        self.console.say(f"{title}: {_describe(outcome)}")
+        return outcome
+
+    def _failed(
+        self, image: WantedImage, error: PullError, started: float, title: str
+    ) -> Outcome:
+        if is_present(self.engine, None, image):
+            self.console.say(f"{title}: present (not pinned: {error.cause})")
+            return _outcome(image, "present", started, None)
+        self.console.warn(f"{title}: failed\n{error.cause}\nremedy: {error.remedy}")
+        return Outcome(
+            reference=str(image.reference),
+            platform=str(image.platform),
+            status="failed",
+            seconds=time.monotonic() - started,
+            cause=error.cause,
+            remedy=error.remedy,
+        )
+
+    def _bring(self, image: WantedImage, transfer: Transfer) -> tuple[Pin, str]:
+        """Resolve and pull an image at the first source that has it."""
+        return self._at_first_source(
+            image, lambda source: self._bring_from(source, image, transfer)
+        )
+
+    def _at_first_source(
+        self, image: WantedImage, attempt: Callable[[Source], Value]
+    ) -> Value:
+        errors: list[PullError] = []
+        for source in sources(image.reference, self.mirrors, self.engine.registry_mirrors):
+            try:
+                return attempt(source)
+            except PullError as error:
+                errors.append(error)
+        last = errors[-1]
+        others = [f"{error.cause}" for error in errors[:-1]]
+        raise PullError(
+            last.message,
+            cause="; ".join([*others, last.cause]),
+            remedy=last.remedy,
+            transient=any(error.transient for error in errors),
+        )
+
+    def commands(self, image: WantedImage) -> tuple[str, ...]:
+        """Return the commands that would bring an image; none where it is there.
+
+        Its digest is asked for, and the pin is taken into this run but not kept.
+        """
+        pin = self.pins.get(image.key)
+        if pin is None:
+            try:
+                pin = self._at_first_source(image, lambda source: self._resolve(source, image))
+            except PullError:
+                return (f"docker pull --platform {image.platform} {image.reference.familiar}",)
+            self.pins[pin.key] = pin
+        if self._has(pin):
+            return ()
+        return (f"docker pull {pin.image}", f"docker tag {pin.image} {kept_name(*pin.key)}")
+
+    def _bring_from(
+        self, source: Source, image: WantedImage, transfer: Transfer
+    ) -> tuple[Pin, str]:
+        pin = self._resolve(source, image)
+        if self._has(pin):
+            return pin, "present"
+        self.engine.pull(
+            pin.image, wanted=image.reference, platform=None, on_progress=_meter(transfer)
+        )
+        if not self._has(pin):
+            raise PullError(
+                f"{image.reference.familiar} for {image.platform} could not be pulled",
+                cause=f"{source.repository} has it, but not for {image.platform}",
+                remedy=f"choose a tag that has {image.platform}",
+            )
+        return pin, "pulled"
+
+    def _resolve(self, source: Source, image: WantedImage) -> Pin:
+        resolved = self.registries.resolve(image.reference, image.platform, source)
+        return Pin(
+            reference=str(image.reference),
+            platform=str(image.platform),
+            digest=resolved.digest,
+            index_digest=resolved.index_digest,
+            served_from=source.repository,
+            resolved_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        )
+
+    def _has(self, pin: Pin) -> bool:
+        return _holds(self.engine, pin.image, Platform.parse(pin.platform))
+
+    def _keep(self, pin: Pin, image: WantedImage) -> None:
+        """Tag the image of a pin; under its own name as well where nothing else has that name."""
+        self.engine.tag(pin.image, kept_name(*pin.key))
+        if not image.reference.tag or image.platform != self.engine.platform:
+            return
+        name = str(replace(image.reference, digest=None))
+        if self.engine.image(name) is None:
+            self.engine.tag(pin.image, name)
+
+
+def is_present(engine: DockerEngine, pin: Pin | None, image: WantedImage) -> bool:
+    """Whether an engine has an image for its platform: by its pin, else under its own name."""
+    name = pin.image if pin else image.reference.familiar
+    return _holds(engine, name, image.platform)
+
+
+def _holds(engine: DockerEngine, name: str, platform: Platform) -> bool:
+    found = engine.image(name)
+    return found is not None and same_machine(found.platform, platform)
+
+
+def same_machine(one: Platform, other: Platform) -> bool:
+    """Compare without the variant, which old images leave out."""
+    return (one.os, one.architecture) == (other.os, other.architecture)
+
+
+def _meter(transfer: Transfer) -> Callable[[Progress], None]:
+    def show(progress: Progress) -> None:
+        if progress.status == "Downloading" and progress.total:
+            transfer.update(progress.layer, progress.current, progress.total)
+
+    return show
+
+
+def _outcome(
+    image: WantedImage, status: str, started: float, pin: Pin | None, count: int = 0
+) -> Outcome:
+    return Outcome(
+        reference=str(image.reference),
+        platform=str(image.platform),
+        status=status,
+        digest=pin.digest if pin else "",
+        served_from=pin.served_from if pin else "",
+        bytes=count,
+        seconds=time.monotonic() - started,
+    )
+
+
+def _describe(outcome: Outcome) -> str:
+    if outcome.status == "present":
+        return "present"
+    return f"pulled {size(outcome.bytes)} in {outcome.seconds:.1f} s from {outcome.served_from}"
+
+
+class Chooser(Protocol):
+    """Decides what to do about images that failed: `retry`, `continue` or `stop`."""
+
+    def __call__(self, failed: Sequence[Outcome]) -> str:
+        """Return the decision."""
+
+
+def prefetch(
+    prefetcher: Prefetcher, wanted: Sequence[WantedImage], *, choose: Chooser, strict: bool
+) -> PrefetchResult:
+    """Bring all images of a run; see the module.
+
+    Args:
+        prefetcher: Who brings them.
+        wanted: What is needed.
+        choose: Asked while there are failures.
+        strict: Whether a failure ends the run.
+
+    Raises:
+        PullError: An image failed, and `strict` or the person said to stop.
+    """
+    started = time.monotonic()
+    outcomes = prefetcher.fetch_all(wanted)
+    while failed := [outcome for outcome in outcomes.values() if outcome.status == "failed"]:
+        decision = "stop" if strict else choose(failed)
+        if decision == "stop":
+            names = ", ".join(f"{item.reference} ({item.platform})" for item in failed)
+            raise PullError(
+                f"{len(failed)} of {len(wanted)} images could not be pulled: {names}",
+                cause=failed[0].cause,
+                remedy=failed[0].remedy,
+            )
+        if decision == "continue":
+            break
+        again = [image for image in wanted if outcomes[image.key].status == "failed"]
+        outcomes |= prefetcher.fetch_all(again)
+    return PrefetchResult(
+        images=tuple(outcomes.values()), seconds=time.monotonic() - started
+    )

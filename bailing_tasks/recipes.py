@@ -1,0 +1,152 @@
+"""What a target is built from, for one platform and one Python: read once, before a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypedDict
+
+from bailing_tasks.dockerfile import (
+    DockerfileError,
+    ExternalImage,
+    declared_args,
+    external_images,
+)
+from bailing_tasks.names import own_repositories
+from bailing_tasks.platforms import Platform
+from bailing_tasks.settings import Settings, Target
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """One target for one platform and one Python version."""
+
+    target: Target
+    platform: Platform
+    python: str
+
+    def __str__(self) -> str:
+        return f"{self.target.name} {self.platform} (Python {self.python})"
+
+
+class Selection(TypedDict):
+    """Which part of a Dockerfile is built: the keywords that `bailing_tasks.dockerfile` takes."""
+
+    target: str | None
+    platform: Platform
+    build_platform: Platform
+    build_args: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A variant's Dockerfile and what it names.
+
+    Attributes:
+        variant: What it is for.
+        path: The Dockerfile.
+        text: Its content.
+        build_platform: The platform the build runs on.
+        build_args: The build arguments it is built with.
+        images: What the build takes from a registry.
+        own: What it takes that the workspace builds itself: the builder.
+        builder: The name of the builder image that stands for `own`; empty where that is open.
+    """
+
+    variant: Variant
+    path: Path
+    text: bytes
+    build_platform: Platform
+    build_args: Mapping[str, str]
+    images: tuple[ExternalImage, ...]
+    own: tuple[ExternalImage, ...]
+    builder: str
+
+    @property
+    def selection(self) -> Selection:
+        """Which part of the Dockerfile is built, and for what."""
+        return Selection(
+            target=self.variant.target.stage or None,
+            platform=self.variant.platform,
+            build_platform=self.build_platform,
+            build_args=self.build_args,
+        )
+
+
+def read_recipe(
+    settings: Settings, variant: Variant, build_platform: Platform, *, builder: str = ""
+) -> Recipe:
+    """Read a variant's Dockerfile and find the images it names.
+
+    Args:
+        settings: The workspace's settings.
+        variant: What is to be built.
+        build_platform: The platform the build runs on.
+        builder: The name of the builder image; by default the local one, whichever that will be.
+
+    Raises:
+        DockerfileError: The file is missing or empty, BuildKit would refuse it, or it has no such
+            stage.
+    """
+    target = variant.target
+    path = settings.root / target.dockerfile
+    text = _read(path, target)
+    arguments = _build_args(settings, variant, declared_args(text), builder)
+    try:
+        found = external_images(
+            text,
+            target=target.stage or None,
+            platform=variant.platform,
+            build_platform=build_platform,
+            build_args=arguments,
+        )
+    except DockerfileError as error:
+        error.path = target.dockerfile
+        raise
+    names = own_repositories(settings.builder) if target.builder_arg else frozenset[str]()
+    own = tuple(image for image in found if image.reference.repository in names)
+    return Recipe(
+        variant=variant,
+        path=path,
+        text=text,
+        build_platform=build_platform,
+        build_args=arguments,
+        images=tuple(image for image in found if image not in own),
+        own=own,
+        builder=builder,
+    )
+
+
+def _read(path: Path, target: Target) -> bytes:
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError as error:
+        raise DockerfileError(
+            f"the Dockerfile of {target.name} is not there",
+            path=target.dockerfile,
+            remedy=f"write it, or name another one: {target.name}.dockerfile in "
+            "[tool.bailing-tasks]",
+        ) from error
+    except OSError as error:
+        raise DockerfileError(
+            f"the Dockerfile of {target.name} cannot be read",
+            path=target.dockerfile,
+            cause=str(error),
+        ) from error
+    return text
+
+
+def _build_args(
+    settings: Settings, variant: Variant, declared: frozenset[str], builder: str
+) -> dict[str, str]:
+    """Return the settings' arguments, and those of the Python and the builder where declared."""
+    target = variant.target
+    arguments = dict(target.build_args)
+    if settings.python_arg in declared:
+        arguments[settings.python_arg] = variant.python
+    if target.builder_arg and target.builder_arg in declared:
+        arguments[target.builder_arg] = builder or f"localhost/{settings.builder.image}:latest"
+    return arguments
+
+

@@ -1,0 +1,44 @@
+"""Trying again, with growing waits."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from bailing_tasks.errors import PullError
+
+ATTEMPTS = 4
+FIRST_WAIT = 1.0
+"""Seconds before the second attempt; each later wait is twice as long, with up to 25 % jitter."""
+
+Value = TypeVar("Value")
+
+
+def retried(
+    attempt: Callable[[], Value],
+    on_wait: Callable[[PullError, int, float], None],
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Value:
+    """Return what `attempt` returns, trying again where its failure is transient.
+
+    Args:
+        attempt: What is tried.
+        on_wait: Told the failure, the number of the next attempt and the seconds until then.
+        sleep: Waits.
+
+    Raises:
+        PullError: The last failure.
+    """
+    for number in range(1, ATTEMPTS + 1):
+        try:
+            return attempt()
+        except PullError as error:
+            if not error.transient or number == ATTEMPTS:
+                raise
+            wait = FIRST_WAIT * 2 ** (number - 1) * random.uniform(1.0, 1.25)  # noqa: S311
+            on_wait(error, number + 1, wait)
+            sleep(wait)
+    raise AssertionError("unreachable")

@@ -1,0 +1,324 @@
+"""The typed settings of a workspace, and where each value came from.
+
+Command line beats environment beats `[tool.bailing-tasks]` in
+pyproject.toml beats default. A key nobody knows is answered with the nearest one.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bailing_tasks.errors import SettingsError
+from bailing_tasks.options import OPTIONS, Option
+from bailing_tasks.platforms import Platform
+
+TABLE = "tool.bailing-tasks"
+FROM_FILE = "pyproject.toml"
+FROM_DEFAULT = "default"
+EVERY = "all"
+"""On the command line: every platform or Python that the workspace names."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifySettings:
+    """What the app image has to be.
+
+    Attributes:
+        absent_commands: Programs that may be in no `bin` folder of the image.
+        user: The user its processes run as; empty for no check.
+        python: The interpreter that `imports` are tried with.
+        imports: Modules it must be able to import.
+        port: The port its health page is served on; 0 for no check.
+        health_path: The path of the health page.
+        timeout: Seconds the container may take to answer.
+        smaller_than_builder: Whether it must be smaller than the builder.
+        commands: Further programs with arguments; each must end with 0 in the container.
+    """
+
+    absent_commands: tuple[str, ...]
+    user: str
+    python: str
+    imports: tuple[str, ...]
+    port: int
+    health_path: str
+    timeout: int
+    smaller_than_builder: bool
+    commands: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """One image the workspace builds.
+
+    Attributes:
+        name: `builder` or `app`.
+        dockerfile: Its Dockerfile, relative to the workspace.
+        stage: The stage that is built; empty for the last one.
+        context: The build context, relative to the workspace.
+        image: Its local name, without a tag.
+        repository: Where it is published; empty where that is not known.
+        build_args: Build arguments, by name.
+        secrets: Build secrets, by id: a file, or `env:NAME`.
+        triggers: Patterns of the files whose change builds it (GitHub's `paths`).
+        builder_arg: The build argument that names the builder image; empty for none.
+    """
+
+    name: str
+    dockerfile: str
+    stage: str
+    context: str
+    image: str
+    repository: str
+    build_args: Mapping[str, str]
+    secrets: Mapping[str, str]
+    triggers: tuple[str, ...]
+    builder_arg: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Everything a run takes from outside.
+
+    Attributes:
+        root: The workspace's folder.
+        platforms: The platforms that are built and released.
+        python: The Python versions.
+        plain_python: The first Python version that the workspace names; its images have the plain
+            names, whatever the command line chose to build.
+        python_arg: The build argument that carries the Python version.
+        default_branch: The branch that `latest` follows.
+        mirrors: For a registry host, the addresses to try before it, in order.
+        builder: The image that compiles.
+        app: The image that runs.
+        verify: What the app image has to be.
+        origins: For each key, where its value came from.
+    """
+
+    root: Path
+    platforms: tuple[Platform, ...]
+    python: tuple[str, ...]
+    plain_python: str
+    python_arg: str
+    default_branch: str
+    mirrors: Mapping[str, tuple[str, ...]]
+    builder: Target
+    app: Target
+    verify: VerifySettings
+    origins: Mapping[str, str] = field(repr=False)
+
+    def chosen_platforms(self, host: Platform) -> tuple[Platform, ...]:
+        """Return the platforms of a run: those chosen for it, else the host's if it is one of them.
+
+        What stands in the file is what is released; on one's own machine one builds for it.
+        """
+        if self._chosen("platforms") or host not in self.platforms:
+            return self.platforms
+        return (host,)
+
+    def chosen_pythons(self) -> tuple[str, ...]:
+        """Return the Python versions of a run: those chosen for it, else the first."""
+        return self.python if self._chosen("python") else self.python[:1]
+
+    def _chosen(self, key: str) -> bool:
+        return self.origins[key] not in (FROM_FILE, FROM_DEFAULT)
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """The targets in the order they are built."""
+        return (self.builder, self.app)
+
+
+_BY_KEY = {option.key: option for option in OPTIONS}
+_SECTIONS = {option.key.partition(".")[0] for option in OPTIONS if "." in option.key}
+
+
+def load(
+    root: Path,
+    *,
+    environment: Mapping[str, str],
+    overrides: Mapping[str, Any] | None = None,
+    remote_path: str | None = None,
+) -> Settings:
+    """Read the settings of a workspace.
+
+    Args:
+        root: The workspace's folder.
+        environment: Environment variables.
+        overrides: What the command line gave, by key.
+        remote_path: `owner/name` of the Git remote, for the default repository.
+
+    Raises:
+        SettingsError: A key is unknown, a value has the wrong type, or the file is no TOML.
+    """
+    return resolve(
+        root,
+        document=read_table(root / "pyproject.toml"),
+        environment=environment,
+        overrides=overrides or {},
+        remote_path=remote_path,
+    )
+
+
+def read_table(path: Path) -> Mapping[str, Any]:
+    """Return `[tool.bailing-tasks]` of a pyproject.toml; empty where there is none.
+
+    Raises:
+        SettingsError: The file cannot be read or is no TOML, or the table is no table.
+    """
+    import tomli
+
+    try:
+        document = tomli.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomli.TOMLDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read as TOML", cause=str(error)) from error
+    tool = document.get("tool", {})
+    table = tool.get("bailing-tasks", {}) if isinstance(tool, Mapping) else {}
+    if not isinstance(table, Mapping):
+        raise SettingsError(f"[{TABLE}] in {path} is no table")
+    return table
+
+
+def resolve(
+    root: Path,
+    *,
+    document: Mapping[str, Any],
+    environment: Mapping[str, str],
+    overrides: Mapping[str, Any],
+    remote_path: str | None = None,
+) -> Settings:
+    """Make typed settings of what was given in all places; see `load`."""
+    given = _flatten(document)
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    plain = _value(_BY_KEY["python"], given, environment, {})[0][0]
+    for option in OPTIONS:
+        chosen = overrides.get(option.key)
+        if chosen == [EVERY]:
+            values[option.key] = _value(option, given, environment, {})[0]
+            origins[option.key] = "command line"
+            continue
+        values[option.key], origins[option.key] = _value(option, given, environment, overrides)
+    if not values["repository"] and remote_path:
+        values["repository"] = f"ghcr.io/{remote_path}"
+        origins["repository"] = "git remote"
+    _default_repositories(values, origins)
+    _default_dockerfiles(root, values, origins)
+    return Settings(
+        root=root,
+        platforms=values["platforms"],
+        python=values["python"],
+        plain_python=plain,
+        python_arg=values["python-arg"],
+        default_branch=values["default-branch"],
+        mirrors=values["mirrors"],
+        builder=_target("builder", values),
+        app=_target("app", values),
+        verify=VerifySettings(**_section("verify", values)),
+        origins=origins,
+    )
+
+
+def flatten(settings: Settings) -> dict[str, Any]:
+    """Return each setting's value by its dotted key, in the order of `OPTIONS`, as plain data."""
+    values: dict[str, Any] = {}
+    for option in OPTIONS:
+        section, _, rest = option.key.rpartition(".")
+        holder: Any = getattr(settings, section) if section else settings
+        value = (
+            settings.app.repository
+            if option.key == "repository"
+            else getattr(holder, rest.replace("-", "_"))
+        )
+        values[option.key] = _plain(value)
+    return values
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Platform) else value
+
+
+def _flatten(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of the table by dotted key; refuse what no option is called."""
+    flat: dict[str, Any] = {}
+    for key, value in document.items():
+        if key in _SECTIONS:
+            if not isinstance(value, Mapping):
+                raise SettingsError(f"[{TABLE}] {key}: expected a table, got {value!r}")
+            flat |= {f"{key}.{name}": item for name, item in value.items()}
+        else:
+            flat[key] = value
+    for key in flat:
+        if key not in _BY_KEY:
+            raise SettingsError(
+                f"[{TABLE}] has no key {key!r}",
+                remedy=_nearest(key),
+            )
+    return flat
+
+
+def _nearest(key: str) -> str:
+    close = difflib.get_close_matches(key, _BY_KEY, n=1, cutoff=0.5)
+    if close:
+        return f"perhaps you meant {close[0]!r}"
+    return "`invoke settings` lists every key"
+
+
+def _value(
+    option: Option,
+    given: Mapping[str, Any],
+    environment: Mapping[str, str],
+    overrides: Mapping[str, Any],
+) -> tuple[Any, str]:
+    if option.key in overrides:
+        return option.read(overrides[option.key], "command line"), "command line"
+    if option.variable in environment:
+        value = option.read_text(environment[option.variable], option.variable)
+        return value, f"environment {option.variable}"
+    if option.key in given:
+        return option.read(given[option.key], f"[{TABLE}] {option.key}"), FROM_FILE
+    return option.parse(option.default), FROM_DEFAULT
+
+
+def _default_repositories(values: dict[str, Any], origins: dict[str, str]) -> None:
+    """The app's repository is `repository`, the builder's has `-builder` appended (the seeds')."""
+    repository = values["repository"].lower()
+    for name, suffix in (("app", ""), ("builder", "-builder")):
+        key = f"{name}.repository"
+        if not values[key] and repository:
+            values[key] = repository + suffix
+            origins[key] = origins["repository"]
+
+
+def _default_dockerfiles(root: Path, values: dict[str, Any], origins: dict[str, str]) -> None:
+    """The builder's is docker/dockerfile.dev; the app's stands at the root, else in docker/."""
+    candidates = {
+        "builder.dockerfile": ("docker/dockerfile.dev",),
+        "app.dockerfile": ("Dockerfile", "docker/Dockerfile"),
+    }
+    for key, paths in candidates.items():
+        if not values[key]:
+            values[key] = next((path for path in paths if (root / path).is_file()), paths[0])
+            origins[key] = FROM_DEFAULT
+
+
+def _section(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    prefix = f"{name}."
+    return {
+        key.removeprefix(prefix).replace("-", "_"): value
+        for key, value in values.items()
+        if key.startswith(prefix)
+    }
+
+
+def _target(name: str, values: Mapping[str, Any]) -> Target:
+    return Target(name=name, **_section(name, values))

@@ -1,0 +1,159 @@
+"""What outlives a run, in `.bailing-tasks/` of the workspace.
+
+A file is written beside its place and renamed, so a run that dies leaves the old one whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from bailing_tasks.errors import UsageError
+
+FOLDER = ".bailing-tasks"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pin:
+    """A reference and a platform, bound to a digest and to the repository that served it.
+
+    Attributes:
+        reference: The reference in canonical form.
+        platform: The platform, such as `linux/amd64`.
+        digest: The digest of that platform's manifest.
+        index_digest: The digest of the index it stands in; the same where there is no index.
+        served_from: The repository that has it, which may be a mirror's.
+        resolved_at: When the registry was asked, in UTC by ISO 8601.
+    """
+
+    reference: str
+    platform: str
+    digest: str
+    index_digest: str
+    served_from: str
+    resolved_at: str
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What it pins."""
+        return (self.reference, self.platform)
+
+    @property
+    def image(self) -> str:
+        """The name an engine finds it by: a digest is known only under who served it."""
+        return f"{self.served_from}@{self.digest}"
+
+
+class State:
+    """The state folder of a workspace; made on the first write.
+
+    Args:
+        root: The workspace's folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.folder = root / FOLDER
+
+    def pins(self) -> dict[tuple[str, str], Pin]:
+        """Return the pins of earlier runs by what they pin.
+
+        Raises:
+            UsageError: The file is not what this project wrote.
+        """
+        path = self.folder / "pins.json"
+        try:
+            found = [Pin(**item) for item in json.loads(path.read_text(encoding="utf-8"))]
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, TypeError) as error:
+            raise UsageError(
+                f"{path} cannot be read",
+                cause=str(error),
+                remedy=f"remove {path}; the next prefetch writes it anew",
+            ) from error
+        return {pin.key: pin for pin in found}
+
+    def keep_pin(self, pin: Pin) -> None:
+        """Add a pin, or put it in the place of an older one."""
+        pins = self.pins() | {pin.key: pin}
+        ordered = [asdict(pins[key]) for key in sorted(pins)]
+        self.write("pins.json", json.dumps(ordered, indent=2) + "\n")
+
+    def write(self, name: str, text: str | bytes) -> Path:
+        """Write a file of the state in one step and return its path.
+
+        Raises:
+            UsageError: The folder cannot be written to.
+        """
+        path = self._make() / name
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_in_one_step(path, text.encode() if isinstance(text, str) else text)
+        except OSError as error:
+            raise _unwritable(path, error) from error
+        return path
+
+    @contextlib.contextmanager
+    def locked(self, on_wait: Callable[[str], None]) -> Iterator[None]:
+        """Hold the workspace for this run; wait for another run that holds it.
+
+        Args:
+            on_wait: Called once with the pid of the run that is waited for.
+        """
+        path = self._make() / "lock"
+        with path.open("a+", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                on_wait(file.read().strip())
+                fcntl.flock(file, fcntl.LOCK_EX)
+            file.seek(0)
+            file.truncate()
+            file.write(f"{os.getpid()}\n")
+            file.flush()
+            yield
+
+    def _make(self) -> Path:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            ignore = self.folder / ".gitignore"
+            if not ignore.exists():
+                write_in_one_step(ignore, b"*\n")
+        except OSError as error:
+            raise _unwritable(self.folder, error) from error
+        return self.folder
+
+
+def write_in_one_step(path: Path, content: bytes) -> None:
+    """Write a file under a temporary name beside its place, then rename it."""
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _unwritable(path: Path, error: OSError) -> UsageError:
+    return UsageError(
+        f"{path} cannot be written",
+        cause=str(error),
+        remedy="free disk space, or make the folder writable",
+    )
+
+
+def to_json(value: Any) -> str:
+    """Return one JSON document, readable by people too."""
+    return json.dumps(value, indent=2, ensure_ascii=False)

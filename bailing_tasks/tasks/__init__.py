@@ -1,0 +1,25 @@
+"""The Invoke tasks: `from bailing_tasks import namespace` in a tasks.py has all of them.
+
+What stands here is imported at `invoke --list`, which must feel instant: tasks import what they
+need when they run.
+"""
+
+from __future__ import annotations
+
+from invoke.collection import Collection
+
+from bailing_tasks.tasks import looking, pipeline, sandbox
+
+namespace = Collection()
+for _task in (
+    pipeline.prefetch,
+    pipeline.build_builder,
+    pipeline.build_app,
+    pipeline.verify,
+    looking.images,
+    looking.settings,
+    sandbox.sandbox_up,
+    sandbox.sandbox_down,
+    sandbox.sandbox_status,
+):
+    namespace.add_task(_task)

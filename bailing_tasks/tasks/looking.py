@@ -1,0 +1,105 @@
+"""The tasks that only look: images, settings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from invoke.context import Context
+from invoke.tasks import task
+
+from bailing_tasks.tasks.run import Run, current, guarded, helped
+
+if TYPE_CHECKING:
+    from bailing_tasks.engine.docker import DockerEngine
+    from bailing_tasks.prefetch import WantedImage
+
+
+@task(help=helped("platform", "python", "json"), iterable=["platform", "python"])
+@guarded
+def images(
+    _context: Context, platform: list[str], python: list[str], json: bool = False
+) -> None:
+    """List the external images of all targets: platform, where named, present or not."""
+    from bailing_tasks import needs
+
+    run = current(json=json)
+    settings = run.settings(platform, python)
+    engine = _engine(run)
+    wanted = needs.wanted(settings, engine.platform if engine else needs.machine())
+    found = [
+        {
+            "reference": str(image.reference),
+            "platform": str(image.platform),
+            "named_at": list(image.named_at),
+            "targets": list(image.targets),
+            "present": _presence(run, engine, image),
+        }
+        for image in wanted
+    ]
+    words = {True: "yes", False: "no", None: "unknown"}
+    run.console.table(
+        ("image", "platform", "named at", "target", "present"),
+        [
+            (
+                image.reference.familiar,
+                str(image.platform),
+                ", ".join(image.named_at),
+                ", ".join(image.targets),
+                words[_presence(run, engine, image)],
+            )
+            for image in wanted
+        ],
+    )
+    run.report("images", {"images": found})
+
+
+@task(help=helped("platform", "python", "json"), iterable=["platform", "python"])
+@guarded
+def settings(
+    _context: Context, platform: list[str], python: list[str], json: bool = False
+) -> None:
+    """List every setting with its value and where it came from."""
+    import json as json_format
+
+    from bailing_tasks.settings import flatten
+
+    run = current(json=json)
+    found = run.settings(platform, python)
+    values = flatten(found)
+    run.console.table(
+        ("setting", "value", "from"),
+        [
+            (
+                key,
+                value if isinstance(value, str) else json_format.dumps(value),
+                found.origins[key],
+            )
+            for key, value in values.items()
+        ],
+    )
+    run.report(
+        "settings",
+        {
+            "settings": {
+                key: {"value": value, "origin": found.origins[key]}
+                for key, value in values.items()
+            }
+        },
+    )
+
+
+def _engine(run: Run) -> DockerEngine | None:
+    """Return the engine; None, and a word about it, where none can be asked."""
+    from bailing_tasks.errors import EngineError
+
+    try:
+        return run.engine
+    except EngineError as error:
+        run.console.say(f"presence is unknown: {error.message}")
+        return None
+
+
+def _presence(run: Run, engine: DockerEngine | None, image: WantedImage) -> bool | None:
+    from bailing_tasks.prefetch import is_present
+
+    return is_present(engine, run.pins.get(image.key), image) if engine else None

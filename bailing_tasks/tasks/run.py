@@ -1,0 +1,228 @@
+"""What the tasks of one Invoke process share: a run.
+
+`invoke prefetch build-builder build-app` is one run: settings, pins and results are computed once.
+Errors become exit codes here, and here alone.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from invoke.exceptions import Exit
+
+if TYPE_CHECKING:
+    from bailing_tasks.build import BuildPlan
+    from bailing_tasks.console import Console
+    from bailing_tasks.engine.docker import DockerEngine
+    from bailing_tasks.errors import BailingError
+    from bailing_tasks.prefetch import Prefetcher
+    from bailing_tasks.recipes import Recipe, Variant
+    from bailing_tasks.settings import Settings, Target
+    from bailing_tasks.state import Pin, State
+
+SCHEMA = 1
+"""Counted up when the JSON document of a run changes its shape."""
+
+HELP = {
+    "platform": "platform such as linux/arm64, or all (repeatable)",
+    "python": "Python version such as 3.11, or all (repeatable)",
+    "json": "print one JSON document about the run on standard output",
+    "dry_run": "print the exact commands and change nothing",
+    "force": "build even if nothing changed",
+    "strict": "end the run if an image cannot be pulled",
+    "on_failure": "what to do about failed pulls: retry, continue, stop or ask",
+    "builder_image": "the builder image to build on, by name",
+    "purge": "remove its engine, images and state as well",
+    "store": "image store of the private engine: containerd or classic",
+}
+"""What each option does, the same wherever it stands."""
+
+
+def helped(*options: str) -> dict[str, str]:
+    """Return the help of some options, as Invoke takes it."""
+    return {option: HELP[option] for option in options}
+
+
+class Run:
+    """One run in one workspace.
+
+    Args:
+        root: The workspace's folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.results: list[dict[str, Any]] = []
+        self.json = False
+        self.failed: dict[str, Any] | None = None
+        self._settings: dict[tuple[tuple[str, ...], tuple[str, ...]], Settings] = {}
+        self._locked = False
+
+    @property
+    def console(self) -> Console:
+        """Where people are told; standard error as soon as one task prints JSON."""
+        from bailing_tasks.console import Console
+
+        return Console.standard(json=self.json)
+
+    def settings(self, platform: Sequence[str] = (), python: Sequence[str] = ()) -> Settings:
+        """Return the workspace's settings, with what the command line chose."""
+        from bailing_tasks import git
+        from bailing_tasks.settings import load
+
+        key = (tuple(platform), tuple(python))
+        if key not in self._settings:
+            chosen = {"platforms": list(platform), "python": list(python)}
+            url = git.remote_url(self.root)
+            self._settings[key] = load(
+                self.root,
+                environment=os.environ,
+                overrides={name: value for name, value in chosen.items() if value},
+                remote_path=git.repository_path(url) if url else None,
+            )
+        return self._settings[key]
+
+    @functools.cached_property
+    def state(self) -> State:
+        """The workspace's state."""
+        from bailing_tasks.state import State
+
+        return State(self.root)
+
+    @functools.cached_property
+    def engine(self) -> DockerEngine:
+        """The engine, connected on first use."""
+        from bailing_tasks.engine.connect import connect
+
+        return connect(os.environ)
+
+    @functools.cached_property
+    def pins(self) -> dict[tuple[str, str], Pin]:
+        """The pins of this run: the state's, and what a prefetch added."""
+        return self.state.pins()
+
+    def prefetcher(self, settings: Settings) -> Prefetcher:
+        """Return what brings images for this run."""
+        from bailing_tasks.engine.registry import Registries
+        from bailing_tasks.prefetch import Prefetcher
+
+        return Prefetcher(
+            engine=self.engine,
+            registries=Registries(),
+            state=self.state,
+            pins=self.pins,
+            mirrors=settings.mirrors,
+            console=self.console,
+        )
+
+    def recipes(self, settings: Settings, target: Target) -> list[Recipe]:
+        """Read the recipes of a target for the platforms and Pythons of this run."""
+        from bailing_tasks import needs
+
+        return needs.recipes(settings, target, self.engine.platform)
+
+    def on_builder(self, settings: Settings, recipe: Recipe, builder: str) -> Recipe:
+        """Read the app's recipe again, now that its builder is known."""
+        from bailing_tasks.recipes import read_recipe
+
+        return read_recipe(settings, recipe.variant, recipe.build_platform, builder=builder)
+
+    def builder_recipe(self, settings: Settings, app: Variant) -> Recipe:
+        """Read the recipe of the builder that an app variant is built on."""
+        from dataclasses import replace
+
+        from bailing_tasks.recipes import read_recipe
+
+        variant = replace(app, target=settings.builder)
+        return read_recipe(settings, variant, self.engine.platform)
+
+    def plan(self, settings: Settings, recipe: Recipe) -> BuildPlan:
+        """Work out one build on this run's pins."""
+        from bailing_tasks.build import plan_build
+
+        return plan_build(settings, recipe, self.pins, self.engine, self.state)
+
+    def hold(self) -> None:
+        """Hold the workspace until this process ends; wait for another run that holds it."""
+        if not self._locked:
+            lock = self.state.locked(
+                lambda pid: self.console.say(
+                    f"another run (pid {pid}) is at work in this workspace; waiting for it"
+                )
+            )
+            lock.__enter__()
+            atexit.register(lock.__exit__, None, None, None)
+            self._locked = True
+
+    def report(self, name: str, result: Mapping[str, Any]) -> None:
+        """Add a task's result to the run's document."""
+        self.results.append({"task": name, **result})
+
+    def print_document(self) -> None:
+        """Print the run's one JSON document, if a task asked for it."""
+        from bailing_tasks.state import to_json
+
+        if self.json:
+            document: dict[str, Any] = {"schema": SCHEMA, "results": self.results}
+            if self.failed:
+                document["error"] = self.failed
+            print(to_json(document), flush=True)
+
+
+def workspace(start: Path) -> Path:
+    """Return the workspace's folder: where Invoke found tasks.py, else the repository's root."""
+    for marker in ("tasks.py", ".git"):
+        for folder in (start, *start.parents):
+            if (folder / marker).exists():
+                return folder
+    return start
+
+
+def current(*, json: bool = False) -> Run:
+    """Return the run of this process; `json` says that a task of it prints JSON."""
+    run = _run_in(workspace(Path.cwd()))
+    run.json = run.json or json
+    return run
+
+
+@functools.cache
+def _run_in(root: Path) -> Run:
+    run = Run(root)
+    atexit.register(run.print_document)
+    return run
+
+
+def guarded(body: Callable[..., None]) -> Callable[..., None]:
+    """Turn the foreseen failures of a task into a message and an exit code."""
+
+    @functools.wraps(body)
+    def guard(*args: Any, **options: Any) -> None:
+        from bailing_tasks.errors import BailingError, InterruptedRunError
+
+        try:
+            body(*args, **options)
+        except BailingError as error:
+            raise _exit(error) from None
+        except KeyboardInterrupt:
+            raise _exit(
+                InterruptedRunError(
+                    "interrupted", remedy="run the same command again: it goes on from here"
+                )
+            ) from None
+
+    return guard
+
+
+def _exit(error: BailingError) -> Exit:
+    current().failed = {
+        "message": error.message,
+        "cause": error.cause,
+        "remedy": error.remedy,
+        "exit_code": error.exit_code,
+    }
+    return Exit(f"error: {error}", error.exit_code)
