@@ -7,7 +7,6 @@ name is shadowed.
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -25,7 +24,6 @@ from bailing_tasks.names import (
     LABEL,
     fingerprint_label,
     fingerprint_name,
-    kept_name,
     local_name,
     pin_name,
 )
@@ -236,8 +234,7 @@ def _inputs(recipe: Recipe, pins: Mapping[tuple[str, str], Pin], folder: Path) -
         | {" ".join(image.key): recipe.builder for image in recipe.own},
         platform=str(recipe.variant.platform),
         files={
-            path: context.digest(folder, path)
-            for path in context.files(folder, ignore, patterns)
+            path: context.digest(folder, path) for path in context.files(folder, ignore, patterns)
         },
     )
 
@@ -267,8 +264,9 @@ def _write_copy(plan: BuildPlan, state: State) -> None:
     state.write(f"{copy}.dockerignore", ignore)
 
 
-def _result(plan: BuildPlan, engine: DockerEngine, result: str, reason: str, seconds: float
-            ) -> BuildResult:
+def _result(
+    plan: BuildPlan, engine: DockerEngine, result: str, reason: str, seconds: float
+) -> BuildResult:
     variant = plan.recipe.variant
     image = engine.image(plan.kept)
     if image is None:

@@ -15,8 +15,9 @@ KEPT = "localhost/bailing-tasks/kept"
 """What a pin needs is tagged here: `docker image prune` takes what has only a digest."""
 
 
-def local_name(target: Target, settings: Settings, platform: Platform, python: str, host: Platform
-               ) -> str:
+def local_name(
+    target: Target, settings: Settings, platform: Platform, python: str, host: Platform
+) -> str:
     """Return the name that people use, such as `bailing:latest` or `bailing:latest-arm64`.
 
     The plain name is for the host's platform and the first Python of the settings.

@@ -180,9 +180,7 @@ class Prefetcher:
         self.console.say(f"{title}: {_describe(outcome)}")
         return outcome
 
-    def _failed(
-        self, image: WantedImage, error: PullError, started: float, title: str
-    ) -> Outcome:
+    def _failed(self, image: WantedImage, error: PullError, started: float, title: str) -> Outcome:
         if is_present(self.engine, None, image):
             self.console.say(f"{title}: present (not pinned: {error.cause})")
             return _outcome(image, "present", started, None)
@@ -202,9 +200,7 @@ class Prefetcher:
             image, lambda source: self._bring_from(source, image, transfer)
         )
 
-    def _at_first_source(
-        self, image: WantedImage, attempt: Callable[[Source], Value]
-    ) -> Value:
+    def _at_first_source(self, image: WantedImage, attempt: Callable[[Source], Value]) -> Value:
         errors: list[PullError] = []
         for source in sources(image.reference, self.mirrors, self.engine.registry_mirrors):
             try:
@@ -219,6 +215,15 @@ class Prefetcher:
             remedy=last.remedy,
             transient=any(error.transient for error in errors),
         )
+
+    def check_obtainable(self, image: WantedImage) -> None:
+        """Make sure that an image is there, or that a registry has it; pull nothing.
+
+        Raises:
+            PullError: Neither.
+        """
+        if not is_present(self.engine, self.pins.get(image.key), image):
+            self._at_first_source(image, lambda source: self._resolve(source, image))
 
     def commands(self, image: WantedImage) -> tuple[str, ...]:
         """Return the commands that would bring an image; none where it is there.
@@ -357,6 +362,4 @@ def prefetch(
             break
         again = [image for image in wanted if outcomes[image.key].status == "failed"]
         outcomes |= prefetcher.fetch_all(again)
-    return PrefetchResult(
-        images=tuple(outcomes.values()), seconds=time.monotonic() - started
-    )
+    return PrefetchResult(images=tuple(outcomes.values()), seconds=time.monotonic() - started)

@@ -61,6 +61,7 @@ def run(
     cwd: Path | None = None,
     stdin: str | None = None,
     timeout: float | None = None,
+    show_stderr: bool = False,
 ) -> Completed:
     """Run a command to its end and return what it printed; a failure is the caller's to judge.
 
@@ -70,12 +71,14 @@ def run(
         cwd: Working folder; this process's by default.
         stdin: Text for its standard input; empty by default.
         timeout: Seconds until it is killed; its return code is then -9.
+        show_stderr: Let its standard error go where this process's goes; `stderr` is then empty.
 
     Raises:
         EngineError: The program is not there.
     """
     started = time.monotonic()
-    with _popen(argv, env, cwd, subprocess.PIPE, subprocess.PIPE, piped=True) as child:
+    errors = None if show_stderr else subprocess.PIPE
+    with _popen(argv, env, cwd, subprocess.PIPE, errors, piped=True) as child:
         try:
             out, err = child.communicate((stdin or "").encode(), timeout=timeout)
         except subprocess.TimeoutExpired:
@@ -88,7 +91,7 @@ def run(
         argv=tuple(argv),
         returncode=child.returncode,
         stdout=out.decode(errors="replace"),
-        stderr=err.decode(errors="replace"),
+        stderr=(err or b"").decode(errors="replace"),
         seconds=time.monotonic() - started,
     )
 
@@ -146,7 +149,7 @@ def _popen(
     env: Mapping[str, str] | None,
     cwd: Path | None,
     stdout: int,
-    stderr: int,
+    stderr: int | None,
     *,
     piped: bool = False,
     detached: bool = False,

@@ -148,5 +148,3 @@ def _build_args(
     if target.builder_arg and target.builder_arg in declared:
         arguments[target.builder_arg] = builder or f"localhost/{settings.builder.image}:latest"
     return arguments
-
-

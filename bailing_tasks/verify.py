@@ -204,8 +204,7 @@ def _in_bin(path: str) -> bool:
 
 
 def is_command(path: str, command: str) -> bool:
-    """Whether a file is a program, by any of the names compilers go by: `gcc-12`, `…-linux-gnu-gcc`.
-    """
+    """Whether a file is a program, by any name compilers go by: `gcc-12`, `…-linux-gnu-gcc`."""
     pattern = rf"(?:[\w.]+-)*{re.escape(command)}(?:-\d[\d.]*)?"
     return re.fullmatch(pattern, path.rpartition("/")[2]) is not None
 

@@ -7,11 +7,11 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-import docker
 from docker.context import ContextAPI
 from docker.errors import DockerException
 from docker.tls import TLSConfig
 
+import docker
 from bailing_tasks import process
 from bailing_tasks.engine.docker import DockerEngine
 from bailing_tasks.errors import EngineError
@@ -114,8 +114,9 @@ def _unreachable(host: str, error: DockerException) -> EngineError:
                 "and log in again",
             )
         if not socket.exists():
-            return EngineError("there is no Docker engine", cause=f"{socket} is not there",
-                               remedy=START)
+            return EngineError(
+                "there is no Docker engine", cause=f"{socket} is not there", remedy=START
+            )
         return EngineError(
             "the Docker engine is stopped",
             cause=f"{socket} is there, but nobody answers",
@@ -157,5 +158,3 @@ def _check_engine(client: docker.APIClient, host: str) -> None:
             cause="its BuildKit knows no named contexts",
             remedy=f"install Docker {OLDEST_ENGINE[0]}.{OLDEST_ENGINE[1]} or later",
         )
-
-

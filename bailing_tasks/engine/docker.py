@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-import docker
 import requests
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 
+import docker
 from bailing_tasks.errors import EngineError
 from bailing_tasks.failures import pull_error
 from bailing_tasks.platforms import Platform
@@ -254,5 +254,3 @@ def _engine_error(message: str, error: Exception) -> EngineError:
     return EngineError(
         message, cause=_words(error), remedy="`docker info` shows whether the engine is well"
     )
-
-

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import requests
-from docker import auth
 
 from bailing_tasks.errors import PullError
 from bailing_tasks.failures import pull_error
 from bailing_tasks.mirrors import DOCKER_HUB, Source
 from bailing_tasks.platforms import Platform
 from bailing_tasks.references import Reference
+from docker import auth
 
 ACCEPT = ", ".join(
     (
@@ -152,7 +152,9 @@ def _json(response: requests.Response, failed: _Failed) -> dict[str, Any]:
 
 def _is_for(entry: Mapping[str, Any], platform: Platform) -> bool:
     found = entry.get("platform") or {}
-    text = "/".join(filter(None, (found.get("os"), found.get("architecture"), found.get("variant"))))
+    text = "/".join(
+        filter(None, (found.get("os"), found.get("architecture"), found.get("variant")))
+    )
     return text.count("/") > 0 and "unknown" not in text and Platform.parse(text) == platform
 
 
@@ -169,5 +171,3 @@ def _sha256(content: bytes) -> str:
     import hashlib
 
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
-
-

@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 
 @task(help=helped("platform", "python", "json"), iterable=["platform", "python"])
 @guarded
-def images(
-    _context: Context, platform: list[str], python: list[str], json: bool = False
-) -> None:
+def images(_context: Context, platform: list[str], python: list[str], json: bool = False) -> None:
     """List the external images of all targets: platform, where named, present or not."""
     from bailing_tasks import needs
 
@@ -55,9 +53,7 @@ def images(
 
 @task(help=helped("platform", "python", "json"), iterable=["platform", "python"])
 @guarded
-def settings(
-    _context: Context, platform: list[str], python: list[str], json: bool = False
-) -> None:
+def settings(_context: Context, platform: list[str], python: list[str], json: bool = False) -> None:
     """List every setting with its value and where it came from."""
     import json as json_format
 
@@ -81,8 +77,7 @@ def settings(
         "settings",
         {
             "settings": {
-                key: {"value": value, "origin": found.origins[key]}
-                for key, value in values.items()
+                key: {"value": value, "origin": found.origins[key]} for key, value in values.items()
             }
         },
     )

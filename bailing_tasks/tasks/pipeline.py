@@ -112,9 +112,7 @@ def build_app(
 
 @task(help=helped("platform", "python", "json"), iterable=["platform", "python"])
 @guarded
-def verify(
-    _context: Context, platform: list[str], python: list[str], json: bool = False
-) -> None:
+def verify(_context: Context, platform: list[str], python: list[str], json: bool = False) -> None:
     """Check the app image as it would run: compilers, user, imports, health page, size."""
     from dataclasses import asdict
 

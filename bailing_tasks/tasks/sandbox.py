@@ -64,8 +64,11 @@ def sandbox_down(
     run = current(json=json)
     if dry_run:
         status = sandbox.status()
-        lines = [f"stop the {engine.store} engine (pid {engine.pid})"
-                 for engine in status.engines if engine.running]
+        lines = [
+            f"stop the {engine.store} engine (pid {engine.pid})"
+            for engine in status.engines
+            if engine.running
+        ]
         if status.registry.running:
             lines.append(f"stop the registry (pid {status.registry.pid})")
         if purge:

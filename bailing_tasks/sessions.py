@@ -1,0 +1,30 @@
+"""nox sessions that build per architecture and per Python, for this noxfile and for users'.
+
+`from bailing_tasks.sessions import register; register()` is all that another repository's
+noxfile.py needs. Importing this needs nox and the standard library alone.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+PYTHONS = ("3.10", "3.11", "3.12", "3.13")
+"""The Python versions the library is tested on."""
+
+
+def add_pyenv_to_path(versions: Iterable[str] = PYTHONS) -> None:
+    """Let nox find Pythons that pyenv has installed but not activated.
+
+    Only versions that no other program on PATH answers for are looked for.
+    """
+    root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
+    found = [
+        str(folder / "bin")
+        for version in versions
+        for folder in sorted(root.glob(f"{version}.*"))[-1:]
+    ]
+    shims = str(root.parent / "shims")
+    kept = [part for part in os.environ["PATH"].split(os.pathsep) if part != shims]
+    os.environ["PATH"] = os.pathsep.join([*kept, *found])

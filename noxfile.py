@@ -1,0 +1,77 @@
+"""The sessions of this repository: `demo` shows it, `tests` checks it."""
+
+import sys
+from pathlib import Path
+
+import nox
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from bailing_tasks.sessions import PYTHONS, add_pyenv_to_path
+
+nox.needs_version = ">=2024.4.15"
+nox.options.sessions = ["tests"]
+nox.options.error_on_missing_interpreters = False
+add_pyenv_to_path()
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+
+
+def group(name: str) -> list[str]:
+    """Return the packages of a dependency group."""
+    return list(nox.project.dependency_groups(PROJECT, name))
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Build, verify and show the reference app: `-- --sandbox`, `-- --no-sandbox`."""
+    session.install("-e", ".")
+    session.run("python", "-m", "bailing_tasks.demo", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Check everything: lint, types, unit tests on every Python, tests on real engines."""
+    session.log("lint, types, unit and engine follow, each as its own session")
+    session.notify("lint")
+    session.notify("types")
+    for version in PYTHONS:
+        session.notify(f"unit-{version}")
+    session.notify("engine")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, docstrings and format."""
+    session.install(*group("lint"))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types, strictly."""
+    session.install("-e", ".", *group("types"))
+    session.run("mypy")
+
+
+@nox.session(python=list(PYTHONS))
+def unit(session: nox.Session) -> None:
+    """Run the tests that need no engine, and cannot reach one."""
+    session.install("-e", ".", *group("test"))
+    session.run("pytest", "tests/unit", *session.posargs)
+
+
+@nox.session
+def engine(session: nox.Session) -> None:
+    """Run the tests on real engines and a real registry, in the sandbox."""
+    session.install("-e", ".", *group("test"))
+    session.run("pytest", "tests/engine", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure beside peers, in one run; prints ratios."""
+    session.install("-e", ".")
+    for script in sorted(Path("benchmarks").glob("*.py")):
+        session.run("python", str(script))
