@@ -13,7 +13,7 @@ from bailing_tasks.errors import DockerfileError
 
 
 def ignore_file(dockerfile: Path, context: Path) -> Path | None:
-    """Return the ignore file that BuildKit takes: `<Dockerfile>.dockerignore`, else the context's."""
+    """Return the ignore file BuildKit takes: `<Dockerfile>.dockerignore`, else the context's."""
     beside = dockerfile.with_name(f"{dockerfile.name}.dockerignore")
     return next((path for path in (beside, context / ".dockerignore") if path.is_file()), None)
 
@@ -43,7 +43,7 @@ def _walk(context: Path, path: str) -> Iterator[str]:
             yield path
         return
     try:
-        names = sorted(os.listdir(full))
+        names = sorted(entry.name for entry in full.iterdir())
     except OSError as error:
         raise DockerfileError(
             f"the build context {full} cannot be read", cause=str(error)

@@ -130,13 +130,13 @@ def _show(document: Mapping[str, Any], environment: Mapping[str, str], console: 
         if "image" in image
     ]
     fetched = next(result for result in results if result["task"] == "prefetch")
-    checks = [check for result in results for check in result.get("checks", ())]
+    checks = [check["ok"] for result in results for check in result.get("checks", ())]
     console.say()
     console.table(("image", "platform", "size", "digest", "seconds", "from a cache"), rows)
     console.say()
     console.say(
         f"base images: {fetched['pulled']} pulled, {fetched['present']} present, "
-        f"{fetched['failed']} failed; checks: {sum(c['ok'] for c in checks)} of {len(checks)} passed"
+        f"{fetched['failed']} failed; checks: {sum(checks)} of {len(checks)} passed"
     )
     app = rows[-1][0]
     docker = process.find("docker", path=environment.get("PATH")) or "docker"

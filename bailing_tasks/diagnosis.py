@@ -62,24 +62,17 @@ def _compile_checks(recipe: Recipe) -> tuple[str, ...]:
     text = "\n".join(instructions(recipe.text, **recipe.selection))
     target = recipe.variant.target
     missing = [name for name in (*COMPILERS, *AUDIO_HEADERS) if not _installs(text, name)]
-    checks = [
-        (
-            target.name == "builder" or not recipe.own,
-            f"{target.name} compiles although it is built on the builder image: what it needs "
-            "belongs into the builder's lock file",
+    checks = {
+        "the lock file is compiled in the builder, not in what is built on it": (
+            target.name == "builder" or not recipe.own
         ),
-        (
-            bool(target.stage) or target.name != "builder",
-            "the builder is built with its own stage (builder.stage, `--target builder`)",
+        "the builder is built with its own stage (`--target builder`)": (
+            bool(target.stage) or target.name != "builder"
         ),
-        (
-            not missing,
-            f"compilers and audio headers are installed in the stage: {', '.join(missing)} missing"
-            if missing
-            else "compilers and audio headers are installed in the stage",
-        ),
-    ]
-    return tuple(f"{'ok' if good else 'CHECK'}: {what}" for good, what in checks)
+        "compilers and audio headers are installed in that stage"
+        + (f": {', '.join(missing)} missing" if missing else ""): not missing,
+    }
+    return tuple(f"{'ok' if good else 'CHECK'}: {what}" for what, good in checks.items())
 
 
 def _installs(text: str, package: str) -> bool:

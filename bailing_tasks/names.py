@@ -9,7 +9,7 @@ from bailing_tasks.references import Reference
 from bailing_tasks.settings import Settings, Target
 
 LABEL = "io.bailing-tasks.fingerprint"
-"""`<repository>:<platform>:<hex>`. Images built on ours inherit it, so the repository must match."""
+"""`<repository>:<platform>:<hex>`; images built on ours inherit it: the repository must match."""
 
 KEPT = "localhost/bailing-tasks/kept"
 """What a pin needs is tagged here: `docker image prune` takes what has only a digest."""

@@ -63,12 +63,12 @@ def settings(_context: Context, platform: list[str], python: list[str], json: bo
     found = run.settings(platform, python)
     values = flatten(found)
     run.console.table(
-        ("setting", "value", "from"),
+        ("setting", "from", "value"),
         [
             (
                 key,
-                value if isinstance(value, str) else json_format.dumps(value),
                 found.origins[key],
+                value if isinstance(value, str) else json_format.dumps(value),
             )
             for key, value in values.items()
         ],

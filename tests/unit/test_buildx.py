@@ -1,0 +1,58 @@
+"""What BuildKit is asked, and what its log says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from bailing_tasks.engine.buildx import BuildRequest, count_steps
+from bailing_tasks.platforms import Platform
+
+REQUEST = BuildRequest(
+    builder="default",
+    dockerfile=Path("/w/.bailing-tasks/dockerfiles/x.Dockerfile"),
+    context=Path("/w"),
+    stage="builder",
+    platform=Platform.parse("linux/arm64"),
+    build_args={"B": "2", "A": "1"},
+    build_contexts={"pin-1": "docker-image://r.example/a@sha256:0"},
+    secrets={"ca-bundle": "/etc/ca.pem", "token": "env:TOKEN"},
+    labels={"l": "v"},
+    tags=("bailing-builder:latest-arm64", "localhost/bailing-builder:fp-0"),
+)
+
+
+def test_the_command_line_says_all_of_it() -> None:
+    text = " ".join(REQUEST.command())
+    assert text == (
+        "docker buildx build --builder default "
+        "--file /w/.bailing-tasks/dockerfiles/x.Dockerfile --platform linux/arm64 "
+        "--target builder --build-arg A=1 --build-arg B=2 "
+        "--build-context pin-1=docker-image://r.example/a@sha256:0 "
+        "--secret id=ca-bundle,src=/etc/ca.pem --secret id=token,env=TOKEN "
+        "--label l=v --tag bailing-builder:latest-arm64 --tag localhost/bailing-builder:fp-0 "
+        "--provenance=false --load --progress=plain /w"
+    )
+
+
+def test_the_last_stage_and_no_cache() -> None:
+    argv = replace(REQUEST, stage="", no_cache=True).command()
+    assert "--target" not in argv
+    assert "--no-cache" in argv
+
+
+def test_steps_are_counted_and_those_from_the_cache() -> None:
+    log = """\
+#1 [internal] load build definition from x.Dockerfile
+#1 DONE 0.0s
+#5 [builder 1/3] FROM docker.io/library/alpine
+#5 CACHED
+#6 [builder 2/3] RUN true
+#6 CACHED
+#7 [builder 3/3] RUN make
+#7 0.1 CACHED is a word it prints
+#7 DONE 3.2s
+#8 exporting to image
+#8 DONE 0.1s
+"""
+    assert count_steps(log.splitlines()) == (3, 2)

@@ -1,0 +1,85 @@
+"""What engines and registries say, and what people are told."""
+
+from __future__ import annotations
+
+import pytest
+
+from bailing_tasks.errors import PullError
+from bailing_tasks.failures import pull_error
+from bailing_tasks.retry import ATTEMPTS, retried
+
+
+@pytest.mark.parametrize(
+    ("said", "cause", "transient"),
+    [
+        ("write /layer: no space left on device", "disk is full", False),
+        ("toomanyrequests: You have reached your pull rate limit", "limits how often", True),
+        ("429 Too Many Requests from https://r.example/v2/", "limits how often", True),
+        ("unauthorized: authentication required", "wants a login", False),
+        ("pull access denied for x, repository does not exist", "this login may not", False),
+        ("403 Forbidden from https://r.example/v2/", "this login may not", False),
+        ("manifest unknown: manifest unknown", "no such image or tag", False),
+        ("404 Not Found from https://r.example/v2/", "no such image or tag", False),
+        ("no matching manifest for linux/s390x in the manifest list", "not for linux/arm64", False),
+        ("x509: certificate signed by unknown authority", "is not trusted", False),
+        ("dial tcp: lookup r.example: no such host", "cannot be resolved", True),
+        ("server gave HTTP response to HTTPS client", "speaks plain HTTP", False),
+        ("net/http: TLS handshake timeout", "did not answer", True),
+        ("connect: connection refused", "did not answer", True),
+        ("read: connection reset by peer", "did not answer", True),
+        ("unexpected EOF", "did not answer", True),
+        ("500 Internal Server Error from https://r.example", "did not answer", True),
+        ("received unexpected HTTP status: 502 Bad Gateway", "did not answer", True),
+        ("filesystem layer verification failed for digest sha256:00", "did not answer", True),
+        ("something nobody has seen", "something nobody has seen", True),
+    ],
+)
+def test_each_kind_of_failure_has_cause_and_remedy(said: str, cause: str, transient: bool) -> None:
+    error = pull_error(said, image="alpine:3.20", platform="linux/arm64", host="r.example")
+    assert error.message == "alpine:3.20 for linux/arm64 could not be pulled"
+    assert cause in error.cause
+    assert said in error.cause
+    assert error.remedy
+    assert "{" not in error.remedy.replace('{ "r.example" =', "")
+    assert error.transient is transient
+
+
+def test_a_transient_failure_is_tried_again_with_growing_waits() -> None:
+    waits: list[float] = []
+    tries = iter([PullError("a", transient=True), PullError("b", transient=True), None])
+
+    def attempt() -> str:
+        if error := next(tries):
+            raise error
+        return "done"
+
+    told: list[tuple[str, int]] = []
+    result = retried(
+        attempt,
+        lambda error, number, wait: told.append((error.message, number)),
+        sleep=waits.append,
+    )
+    assert result == "done"
+    assert told == [("a", 2), ("b", 3)]
+    assert 1.0 <= waits[0] <= 1.25
+    assert 2.0 <= waits[1] <= 2.5
+
+
+def test_a_failure_that_lasts_is_raised_in_the_end() -> None:
+    tried = []
+
+    def attempt() -> None:
+        tried.append(1)
+        raise PullError("gone", transient=True)
+
+    with pytest.raises(PullError, match="gone"):
+        retried(attempt, lambda *_: None, sleep=lambda _: None)
+    assert len(tried) == ATTEMPTS
+
+
+def test_a_failure_that_trying_cannot_help_is_raised_at_once() -> None:
+    def attempt() -> None:
+        raise PullError("denied")
+
+    with pytest.raises(PullError, match="denied"):
+        retried(attempt, lambda *_: pytest.fail("waited"))

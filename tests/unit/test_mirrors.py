@@ -1,0 +1,67 @@
+"""Where a reference is asked for, and in which order."""
+
+from __future__ import annotations
+
+import pytest
+
+from bailing_tasks.errors import SettingsError
+from bailing_tasks.mirrors import sources
+from bailing_tasks.references import Reference
+
+ALPINE = Reference.parse("alpine:3.20")
+
+
+def test_docker_hub_is_asked_under_its_api_and_pulled_under_its_name() -> None:
+    (source,) = sources(ALPINE, {})
+    assert source.url == "https://registry-1.docker.io"
+    assert source.name == "library/alpine"
+    assert source.repository == "docker.io/library/alpine"
+    assert not source.mirror
+
+
+def test_mirrors_come_first_in_order_and_keep_the_path_behind_their_prefix() -> None:
+    mirrors = {"docker.io": ["https://mirror.example/hub", "http://other.example:5000"]}
+    first, second, origin = sources(ALPINE, mirrors)
+    assert (first.url, first.name) == ("https://mirror.example", "hub/library/alpine")
+    assert first.repository == "mirror.example/hub/library/alpine"
+    assert (second.url, second.name) == ("http://other.example:5000", "library/alpine")
+    assert second.repository == "other.example:5000/library/alpine"
+    assert first.mirror
+    assert second.mirror
+    assert origin.repository == "docker.io/library/alpine"
+
+
+def test_a_mirror_of_another_host_is_not_asked() -> None:
+    (source,) = sources(Reference.parse("ghcr.io/a/b"), {"docker.io": ["mirror.example"]})
+    assert source.url == "https://ghcr.io"
+
+
+def test_the_engines_own_mirrors_are_asked_and_pulled_through_the_engine() -> None:
+    first, second = sources(ALPINE, {}, ["https://hub-mirror.example/"])
+    assert first.url == "https://hub-mirror.example"
+    assert first.name == "library/alpine"
+    assert first.repository == second.repository == "docker.io/library/alpine"
+    assert len(sources(Reference.parse("ghcr.io/a/b"), {}, ["https://hub-mirror.example/"])) == 1
+
+
+@pytest.mark.parametrize(
+    ("address", "url"),
+    [
+        ("mirror.example", "https://mirror.example"),
+        ("127.0.0.1:5000/x", "http://127.0.0.1:5000"),
+        ("localhost:5000", "http://localhost:5000"),
+        ("[::1]:5000", "http://[::1]:5000"),
+        ("10.0.0.1:5000", "https://10.0.0.1:5000"),
+    ],
+)
+def test_without_a_scheme_only_loopback_is_plain_http(address: str, url: str) -> None:
+    assert sources(ALPINE, {"docker.io": [address]})[0].url == url
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["", "ftp://mirror.example", "https://", "https://user:word@mirror.example", "a.example?x=1"],
+)
+def test_an_address_that_is_none_is_refused(address: str) -> None:
+    with pytest.raises(SettingsError, match="is no address"):
+        sources(ALPINE, {"docker.io": [address]})

@@ -1,0 +1,210 @@
+"""Settings: what beats what, where values come from, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bailing_tasks.errors import SettingsError
+from bailing_tasks.options import OPTIONS
+from bailing_tasks.platforms import Platform
+from bailing_tasks.settings import Settings, flatten, load, read_table, resolve
+
+AMD64 = Platform.parse("linux/amd64")
+ARM64 = Platform.parse("linux/arm64")
+
+
+def settings(
+    root: Path = Path("/workspace"),
+    document: dict[str, Any] | None = None,
+    environment: dict[str, str] | None = None,
+    overrides: dict[str, Any] | None = None,
+    remote_path: str | None = None,
+) -> Settings:
+    return resolve(
+        root,
+        document=document or {},
+        environment=environment or {},
+        overrides=overrides or {},
+        remote_path=remote_path,
+    )
+
+
+def test_without_a_table_the_seeds_layout_is_meant() -> None:
+    found = settings()
+    assert found.builder.dockerfile == "docker/dockerfile.dev"
+    assert found.builder.stage == "builder"
+    assert found.builder.image == "bailing-builder"
+    assert found.app.dockerfile == "Dockerfile"
+    assert found.app.image == "bailing"
+    assert found.app.builder_arg == "BUILDER_IMAGE"
+    assert found.app.context == found.builder.context == "."
+    assert found.builder.triggers == (
+        "docker/dockerfile.dev",
+        "pyproject.toml",
+        "uv.lock",
+        ".github/workflows/docker-build-builder.yml",
+    )
+    assert "bailing/**" in found.app.triggers
+    assert [target.name for target in found.targets] == ["builder", "app"]
+
+
+def test_the_app_dockerfile_is_looked_for_at_the_root_and_then_in_docker(tmp_path: Path) -> None:
+    (tmp_path / "docker").mkdir()
+    (tmp_path / "docker" / "Dockerfile").write_text("FROM scratch\n")
+    assert settings(tmp_path).app.dockerfile == "docker/Dockerfile"
+    (tmp_path / "Dockerfile").write_text("FROM scratch\n")
+    assert settings(tmp_path).app.dockerfile == "Dockerfile"
+
+
+def test_command_line_beats_environment_beats_file_beats_default() -> None:
+    document = {"platforms": ["linux/s390x"], "default-branch": "trunk"}
+    environment = {"BAILING_TASKS_PLATFORMS": "linux/arm64, linux/amd64"}
+    overrides = {"platforms": ["arm64"]}
+    assert settings().default_branch == "main"
+    assert settings(document=document).default_branch == "trunk"
+    assert settings(document=document).platforms == (Platform.parse("linux/s390x"),)
+    found = settings(document=document, environment=environment)
+    assert found.platforms == (ARM64, AMD64)
+    assert found.origins["platforms"] == "environment BAILING_TASKS_PLATFORMS"
+    found = settings(document=document, environment=environment, overrides=overrides)
+    assert found.platforms == (ARM64,)
+    assert found.origins["platforms"] == "command line"
+    assert found.origins["default-branch"] == "pyproject.toml"
+    assert found.origins["python"] == "default"
+
+
+def test_a_run_is_for_the_host_unless_something_else_was_chosen() -> None:
+    document = {"platforms": ["linux/amd64", "linux/arm64"], "python": ["3.11", "3.12"]}
+    found = settings(document=document)
+    assert found.chosen_platforms(ARM64) == (ARM64,)
+    assert found.chosen_pythons() == ("3.11",)
+    assert settings(document={"platforms": ["linux/s390x"]}).chosen_platforms(AMD64) == (
+        Platform.parse("linux/s390x"),
+    )
+    chosen = settings(document=document, overrides={"platforms": ["all"], "python": ["all"]})
+    assert chosen.chosen_platforms(ARM64) == (AMD64, ARM64)
+    assert chosen.chosen_pythons() == ("3.11", "3.12")
+    other = settings(document=document, overrides={"python": ["3.12"]})
+    assert other.chosen_pythons() == ("3.12",)
+    assert other.plain_python == "3.11"
+
+
+@pytest.mark.parametrize(
+    ("key", "remedy"),
+    [
+        ("platform", "perhaps you meant 'platforms'"),
+        ("mirors", "perhaps you meant 'mirrors'"),
+        ("zzz", "`invoke settings` lists every key"),
+    ],
+)
+def test_an_unknown_key_is_answered_with_the_nearest(key: str, remedy: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        settings(document={key: "x"})
+    assert repr(key) in caught.value.message
+    assert caught.value.remedy == remedy
+    assert caught.value.exit_code == 2
+
+
+def test_an_unknown_key_of_a_target_is_answered_as_well() -> None:
+    with pytest.raises(SettingsError, match="perhaps you meant 'app.dockerfile'"):
+        settings(document={"app": {"dockerfle": "x"}})
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ({"repository": 1}, "expected a string, got 1"),
+        ({"platforms": "linux/amd64"}, "expected a list of strings, got 'linux/amd64'"),
+        ({"platforms": []}, "expected at least one platform"),
+        ({"platforms": ["linux//amd64"]}, "is not a platform"),
+        ({"platforms": [1]}, "expected a list of strings"),
+        ({"python": ["three"]}, "expected a list of Python versions"),
+        ({"python": [3.11]}, "expected a list of strings"),
+        ({"mirrors": []}, "expected a table of lists of strings"),
+        ({"mirrors": {"docker.io": "x"}}, "expected a list of strings"),
+        ({"app": "x"}, "expected a table, got 'x'"),
+        ({"app": {"build-args": {"A": 1}}}, "expected a table of strings"),
+        ({"app": {"image": "Bad::Name"}}, "is not an image reference"),
+        ({"app": {"image": "name:tag"}}, "without tag or digest"),
+        ({"verify": {"port": -1}}, "expected a whole number"),
+        ({"verify": {"port": True}}, "expected a whole number"),
+        ({"verify": {"smaller-than-builder": "x"}}, "expected true or false"),
+        ({"verify": {"commands": "ls"}}, "expected a list of commands"),
+    ],
+)
+def test_a_value_of_another_type_is_refused(document: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        settings(document=document)
+    assert message in str(caught.value)
+
+
+def test_environment_variables_are_read_by_type() -> None:
+    found = settings(
+        environment={
+            "BAILING_TASKS_MIRRORS": '{"docker.io": ["https://mirror.example"]}',
+            "BAILING_TASKS_VERIFY_PORT": "8080",
+            "BAILING_TASKS_VERIFY_SMALLER_THAN_BUILDER": "false",
+            "BAILING_TASKS_VERIFY_COMMANDS": '[["true"]]',
+            "BAILING_TASKS_APP_BUILD_ARGS": '{"A": "1"}',
+            "BAILING_TASKS_PYTHON": "3.12,3.13",
+        }
+    )
+    assert found.mirrors == {"docker.io": ("https://mirror.example",)}
+    assert found.verify.port == 8080
+    assert found.verify.smaller_than_builder is False
+    assert found.verify.commands == (("true",),)
+    assert found.app.build_args == {"A": "1"}
+    assert found.python == ("3.12", "3.13")
+
+
+def test_an_environment_variable_that_is_no_json_is_refused_by_name() -> None:
+    with pytest.raises(SettingsError, match="BAILING_TASKS_MIRRORS is not valid JSON"):
+        settings(environment={"BAILING_TASKS_MIRRORS": "{"})
+
+
+def test_the_repository_comes_from_the_git_remote_in_lower_case() -> None:
+    found = settings(remote_path="owner/bailing")
+    assert found.app.repository == "ghcr.io/owner/bailing"
+    assert found.builder.repository == "ghcr.io/owner/bailing-builder"
+    assert found.origins["app.repository"] == "git remote"
+    given = settings(document={"repository": "ghcr.io/Owner/Voice"}, remote_path="a/b")
+    assert given.app.repository == "ghcr.io/owner/voice"
+    assert given.builder.repository == "ghcr.io/owner/voice-builder"
+    own = settings(document={"builder": {"repository": "ghcr.io/a/own"}}, remote_path="a/b")
+    assert own.builder.repository == "ghcr.io/a/own"
+
+
+def test_every_option_can_be_printed_with_its_origin() -> None:
+    found = settings(document={"mirrors": {"docker.io": ["a.example"]}})
+    values = flatten(found)
+    assert list(values) == [option.key for option in OPTIONS] == list(found.origins)
+    assert values["mirrors"] == {"docker.io": ["a.example"]}
+    assert values["platforms"] == ["linux/amd64", "linux/arm64"]
+
+
+def test_the_table_is_read_from_pyproject(tmp_path: Path) -> None:
+    file = tmp_path / "pyproject.toml"
+    assert read_table(file) == {}
+    file.write_text('[project]\nname = "x"\n')
+    assert read_table(file) == {}
+    file.write_text('[tool.bailing-tasks]\ndefault-branch = "trunk"\n')
+    assert load(tmp_path, environment={}).default_branch == "trunk"
+
+
+@pytest.mark.parametrize(
+    "text", ["[tool", "[tool]\nbailing-tasks = 1\n", "\xff"], ids=["no TOML", "no table", "latin"]
+)
+def test_a_file_that_cannot_be_read_is_refused_by_name(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "pyproject.toml"
+    file.write_bytes(text.encode("latin-1"))
+    with pytest.raises(SettingsError, match=r"pyproject\.toml"):
+        read_table(file)
+
+
+def test_a_tool_key_that_is_no_table_has_no_settings(tmp_path: Path) -> None:
+    file = tmp_path / "pyproject.toml"
+    file.write_text("tool = 1\n")
+    assert read_table(file) == {}
