@@ -27,7 +27,7 @@ from bailing_tasks.names import (
     local_name,
     pin_name,
 )
-from bailing_tasks.recipes import Recipe
+from bailing_tasks.recipes import Recipe, image_key
 from bailing_tasks.settings import Settings
 from bailing_tasks.state import Pin, State
 
@@ -51,7 +51,7 @@ class BuildPlan:
 
     recipe: Recipe
     request: buildx.BuildRequest
-    dockerfile: bytes
+    dockerfile: str | bytes
     ignore: Path | None
     fingerprint: str
     name: str
@@ -127,10 +127,10 @@ def plan_build(
         )
     digest = fingerprint(_inputs(recipe, pins, context_folder))
     bound = {
-        image.key: f"docker-image://{pins[image.key].image}"
+        image_key(image): f"docker-image://{pins[image_key(image)].image}"
         for image in recipe.images
-        if image.key in pins
-    } | {image.key: f"docker-image://{recipe.builder}" for image in recipe.own}
+        if image_key(image) in pins
+    } | {image_key(image): f"docker-image://{recipe.builder}" for image in recipe.own}
     name = local_name(target, settings, platform, recipe.variant.python, engine.platform)
     copy = state.folder / "dockerfiles" / f"{name.replace(':', '-').replace('/', '-')}.Dockerfile"
     return BuildPlan(
@@ -141,7 +141,7 @@ def plan_build(
         ignore=context.ignore_file(recipe.path, context_folder),
         fingerprint=digest,
         name=name,
-        unpinned=tuple(str(i.reference) for i in recipe.images if i.key not in bound),
+        unpinned=tuple(str(i.reference) for i in recipe.images if image_key(i) not in bound),
         request=buildx.BuildRequest(
             builder=engine.builder,
             dockerfile=copy,
@@ -228,10 +228,12 @@ def _inputs(recipe: Recipe, pins: Mapping[tuple[str, str], Pin], folder: Path) -
         instructions=instructions(recipe.text, **recipe.selection),
         build_args=recipe.build_args,
         images={
-            " ".join(image.key): pins[image.key].digest if image.key in pins else ""
+            " ".join(image_key(image)): pins[image_key(image)].digest
+            if image_key(image) in pins
+            else ""
             for image in recipe.images
         }
-        | {" ".join(image.key): recipe.builder for image in recipe.own},
+        | {" ".join(image_key(image)): recipe.builder for image in recipe.own},
         platform=str(recipe.variant.platform),
         files={
             path: context.digest(folder, path) for path in context.files(folder, ignore, patterns)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from bailing_tasks.console import Console, Transfer, size
 from bailing_tasks.dockerfile import ExternalImage
@@ -20,7 +20,7 @@ from bailing_tasks.errors import PullError
 from bailing_tasks.mirrors import Source, sources
 from bailing_tasks.names import kept_name
 from bailing_tasks.platforms import Platform
-from bailing_tasks.recipes import Recipe
+from bailing_tasks.recipes import Recipe, image_key
 from bailing_tasks.references import Reference
 from bailing_tasks.retry import ATTEMPTS, retried
 from bailing_tasks.state import Pin, State
@@ -99,8 +99,7 @@ def wanted_images(recipes: Iterable[Recipe]) -> tuple[WantedImage, ...]:
     places: dict[tuple[str, str], list[tuple[ExternalImage, Recipe]]] = {}
     for recipe in recipes:
         for image in recipe.images:
-            key = (str(image.reference), str(image.platform))
-            places.setdefault(key, []).append((image, recipe))
+            places.setdefault(image_key(image), []).append((image, recipe))
     return tuple(
         WantedImage(
             reference=found[0][0].reference,
@@ -326,11 +325,8 @@ def _describe(outcome: Outcome) -> str:
     return f"pulled {size(outcome.bytes)} in {outcome.seconds:.1f} s from {outcome.served_from}"
 
 
-class Chooser(Protocol):
-    """Decides what to do about images that failed: `retry`, `continue` or `stop`."""
-
-    def __call__(self, failed: Sequence[Outcome]) -> str:
-        """Return the decision."""
+Chooser = Callable[[Sequence[Outcome]], str]
+"""Decides what to do about images that failed: `retry`, `continue` or `stop`."""
 
 
 def prefetch(

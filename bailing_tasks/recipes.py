@@ -74,6 +74,11 @@ class Recipe:
         )
 
 
+def image_key(image: ExternalImage) -> tuple[str, str]:
+    """Return reference and platform as text: what a pin is found by."""
+    return (str(image.reference), str(image.platform))
+
+
 def read_recipe(
     settings: Settings, variant: Variant, build_platform: Platform, *, builder: str = ""
 ) -> Recipe:

@@ -11,7 +11,7 @@ from bailing_tasks import process
 from bailing_tasks.errors import EngineError
 from bailing_tasks.platforms import Platform
 
-_VERTEX = re.compile(r"^#(\d+) \[(?!internal)([^\]]*)\] (.*)$")
+_VERTEX = re.compile(r"^#(\d+) \[(?!internal|context )([^\]]*)\] (.*)$")
 _OUTCOME = re.compile(r"^#(\d+) (CACHED|DONE|ERROR|CANCELED)\b")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from docker.context import ContextAPI
 from docker.errors import DockerException
 from docker.tls import TLSConfig
+from docker.utils import kwargs_from_env
 
 import docker
 from bailing_tasks import process
@@ -19,6 +20,8 @@ from bailing_tasks.errors import EngineError
 OLDEST_ENGINE = (23, 0)
 """The first engine whose BuildKit knows named contexts (`--build-context`)."""
 OLDEST_BUILDX = (0, 10)
+
+DEFAULT_HOST = "unix:///var/run/docker.sock"
 
 START = (
     "start it (`sudo systemctl start docker`), name another one in DOCKER_HOST, or start a private "
@@ -79,7 +82,7 @@ def _endpoint(environment: Mapping[str, str]) -> tuple[str, TLSConfig | None, st
     """Return address, TLS and buildx's name of the engine, as Docker's own command finds it."""
     host = environment.get("DOCKER_HOST", "")
     if host:
-        parameters = docker.utils.kwargs_from_env(dict(environment))
+        parameters = kwargs_from_env(dict(environment))
         return host, parameters.get("tls"), "default"
     name = environment.get("DOCKER_CONTEXT") or ContextAPI.get_current_context().name
     context = ContextAPI.get_context(name)
@@ -87,7 +90,7 @@ def _endpoint(environment: Mapping[str, str]) -> tuple[str, TLSConfig | None, st
         raise EngineError(
             f"Docker has no context {name!r}", remedy="`docker context ls` lists the contexts"
         )
-    return context.Host, context.TLSConfig, name
+    return context.Host or DEFAULT_HOST, context.TLSConfig, name
 
 
 def _client(host: str, tls: TLSConfig | None) -> docker.APIClient:

@@ -9,7 +9,7 @@ import contextlib
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import IO, Any, cast
 
 import requests
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
@@ -81,7 +81,7 @@ class DockerEngine:
     def image(self, name: str) -> Image | None:
         """Return an image by name, digest or id; None where it is not there."""
         try:
-            found = self._client.inspect_image(name)
+            found = self._client.inspect_image(name)  # type: ignore[no-untyped-call]
         except (ImageNotFound, NotFound):
             return None
         except (APIError, requests.RequestException) as error:
@@ -215,7 +215,7 @@ class Container:
 
     def files(self) -> Iterator[str]:
         """Yield the path of each file in its file system, without a leading slash."""
-        reader = _Chunks(self._client.export(self._id))
+        reader = cast("IO[bytes]", _Chunks(self._client.export(self._id)))
         with tarfile.open(fileobj=reader, mode="r|") as archive:
             for member in archive:
                 yield member.name

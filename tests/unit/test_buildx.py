@@ -45,7 +45,9 @@ def test_steps_are_counted_and_those_from_the_cache() -> None:
     log = """\
 #1 [internal] load build definition from x.Dockerfile
 #1 DONE 0.0s
-#5 [builder 1/3] FROM docker.io/library/alpine
+#4 [context pin-1] docker.io/library/alpine
+#4 CACHED
+#5 [builder 1/3] WORKDIR /w
 #5 CACHED
 #6 [builder 2/3] RUN true
 #6 CACHED

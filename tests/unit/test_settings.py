@@ -109,7 +109,7 @@ def test_an_unknown_key_is_answered_with_the_nearest(key: str, remedy: str) -> N
 
 
 def test_an_unknown_key_of_a_target_is_answered_as_well() -> None:
-    with pytest.raises(SettingsError, match="perhaps you meant 'app.dockerfile'"):
+    with pytest.raises(SettingsError, match=r"perhaps you meant 'app\.dockerfile'"):
         settings(document={"app": {"dockerfle": "x"}})
 
 
