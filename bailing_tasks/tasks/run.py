@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import functools
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -184,9 +185,12 @@ def workspace(start: Path) -> Path:
 
 
 def current(*, json: bool = False) -> Run:
-    """Return the run of this process; `json` says that a task of it prints JSON."""
+    """Return the run of this process; `json` says that a task of it prints JSON.
+
+    Where a later task of the chain will, the earlier ones already keep standard output free.
+    """
     run = _run_in(workspace(Path.cwd()))
-    run.json = run.json or json
+    run.json = run.json or json or not {"--json", "-j"}.isdisjoint(sys.argv)
     return run
 
 

@@ -6,23 +6,13 @@ sandbox can be had, each test is skipped by name.
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from bailing_tasks import process, sandbox
-
-REPOSITORY = Path(__file__).parents[2]
-TASKS = "from bailing_tasks import namespace\n"
-HOST = "images.example"
-"""The registry that the tiny images are named after; the sandbox's is its mirror."""
+from bailing_tasks import sandbox
+from tests.engine.support import Engine, Workspace, made, started
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -31,53 +21,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.engine)
         if reason:
             item.add_marker(pytest.mark.skip(reason=f"no engine can be had here: {reason}"))
-
-
-@dataclass(frozen=True)
-class Engine:
-    """A private engine with its registry."""
-
-    store: str
-    environment: Mapping[str, str]
-    registry: str
-
-    def docker(self, *argv: str) -> process.Completed:
-        """Run the docker command against it."""
-        docker = process.find("docker", path=self.environment["PATH"])
-        assert docker
-        return process.run([docker, *argv], env=self.environment)
-
-    def must(self, *argv: str) -> str:
-        """Run the docker command, which has to succeed; return what it printed."""
-        result = self.docker(*argv)
-        assert result.ok, result.stderr
-        return result.stdout.strip()
-
-    def labels(self, image: str) -> dict[str, str]:
-        """Return an image's labels."""
-        found = json.loads(self.must("image", "inspect", image))[0]
-        return dict(found["Config"]["Labels"] or {})
-
-    def has(self, image: str) -> bool:
-        """Whether it holds an image."""
-        return self.docker("image", "inspect", image).ok
-
-    def push_tiny(self, folder: Path, name: str, *platforms: str, content: str = "") -> str:
-        """Put an image of a few bytes into the registry, as `HOST/name`; return that name."""
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.joinpath("file").write_text(content or name)
-        folder.joinpath("Dockerfile").write_text("FROM scratch\nCOPY file /file\n")
-        tag = f"{self.registry}/{HOST}/{name}"
-        parts = []
-        for platform in platforms or ("linux/amd64",):
-            part = f"{tag}-{platform.rpartition('/')[2]}"
-            argv = ["--provenance=false", f"--platform={platform}", "-t", part, str(folder)]
-            self.must("buildx", "build", "-q", *argv)
-            self.must("push", "-q", part)
-            parts.append(part)
-            self.must("rmi", part)
-        self.must("buildx", "imagetools", "create", "-t", tag, *parts)
-        return f"{HOST}/{name}"
 
 
 @pytest.fixture(scope="session")
@@ -101,46 +44,6 @@ def containerd(home: None) -> Engine:
     return started("containerd")
 
 
-def started(store: str) -> Engine:
-    status = sandbox.up(references=(), platforms=(), store=store)
-    environment = {**os.environ, **sandbox.environment(status, store)}
-    registry = status.registry.address
-    environment["BAILING_TASKS_MIRRORS"] = json.dumps({HOST: [f"http://{registry}/{HOST}"]})
-    for name in ("GITHUB_ACTIONS", "BUILDX_BUILDER"):
-        environment.pop(name, None)
-    return Engine(store, environment, registry)
-
-
-@dataclass
-class Workspace:
-    """A repository that uses the tasks."""
-
-    root: Path
-    engine: Engine
-    environment: dict[str, str] = field(default_factory=dict)
-
-    def write(self, path: str, text: str) -> Path:
-        """Write a file of it."""
-        file = self.root / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
-        return file
-
-    def invoke(self, *argv: str, **environment: str) -> process.Completed:
-        """Run `invoke` in it, as a person would."""
-        command = [sys.executable, "-m", "invoke", *argv]
-        merged = {**self.engine.environment, **self.environment, **environment}
-        return process.run(command, env=merged, cwd=self.root)
-
-    def document(self, *argv: str, **environment: str) -> dict[str, Any]:
-        """Run `invoke` with `--json`, which has to succeed; return the results by task."""
-        result = self.invoke(*argv, **environment)
-        assert result.ok, result.stderr + result.stdout
-        document = json.loads(result.stdout)
-        assert document["schema"] == 1
-        return {item["task"]: item for item in document["results"]}
-
-
 @pytest.fixture
 def workspace(engine: Engine, tmp_path: Path) -> Workspace:
     """An empty repository, once on each image store."""
@@ -151,20 +54,3 @@ def workspace(engine: Engine, tmp_path: Path) -> Workspace:
 def plain(containerd: Engine, tmp_path: Path) -> Workspace:
     """An empty repository, for what does not depend on the store."""
     return made(tmp_path, containerd)
-
-
-def made(folder: Path, engine: Engine) -> Workspace:
-    root = folder / "workspace"
-    root.mkdir()
-    root.joinpath("tasks.py").write_text(TASKS)
-    return Workspace(root, engine)
-
-
-def unique(folder: Path, name: str) -> str:
-    """Return an image name that no other test has."""
-    return f"{name}-{abs(hash(str(folder))) % 10**10}"
-
-
-def copy_reference_app(root: Path) -> None:
-    """Copy this repository's reference app into a workspace."""
-    shutil.copytree(REPOSITORY / "docker", root / "docker")
