@@ -206,12 +206,10 @@ class Prefetcher:
                 return attempt(source)
             except PullError as error:
                 errors.append(error)
-        last = errors[-1]
-        others = [f"{error.cause}" for error in errors[:-1]]
         raise PullError(
-            last.message,
-            cause="; ".join([*others, last.cause]),
-            remedy=last.remedy,
+            errors[-1].message,
+            cause="; ".join(dict.fromkeys(error.cause for error in errors)),
+            remedy="; ".join(dict.fromkeys(error.remedy for error in errors)),
             transient=any(error.transient for error in errors),
         )
 

@@ -97,8 +97,8 @@ def read_recipe(
     target = variant.target
     path = settings.root / target.dockerfile
     text = _read(path, target)
-    arguments = _build_args(settings, variant, declared_args(text), builder)
     try:
+        arguments = _build_args(settings, variant, declared_args(text), builder)
         found = external_images(
             text,
             target=target.stage or None,
