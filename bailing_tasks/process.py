@@ -180,8 +180,9 @@ def _popen(
 
 def end(child: subprocess.Popen[bytes]) -> None:
     """Let a child that got the same Ctrl-C finish, then terminate it, then kill it."""
-    for stop in (lambda: None, child.terminate, child.kill):
-        stop()
+    for stop in (None, child.terminate, child.kill):
+        if stop:
+            stop()
         try:
             child.wait(GRACE_SECONDS)
             return

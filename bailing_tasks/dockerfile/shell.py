@@ -105,7 +105,7 @@ def _run(step: _Step) -> Any:
         try:
             stack.append(stack[-1].send(answer))
             answer = None
-        except StopIteration as stop:  # noqa: PERF203 - how a generator answers
+        except StopIteration as stop:
             stack.pop()
             answer = stop.value
     return answer
