@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,18 @@ class Engine:
     def has(self, image: str) -> bool:
         """Whether it holds an image."""
         return self.docker("image", "inspect", image).ok
+
+    @contextlib.contextmanager
+    def put_back(self, *names: str) -> Iterator[None]:
+        """Let a test use names that people use too; afterwards they name what they did before."""
+        found = {name: f"localhost/before:{number}" for number, name in enumerate(names)}
+        for name, saved in found.items():
+            self.docker("tag", name, saved)
+        yield
+        for name, saved in found.items():
+            self.docker("rmi", name)
+            self.docker("tag", saved, name)
+            self.docker("rmi", saved)
 
     def push_tiny(self, folder: Path, name: str, *platforms: str, content: str = "") -> str:
         """Put an image of a few bytes into the registry, as `HOST/name`; return that name."""

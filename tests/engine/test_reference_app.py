@@ -1,0 +1,210 @@
+"""The reference app, built and verified for real, once a platform; and what its failures say."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bailing_tasks import needs, process, sandbox, settings
+from tests.engine.support import HOST, Engine, Workspace, copy_reference_app, made, started, unique
+
+SETTINGS = """
+[tool.bailing-tasks.builder]
+context = "docker/app"
+image = "reference-builder"
+[tool.bailing-tasks.app]
+context = "docker/app"
+image = "reference-app"
+"""
+CHAIN = ("prefetch", "build-builder", "build-app", "verify")
+
+
+@pytest.fixture(scope="module", params=["linux/amd64", "linux/arm64"])
+def platform(request: pytest.FixtureRequest, home: None) -> str:
+    """A platform, with the stand-ins of the reference app's base images for it."""
+    chosen: str = request.param
+    root = Path(__file__).parents[2]
+    found = settings.load(root, environment={}, overrides={"platforms": [chosen]})
+    references, platforms = needs.standin_needs(found)
+    sandbox.up(references=references, platforms=platforms)
+    return chosen
+
+
+@pytest.fixture
+def reference(platform: str, containerd: Engine, tmp_path: Path) -> Workspace:
+    """The reference app in a workspace of its own."""
+    return with_reference_app(containerd, tmp_path)
+
+
+def with_reference_app(engine: Engine, folder: Path) -> Workspace:
+    workspace = made(folder, engine)
+    copy_reference_app(workspace.root)
+    workspace.write("pyproject.toml", SETTINGS)
+    fresh = sandbox.environment(sandbox.status(), engine.store)
+    workspace.environment["BAILING_TASKS_MIRRORS"] = fresh["BAILING_TASKS_MIRRORS"]
+    return workspace
+
+
+def test_it_is_built_and_verified(reference: Workspace, platform: str) -> None:
+    chain = [part for task in CHAIN for part in (task, "--platform", platform, "--json")]
+    found = reference.document(*chain)
+    assert found["prefetch"]["failed"] == 0
+    checks = {check["name"]: check for check in found["verify"]["checks"]}
+    assert set(checks) == {
+        "no gcc",
+        "no g++",
+        "user is appuser",
+        "runs without root",
+        "imports pyaudio",
+        "answers /health",
+        "smaller than the builder",
+    }
+    assert all(check["ok"] for check in checks.values()), checks
+    assert '"status":"ok"' in checks["answers /health"]["detail"]
+    # The code changes: the builder stays, and only the app is built again.
+    main = reference.root / "docker" / "app" / "main.py"
+    main.write_text(main.read_text() + "# changed\n")
+    again = reference.document(*chain)
+    assert again["build-builder"]["images"][0]["result"] == "skipped"
+    app = again["build-app"]["images"][0]
+    assert app["result"] == "built"
+    assert app["cached"] == app["steps"] - 1
+    assert again["verify"]["ok"]
+
+
+@pytest.fixture
+def native(containerd: Engine, tmp_path: Path) -> Workspace:
+    """The reference app for this machine's platform."""
+    found = settings.load(Path(__file__).parents[2], environment={})
+    references, _ = needs.standin_needs(found)
+    sandbox.up(references=references, platforms=[str(needs.machine())])
+    return with_reference_app(containerd, tmp_path)
+
+
+def test_pyaudio_that_does_not_compile_is_answered_with_what_to_check(
+    native: Workspace, tmp_path: Path
+) -> None:
+    native.environment["BAILING_TASKS_BUILDER_IMAGE"] = "reference-broken"
+    file = native.root / "docker" / "dockerfile.dev"
+    text = file.read_text().replace("        portaudio19-dev \\\n", "")
+    # With a cache of its own, so that no wheel compiled before is taken.
+    file.write_text(text.replace("id=bailing-uv-", f"id={unique(tmp_path, 'uv')}-"))
+    result = native.invoke("prefetch", "build-builder")
+    assert result.returncode == 6
+    assert "a C extension (PyAudio) does not compile" in result.stderr
+    assert "CHECK: compilers and audio headers are installed" in result.stderr
+    assert "portaudio19-dev missing" in result.stderr
+    assert "ok: the builder is built with its own stage (`--target builder`)" in result.stderr
+
+
+def test_each_check_fails_by_itself(native: Workspace) -> None:
+    native.environment["BAILING_TASKS_APP_IMAGE"] = "reference-broken-app"
+    native.write(
+        "docker/Dockerfile",
+        "ARG BUILDER_IMAGE\nFROM ${BUILDER_IMAGE}\nUSER root\n"
+        'CMD ["/opt/venv/bin/python", "-m", "http.server", "5000"]\n',
+    )
+    result = native.invoke("prefetch", "build-builder", "build-app", "verify", "--json")
+    assert result.returncode == 7, result.stderr
+    document = json.loads(result.stdout)
+    assert document["error"]["exit_code"] == 7
+    (found,) = (item for item in document["results"] if item["task"] == "verify")
+    outcome = {check["name"]: check["ok"] for check in found["checks"]}
+    assert outcome == {
+        "no gcc": False,
+        "no g++": False,
+        "user is appuser": False,
+        "runs without root": False,
+        "imports pyaudio": True,
+        "answers /health": False,
+        "smaller than the builder": False,
+    }
+
+
+# A full disk
+
+
+@pytest.fixture
+def cramped(home: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+    """A private engine of its own whose disk has 24 MB."""
+    monkeypatch.setenv("BAILING_TASKS_SANDBOX_HOME", str(tmp_path / "cramped"))
+    sandbox.up(references=(), platforms=())
+    data = Path(sandbox.status().home) / "engines" / "containerd" / "data"
+    sandbox.down()
+    data.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "none", str(data)], check=True)
+    try:
+        yield started("containerd")
+    finally:
+        sandbox.down()
+        subprocess.run(["umount", "--lazy", str(data)], check=True)
+        sandbox.down(purge=True)
+
+
+def test_a_full_disk_while_pulling_is_named(
+    containerd: Engine, cramped: Engine, tmp_path: Path
+) -> None:
+    folder = tmp_path / "large"
+    folder.mkdir()
+    folder.joinpath("file").write_bytes(os.urandom(40_000_000))
+    folder.joinpath("Dockerfile").write_text("FROM scratch\nCOPY file /file\n")
+    tag = f"{containerd.registry}/{HOST}/large:1"
+    argv = ["buildx", "build", "-q", "--provenance=false", "-t", tag, str(folder)]
+    containerd.must(*argv)
+    containerd.must("push", "-q", tag)
+    containerd.must("rmi", tag)
+    workspace = made(tmp_path, cramped)
+    mirrors = json.dumps({HOST: [f"http://{containerd.registry}/{HOST}"]})
+    workspace.environment["BAILING_TASKS_MIRRORS"] = mirrors
+    workspace.write("docker/dockerfile.dev", f"FROM {HOST}/large:1 AS builder\n")
+    workspace.write("Dockerfile", "FROM scratch\nCOPY Dockerfile /\n")
+    result = workspace.invoke("prefetch", "--strict")
+    assert result.returncode == 5
+    assert "the engine's disk is full" in result.stderr
+    assert "free disk space" in result.stderr
+    assert not (workspace.root / ".bailing-tasks" / "pins.json").exists()
+    images = cramped.must("images", "-q")
+    assert images == ""
+
+
+def test_the_wheel_works_in_a_repository_elsewhere(containerd: Engine, tmp_path: Path) -> None:
+    wheel = tmp_path / "wheel"
+    root = str(Path(__file__).parents[2])
+    assert process.run(["python3", "-m", "venv", str(tmp_path / "venv")]).ok
+    pip = str(tmp_path / "venv" / "bin" / "pip")
+    built = process.run([pip, "wheel", "--no-deps", "-w", str(wheel), root])
+    assert built.ok, built.stderr
+    (file,) = wheel.iterdir()
+    installed = process.run([pip, "install", "-q", str(file)])
+    assert installed.ok, installed.stderr
+    workspace = made(tmp_path, containerd)
+    workspace.write("docker/dockerfile.dev", "FROM scratch AS builder\nCOPY tasks.py /\n")
+    workspace.write("Dockerfile", "FROM scratch\nCOPY tasks.py /\n")
+    invoke = str(tmp_path / "venv" / "bin" / "invoke")
+    environment = dict(containerd.environment) | {
+        "BAILING_TASKS_APP_IMAGE": "elsewhere",
+        "BAILING_TASKS_BUILDER_IMAGE": "elsewhere-builder",
+    }
+    listed = process.run([invoke, "--list"], cwd=workspace.root, env=environment)
+    for name in (
+        "prefetch",
+        "build-builder",
+        "build-app",
+        "verify",
+        "images",
+        "settings",
+        "sandbox-up",
+        "sandbox-down",
+        "sandbox-status",
+    ):
+        assert name in listed.stdout
+    ran = process.run(
+        [invoke, "prefetch", "build-builder", "build-app"], cwd=workspace.root, env=environment
+    )
+    assert ran.ok, ran.stderr
+    assert containerd.has("elsewhere:latest")
