@@ -92,8 +92,10 @@ def test_pyaudio_that_does_not_compile_is_answered_with_what_to_check(
     native.environment["BAILING_TASKS_BUILDER_IMAGE"] = "reference-broken"
     file = native.root / "docker" / "dockerfile.dev"
     text = file.read_text().replace("        portaudio19-dev \\\n", "")
-    # With a cache of its own, so that no wheel compiled before is taken.
-    file.write_text(text.replace("id=bailing-uv-", f"id={unique(tmp_path, 'uv')}-"))
+    # Nothing that was compiled before may be taken: no layer, and no wheel of the cache mount.
+    once = unique(tmp_path, "uv")
+    text = text.replace("id=bailing-uv-", f"id={once}-")
+    file.write_text(text.replace("ENV UV_COMPILE_BYTECODE", f"ENV ONCE={once} UV_COMPILE_BYTECODE"))
     result = native.invoke("prefetch", "build-builder")
     assert result.returncode == 6
     assert "a C extension (PyAudio) does not compile" in result.stderr
