@@ -111,12 +111,15 @@ class Console:
             yield lambda line: status.update(f"{escape(title)}  [dim]{escape(line[:80])}")
 
     def ask(self, question: str, answers: Sequence[str]) -> str:
-        """Ask a person until one of the answers (or its first letter) comes; the first on Enter."""
+        """Ask a person until one of the answers, or its first letter, comes.
+
+        Enter takes the first answer; the end of the input takes the last one.
+        """
         while True:
             print(f"{question} [{'/'.join(answers)}] ", end="", file=self._stream, flush=True)
             line = sys.stdin.readline()
             if not line:
-                return answers[0]
+                return answers[-1]
             text = line.strip().lower()
             for answer in answers:
                 if text in (answer, answer[0]):

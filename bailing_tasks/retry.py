@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import time
 from collections.abc import Callable
@@ -32,7 +33,7 @@ def retried(
     Raises:
         PullError: The last failure.
     """
-    for number in range(1, ATTEMPTS + 1):
+    for number in itertools.count(1):
         try:
             return attempt()
         except PullError as error:
@@ -41,4 +42,3 @@ def retried(
             wait = FIRST_WAIT * 2 ** (number - 1) * random.uniform(1.0, 1.25)  # noqa: S311
             on_wait(error, number + 1, wait)
             sleep(wait)
-    raise AssertionError("unreachable")

@@ -57,6 +57,8 @@ def test_the_app_dockerfile_is_looked_for_at_the_root_and_then_in_docker(tmp_pat
     assert settings(tmp_path).app.dockerfile == "docker/Dockerfile"
     (tmp_path / "Dockerfile").write_text("FROM scratch\n")
     assert settings(tmp_path).app.dockerfile == "Dockerfile"
+    given = settings(tmp_path, document={"app": {"dockerfile": "other/Dockerfile"}})
+    assert given.app.dockerfile == "other/Dockerfile"
 
 
 def test_command_line_beats_environment_beats_file_beats_default() -> None:

@@ -1,0 +1,104 @@
+"""What people see."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+import pytest
+
+from bailing_tasks.console import Console, Transfer, size
+from bailing_tasks.errors import DockerfileError, PullError
+from bailing_tasks.verify import is_command
+
+
+def console(*, folded: bool = False) -> tuple[Console, io.StringIO]:
+    stream = io.StringIO()
+    return Console(stream, live=False, folded=folded), stream
+
+
+def test_columns_are_as_wide_as_they_need() -> None:
+    shown, stream = console()
+    shown.table(("image", "platform"), [("alpine:3.20", "linux/amd64"), ("x", "y")])
+    assert stream.getvalue().splitlines() == [
+        "image        platform",
+        "alpine:3.20  linux/amd64",
+        "x            y",
+    ]
+
+
+def test_parts_fold_under_github_actions_and_have_headings_elsewhere() -> None:
+    for folded, expected in (
+        (False, "==> part\nline\n"),
+        (True, "::group::part\nline\n::endgroup::\n"),
+    ):
+        shown, stream = console(folded=folded)
+        with shown.group("part"):
+            shown.say("line")
+        assert stream.getvalue() == expected
+
+
+def test_a_warning_keeps_its_further_lines() -> None:
+    shown, stream = console()
+    shown.warn("one\ntwo")
+    assert stream.getvalue() == "warning: one\n  two\n"
+
+
+@pytest.mark.parametrize(
+    ("typed", "answer"),
+    [
+        ("continue\n", "continue"),
+        ("s\n", "stop"),
+        ("\n", "retry"),
+        ("", "stop"),
+        ("x\nc\n", "continue"),
+    ],
+)
+def test_a_question_takes_whole_words_first_letters_and_enter(
+    monkeypatch: pytest.MonkeyPatch, typed: str, answer: str
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+    shown, stream = console()
+    assert shown.ask("What now?", ("retry", "continue", "stop")) == answer
+    assert "What now? [retry/continue/stop]" in stream.getvalue()
+
+
+def test_the_bytes_of_a_transfer_are_those_of_all_its_layers() -> None:
+    seen: list[tuple[int, int]] = []
+    transfer = Transfer(lambda done, total: seen.append((done, total)))
+    transfer.update("a", 1, 10)
+    transfer.update("b", 5, 5)
+    transfer.update("a", 10, 10)
+    assert seen == [(1, 10), (6, 15), (15, 15)]
+    assert transfer.bytes == 15
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (80_007_164, "80 MB"), (5 * 10**15, "5e+03 TB")],
+)
+def test_sizes_are_in_powers_of_a_thousand(count: int, text: str) -> None:
+    assert size(count) == text
+
+
+@pytest.mark.parametrize(
+    ("path", "command", "found"),
+    [
+        ("usr/bin/gcc", "gcc", True),
+        ("usr/bin/gcc-12", "gcc", True),
+        ("usr/bin/x86_64-linux-gnu-gcc-12", "gcc", True),
+        ("usr/bin/aarch64-linux-gnu-g++-13.2", "g++", True),
+        ("usr/bin/gccgo", "gcc", False),
+        ("usr/bin/gcc-ar", "gcc", False),
+        ("usr/bin/cpp", "gcc", False),
+    ],
+)
+def test_a_compiler_is_known_by_any_of_its_names(path: str, command: str, found: bool) -> None:
+    assert is_command(path, command) is found
+
+
+def test_an_error_is_told_with_place_cause_and_remedy() -> None:
+    error = DockerfileError("no", line=3, cause="why", remedy="do", path="docker/Dockerfile")
+    assert str(error) == "docker/Dockerfile:3: no\n  cause: why\n  remedy: do"
+    assert str(DockerfileError("no")) == "no"
+    assert str(PullError("no", remedy="do")) == "no\n  remedy: do"

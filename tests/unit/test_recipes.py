@@ -1,0 +1,195 @@
+"""What a workspace's Dockerfiles name, and what a failed build of them means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bailing_tasks import context, needs
+from bailing_tasks.diagnosis import diagnose
+from bailing_tasks.dockerfile.dockerignore import DockerIgnore
+from bailing_tasks.errors import DockerfileError
+from bailing_tasks.platforms import Platform
+from bailing_tasks.recipes import Recipe, Variant, read_recipe
+from bailing_tasks.settings import Settings, resolve
+
+AMD64 = Platform.parse("linux/amd64")
+BUILDER = """\
+ARG PYTHON_VERSION=3.9
+FROM ghcr.io/astral-sh/uv:python${PYTHON_VERSION}-bookworm AS builder
+RUN apt-get install -y gcc g++ libc6-dev libasound2-dev
+COPY uv.lock ./
+"""
+APP = """\
+ARG BUILDER_IMAGE=ghcr.io/your-username/bailing-builder:latest
+FROM ${BUILDER_IMAGE} AS builder
+FROM --platform=$BUILDPLATFORM docker.io/library/alpine:3.20 AS tool
+FROM alpine:3.20
+COPY --from=builder /opt/venv /opt/venv
+COPY --from=tool /x /x
+"""
+
+
+def workspace(root: Path, **document: Any) -> Settings:
+    (root / "docker").mkdir(exist_ok=True)
+    (root / "docker" / "dockerfile.dev").write_text(BUILDER)
+    (root / "Dockerfile").write_text(APP)
+    return resolve(root, document=document, environment={}, overrides={})
+
+
+def recipe(settings: Settings, name: str, python: str = "3.11", **options: str) -> Recipe:
+    target = getattr(settings, name)
+    variant = Variant(target=target, platform=Platform.parse("linux/arm64"), python=python)
+    return read_recipe(settings, variant, AMD64, **options)
+
+
+def test_the_python_of_the_run_chooses_the_base_image(tmp_path: Path) -> None:
+    found = recipe(workspace(tmp_path), "builder", "3.13")
+    assert [str(image.reference) for image in found.images] == [
+        "ghcr.io/astral-sh/uv:python3.13-bookworm"
+    ]
+    assert found.build_args == {"PYTHON_VERSION": "3.13"}
+    assert str(found.variant) == "builder linux/arm64 (Python 3.13)"
+
+
+def test_arguments_that_the_file_does_not_declare_are_not_passed(tmp_path: Path) -> None:
+    settings = workspace(tmp_path, app={"build-args": {"EXTRA": "1"}})
+    assert recipe(settings, "app").build_args == {
+        "EXTRA": "1",
+        "BUILDER_IMAGE": "localhost/bailing-builder:latest",
+    }
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["localhost/bailing-builder:latest", "bailing-builder", "ghcr.io/a/b-builder:main-builder"],
+)
+def test_the_workspaces_own_builder_is_not_external(tmp_path: Path, name: str) -> None:
+    settings = workspace(tmp_path, repository="ghcr.io/a/b")
+    (tmp_path / "Dockerfile").write_text(APP.replace("${BUILDER_IMAGE}", name))
+    found = recipe(settings, "app")
+    assert len(found.own) == 1
+    assert [(str(image.reference), str(image.platform)) for image in found.images] == [
+        ("docker.io/library/alpine:3.20", "linux/amd64"),
+        ("docker.io/library/alpine:3.20", "linux/arm64"),
+    ]
+
+
+def test_an_image_is_wanted_once_a_platform_with_all_places_that_name_it(tmp_path: Path) -> None:
+    settings = workspace(tmp_path)
+    (tmp_path / "docker" / "dockerfile.dev").write_text("FROM alpine:3.20 AS builder\n")
+    found = needs.wanted(settings, AMD64)
+    assert [(image.key, image.named_at, image.targets) for image in found] == [
+        (
+            ("docker.io/library/alpine:3.20", "linux/amd64"),
+            ("docker/dockerfile.dev:1", "Dockerfile:3", "Dockerfile:4"),
+            ("builder", "app"),
+        )
+    ]
+
+
+def test_what_the_sandbox_has_to_stand_in_for(tmp_path: Path) -> None:
+    references, _ = needs.standin_needs(workspace(tmp_path))
+    assert list(references) == [
+        "docker.io/library/alpine:3.20",
+        "ghcr.io/astral-sh/uv:python3.11-bookworm",
+    ]
+
+
+def test_a_dockerfile_that_is_missing_is_named(tmp_path: Path) -> None:
+    settings = workspace(tmp_path)
+    (tmp_path / "Dockerfile").unlink()
+    with pytest.raises(DockerfileError, match=r"^Dockerfile: the Dockerfile of app is not there"):
+        recipe(settings, "app")
+    (tmp_path / "Dockerfile").mkdir()
+    with pytest.raises(DockerfileError, match=r"^Dockerfile: the Dockerfile of app cannot be read"):
+        recipe(settings, "app")
+
+
+def test_an_unknown_stage_is_answered_with_those_there_are(tmp_path: Path) -> None:
+    settings = workspace(tmp_path, builder={"stage": "compile"})
+    with pytest.raises(DockerfileError) as caught:
+        recipe(settings, "builder")
+    assert "compile" in str(caught.value)
+    assert "builder" in caught.value.remedy
+
+
+# What a failed build means
+
+
+def test_a_compiler_that_fails_is_answered_with_what_was_checked(tmp_path: Path) -> None:
+    found = diagnose("error: command '/usr/bin/gcc' failed", recipe(workspace(tmp_path), "builder"))
+    assert found.cause == "a C extension (PyAudio) does not compile"
+    assert found.advice == (
+        "ok: the lock file is compiled in the builder, not in what is built on it",
+        "ok: the builder is built with its own stage (`--target builder`)",
+        "CHECK: compilers and audio headers are installed in that stage: portaudio19-dev missing",
+    )
+
+
+def test_an_app_that_compiles_although_it_has_a_builder_is_told_so(tmp_path: Path) -> None:
+    found = diagnose("portaudio.h: No such file", recipe(workspace(tmp_path), "app"))
+    assert found.advice[0].startswith("CHECK: the lock file is compiled in the builder")
+
+
+@pytest.mark.parametrize(
+    ("log", "cause"),
+    [
+        ("write /x: no space left on device", "the engine's disk is full"),
+        ("exec /bin/sh: exec format error", "this machine cannot run linux/arm64"),
+        ("#7 0.3 E: Unable to locate package x\n#8 done", "E: Unable to locate package x"),
+        ("#7 ERROR: process did not complete\nERROR: failed to solve: x", "ERROR: failed to"),
+        ("nothing of note", "BuildKit did not say why"),
+    ],
+)
+def test_other_failures_are_told_by_their_log(tmp_path: Path, log: str, cause: str) -> None:
+    assert diagnose(log, recipe(workspace(tmp_path), "builder")).cause.startswith(cause)
+
+
+# The files of a context
+
+
+def test_only_files_that_a_stage_reads_are_found(tmp_path: Path) -> None:
+    for path in ("a.txt", "b/c.py", "b/d/e.py", "b/f.log", "g.py"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(path)
+    (tmp_path / "link").symlink_to("nowhere")
+    ignore = DockerIgnore.parse("**/*.log\n")
+    assert context.files(tmp_path, ignore, ["b"]) == ("b/c.py", "b/d/e.py")
+    assert context.files(tmp_path, ignore, ["*.py", "b/d"]) == ("b/d/e.py", "g.py")
+    assert context.files(tmp_path, ignore, ["not-there", "a.txt"]) == ("a.txt",)
+    assert context.files(tmp_path, ignore, ["."]) == (
+        "a.txt",
+        "b/c.py",
+        "b/d/e.py",
+        "g.py",
+        "link",
+    )
+    assert context.files(tmp_path, ignore, []) == ()
+
+
+def test_a_files_digest_is_of_content_permissions_and_kind(tmp_path: Path) -> None:
+    file = tmp_path / "x"
+    file.write_text("one")
+    digests = [context.digest(tmp_path, "x")]
+    file.write_text("two")
+    digests.append(context.digest(tmp_path, "x"))
+    file.chmod(0o755)
+    digests.append(context.digest(tmp_path, "x"))
+    file.unlink()
+    file.symlink_to("two")
+    digests.append(context.digest(tmp_path, "x"))
+    assert len(set(digests)) == 4
+
+
+def test_the_ignore_file_beside_the_dockerfile_comes_first(tmp_path: Path) -> None:
+    dockerfile = tmp_path / "docker" / "Dockerfile"
+    dockerfile.parent.mkdir()
+    assert context.ignore_file(dockerfile, tmp_path) is None
+    (tmp_path / ".dockerignore").write_text("*")
+    assert context.ignore_file(dockerfile, tmp_path) == tmp_path / ".dockerignore"
+    beside = tmp_path / "docker" / "Dockerfile.dockerignore"
+    beside.write_text("*")
+    assert context.ignore_file(dockerfile, tmp_path) == beside
