@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import random
 import time
 from collections.abc import Callable
@@ -33,12 +32,13 @@ def retried(
     Raises:
         PullError: The last failure.
     """
-    for number in itertools.count(1):
+    for number in range(2, ATTEMPTS + 1):
         try:
             return attempt()
         except PullError as error:
-            if not error.transient or number == ATTEMPTS:
+            if not error.transient:
                 raise
-            wait = FIRST_WAIT * 2 ** (number - 1) * random.uniform(1.0, 1.25)  # noqa: S311
-            on_wait(error, number + 1, wait)
+            wait = FIRST_WAIT * 2 ** (number - 2) * random.uniform(1.0, 1.25)  # noqa: S311
+            on_wait(error, number, wait)
             sleep(wait)
+    return attempt()
