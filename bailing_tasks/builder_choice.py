@@ -67,9 +67,7 @@ def own_builder(
         BuildError: There is none; the error says what was looked at.
     """
     if is_built(plan, prefetcher.engine):
-        return BuilderChoice(
-            image=plan.kept, why=f"it is here, made from the same inputs ({plan.kept})"
-        )
+        return BuilderChoice(image=plan.kept, why="it is here, made from the same inputs")
     tried = [f"{plan.kept} is not here"]
     variant, target = plan.recipe.variant, settings.builder
     for tag in (f"fp-{plan.fingerprint[:16]}", "latest") if target.repository else ():
