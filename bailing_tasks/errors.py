@@ -95,6 +95,10 @@ class PullError(BailingError):
         self.transient = transient
 
 
+class UnreachableError(PullError):
+    """A registry that this process cannot speak to; an engine with settings of its own may."""
+
+
 class BuildError(BailingError):
     """BuildKit refused or failed a build."""
 

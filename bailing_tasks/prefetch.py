@@ -16,7 +16,7 @@ from bailing_tasks.console import Console, Transfer, size
 from bailing_tasks.dockerfile import ExternalImage
 from bailing_tasks.engine.docker import DockerEngine, Progress
 from bailing_tasks.engine.registry import Registries
-from bailing_tasks.errors import PullError
+from bailing_tasks.errors import PullError, UnreachableError
 from bailing_tasks.mirrors import Source, sources
 from bailing_tasks.names import kept_name
 from bailing_tasks.platforms import Platform
@@ -245,7 +245,10 @@ class Prefetcher:
         if self._has(pin):
             return pin, "present"
         self.engine.pull(
-            pin.image, wanted=image.reference, platform=None, on_progress=_meter(transfer)
+            pin.image,
+            wanted=image.reference,
+            platform=image.platform if pin.digest == pin.index_digest else None,
+            on_progress=_meter(transfer),
         )
         if not self._has(pin):
             raise PullError(
@@ -256,12 +259,20 @@ class Prefetcher:
         return pin, "pulled"
 
     def _resolve(self, source: Source, image: WantedImage) -> Pin:
-        resolved = self.registries.resolve(image.reference, image.platform, source)
+        """Ask a source for an image's digest; for the image's own registry, the engine as well."""
+        try:
+            resolved = self.registries.resolve(image.reference, image.platform, source)
+            digest, index_digest = resolved.digest, resolved.index_digest
+        except UnreachableError:
+            found = None if source.mirror else self.engine.registry_digest(image.reference)
+            if found is None:
+                raise
+            digest = index_digest = found
         return Pin(
             reference=str(image.reference),
             platform=str(image.platform),
-            digest=resolved.digest,
-            index_digest=resolved.index_digest,
+            digest=digest,
+            index_digest=index_digest,
             served_from=source.repository,
             resolved_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         )

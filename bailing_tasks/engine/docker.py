@@ -148,6 +148,18 @@ class DockerEngine:
                 _words(error), image=wanted.familiar, platform=str(platform or ""), host=host
             ) from error
 
+    def registry_digest(self, reference: Reference) -> str | None:
+        """Return the digest that the engine finds for a reference at its registry.
+
+        The engine has proxies, certificates and insecure registries in its own configuration. The
+        digest may be that of an index. None where the engine finds nothing either.
+        """
+        try:
+            found = self._client.inspect_distribution(str(reference))  # type: ignore[no-untyped-call]
+        except (DockerException, requests.RequestException):
+            return None
+        return str(found["Descriptor"]["digest"])
+
     def tag(self, name: str, new: str) -> None:
         """Give an image a further name.
 

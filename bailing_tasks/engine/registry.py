@@ -14,7 +14,7 @@ from typing import Any
 
 import requests
 
-from bailing_tasks.errors import PullError
+from bailing_tasks.errors import PullError, UnreachableError
 from bailing_tasks.failures import pull_error
 from bailing_tasks.mirrors import DOCKER_HUB, Source
 from bailing_tasks.platforms import Platform
@@ -62,7 +62,8 @@ class Registries:
         """Return the digest that one source has for a reference and a platform.
 
         Raises:
-            PullError: It has none, denies it, or cannot be reached.
+            UnreachableError: It cannot be reached from here.
+            PullError: It has none, or denies it.
         """
         failed = _Failed(image=reference.familiar, platform=str(platform), host=source.host)
         response = self._get(source, f"manifests/{reference.digest or reference.tag}", failed)
@@ -127,7 +128,10 @@ class Registries:
         try:
             return self._session.get(url, headers=dict(headers), params=params, timeout=TIMEOUT)
         except requests.RequestException as error:
-            raise failed(str(error)) from error
+            found = failed(str(error))
+            raise UnreachableError(
+                found.message, cause=found.cause, remedy=found.remedy, transient=found.transient
+            ) from error
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -106,6 +106,19 @@ def test_a_mirror_that_is_down_is_passed_over(plain: Workspace, tmp_path: Path) 
     assert image["served_from"].startswith(f"{plain.engine.registry}/{HOST}/base-")
 
 
+def test_an_image_that_only_the_engine_can_reach_is_pulled_through_it(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    image = workspace.engine.push_tiny(tmp_path / "base", unique(tmp_path, "base") + ":1")
+    with_builder(workspace, tmp_path, f"{workspace.engine.registry}/{image}")
+    # This process is sent to a proxy that is not there; the engine asks the registry directly.
+    proxy = {"HTTP_PROXY": "http://127.0.0.1:9", "BAILING_TASKS_MIRRORS": "{}"}
+    found = workspace.document("prefetch", "--json", "build-builder", "--json", **proxy)
+    assert found["prefetch"]["pulled"] == 1
+    assert found["build-builder"]["images"][0]["result"] == "built"
+    assert workspace.document("prefetch", "--json")["prefetch"]["present"] == 1
+
+
 def test_an_image_for_another_platform_only_is_a_failure(plain: Workspace, tmp_path: Path) -> None:
     image = plain.engine.push_tiny(
         tmp_path / "base", unique(tmp_path, "base") + ":1", "linux/arm64"
