@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+from bailing_tasks.errors import UsageError
 from bailing_tasks.platforms import Platform
 from bailing_tasks.prefetch import WantedImage, wanted_images
 from bailing_tasks.recipes import Recipe, Variant, read_recipe
@@ -16,24 +18,100 @@ def machine() -> Platform:
     return Platform.from_machine(platform.machine())
 
 
-def recipes(settings: Settings, target: Target, host: Platform) -> list[Recipe]:
+def recipes(
+    settings: Settings, target: Target, host: Platform, *, all_stages: bool = False
+) -> list[Recipe]:
     """Read the recipes of a target for each chosen platform and Python.
 
     Raises:
         DockerfileError: The Dockerfile is missing, or BuildKit would refuse it.
     """
     return [
-        read_recipe(settings, Variant(target=target, platform=chosen, python=python), host)
+        read_recipe(
+            settings,
+            Variant(target=target, platform=chosen, python=python),
+            host,
+            all_stages=all_stages,
+        )
         for python in settings.chosen_pythons()
         for chosen in settings.chosen_platforms(host)
     ]
 
 
-def wanted(settings: Settings, host: Platform) -> tuple[WantedImage, ...]:
+def wanted(
+    settings: Settings, host: Platform, *, all_stages: bool = False
+) -> tuple[WantedImage, ...]:
     """Return every external image of all targets, once a platform."""
     return wanted_images(
-        recipe for target in settings.targets for recipe in recipes(settings, target, host)
+        recipe
+        for target in settings.targets
+        for recipe in recipes(settings, target, host, all_stages=all_stages)
     )
+
+
+def narrowed(settings: Settings, *, stage: str, build_args: Mapping[str, str]) -> Settings:
+    """Return settings whose targets have another stage, where one is given, and more arguments."""
+    builder, app = (
+        replace(target, stage=stage or target.stage, build_args={**target.build_args, **build_args})
+        for target in settings.targets
+    )
+    return replace(settings, builder=builder, app=app)
+
+
+def of_dockerfiles(
+    settings: Settings,
+    host: Platform,
+    paths: Sequence[str],
+    *,
+    stage: str,
+    build_args: Mapping[str, str],
+    all_stages: bool,
+) -> tuple[WantedImage, ...]:
+    """Return the external images of any Dockerfiles, with nothing of the settings but platforms.
+
+    Args:
+        settings: The workspace's settings.
+        host: The platform the build would run on.
+        paths: The Dockerfiles, relative to the workspace.
+        stage: The stage to build, by name or number; empty for the last.
+        build_args: Build arguments.
+        all_stages: Name the images of stages that are not built as well.
+    """
+    bare = replace(settings, python_arg="")
+    targets = [
+        replace(
+            settings.app,
+            name=path,
+            dockerfile=path,
+            stage=stage,
+            build_args=build_args,
+            builder_arg="",
+        )
+        for path in paths
+    ]
+    return wanted_images(
+        recipe
+        for target in targets
+        for recipe in recipes(bare, target, host, all_stages=all_stages)
+    )
+
+
+def build_arguments(given: Sequence[str], environment: Mapping[str, str]) -> dict[str, str]:
+    """Read `NAME=VALUE` arguments; a name alone has its value from the environment, as in Docker.
+
+    Raises:
+        UsageError: There is no name.
+    """
+    found = {}
+    for argument in given:
+        name, has_value, value = argument.partition("=")
+        if not name:
+            raise UsageError(
+                f"--build-arg {argument!r} has no name", remedy="write it as NAME=VALUE"
+            )
+        if has_value or name in environment:
+            found[name] = value if has_value else environment[name]
+    return found
 
 
 def standin_needs(settings: Settings) -> tuple[Sequence[str], Sequence[str]]:

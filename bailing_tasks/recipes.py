@@ -80,7 +80,12 @@ def image_key(image: ExternalImage) -> tuple[str, str]:
 
 
 def read_recipe(
-    settings: Settings, variant: Variant, build_platform: Platform, *, builder: str = ""
+    settings: Settings,
+    variant: Variant,
+    build_platform: Platform,
+    *,
+    builder: str = "",
+    all_stages: bool = False,
 ) -> Recipe:
     """Read a variant's Dockerfile and find the images it names.
 
@@ -89,6 +94,7 @@ def read_recipe(
         variant: What is to be built.
         build_platform: The platform the build runs on.
         builder: The name of the builder image; by default the local one, whichever that will be.
+        all_stages: Name the images of stages that are not built as well.
 
     Raises:
         DockerfileError: The file is missing or empty, BuildKit would refuse it, or it has no such
@@ -105,6 +111,7 @@ def read_recipe(
             platform=variant.platform,
             build_platform=build_platform,
             build_args=arguments,
+            all_stages=all_stages,
         )
     except DockerfileError as error:
         error.path = target.dockerfile

@@ -14,16 +14,40 @@ if TYPE_CHECKING:
     from bailing_tasks.prefetch import WantedImage
 
 
-@task(help=helped("platform", "python", "json"), iterable=["platform", "python"])
+@task(
+    help=helped("dockerfile", "target", "platform", "python", "build_arg", "all_stages", "json"),
+    iterable=["dockerfile", "platform", "python", "build_arg"],
+)
 @guarded
-def images(_context: Context, platform: list[str], python: list[str], json: bool = False) -> None:
+def images(
+    _context: Context,
+    dockerfile: list[str],
+    platform: list[str],
+    python: list[str],
+    build_arg: list[str],
+    target: str = "",
+    all_stages: bool = False,
+    json: bool = False,
+) -> None:
     """List the external images of all targets: platform, where named, present or not."""
+    import os
+    from pathlib import Path
+
     from bailing_tasks import needs
 
     run = current(json=json)
     settings = run.settings(platform, python)
     engine = _engine(run)
-    wanted = needs.wanted(settings, engine.platform if engine else needs.machine())
+    host = engine.platform if engine else needs.machine()
+    arguments = needs.build_arguments(build_arg, os.environ)
+    if dockerfile:
+        paths = [os.path.relpath(Path.cwd() / path, run.root) for path in dockerfile]
+        wanted = needs.of_dockerfiles(
+            settings, host, paths, stage=target, build_args=arguments, all_stages=all_stages
+        )
+    else:
+        chosen = needs.narrowed(settings, stage=target, build_args=arguments)
+        wanted = needs.wanted(chosen, host, all_stages=all_stages)
     found = [
         {
             "reference": str(image.reference),

@@ -38,6 +38,10 @@ HELP = {
     "strict": "end the run if an image cannot be pulled",
     "on_failure": "what to do about failed pulls: retry, continue, stop or ask",
     "builder_image": "the builder image to build on, by name",
+    "dockerfile": "a Dockerfile, instead of those of the settings (repeatable)",
+    "target": "the stage that is built, by name or number",
+    "build_arg": "a build argument, as NAME=VALUE (repeatable)",
+    "all_stages": "list the images of stages that are not built as well",
     "purge": "remove its engine, images and state as well",
     "store": "image store of the private engine: containerd or classic",
 }

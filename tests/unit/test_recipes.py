@@ -39,10 +39,10 @@ def workspace(root: Path, **document: Any) -> Settings:
     return resolve(root, document=document, environment={}, overrides={})
 
 
-def recipe(settings: Settings, name: str, python: str = "3.11", **options: str) -> Recipe:
+def recipe(settings: Settings, name: str, python: str = "3.11") -> Recipe:
     target = getattr(settings, name)
     variant = Variant(target=target, platform=Platform.parse("linux/arm64"), python=python)
-    return read_recipe(settings, variant, AMD64, **options)
+    return read_recipe(settings, variant, AMD64)
 
 
 def test_the_python_of_the_run_chooses_the_base_image(tmp_path: Path) -> None:
