@@ -28,6 +28,9 @@ class Engine:
     environment: Mapping[str, str]
     registry: str
 
+    def __repr__(self) -> str:
+        return f"Engine({self.store!r})"
+
     def docker(self, *argv: str) -> process.Completed:
         """Run the docker command against it."""
         docker = process.find("docker", path=self.environment["PATH"])
@@ -65,7 +68,8 @@ class Engine:
         """Put an image of a few bytes into the registry, as `HOST/name`; return that name."""
         folder.mkdir(parents=True, exist_ok=True)
         folder.joinpath("file").write_text(content or name)
-        folder.joinpath("Dockerfile").write_text("FROM scratch\nCOPY file /file\n")
+        folder.joinpath("Dockerfile").write_text("FROM scratch\nCOPY . /\n")
+        folder.joinpath(".dockerignore").write_text("Dockerfile\n.dockerignore\n")
         tag = f"{self.registry}/{HOST}/{name}"
         parts = []
         for platform in platforms or ("linux/amd64",):
