@@ -21,6 +21,7 @@ from bailing_tasks.engine.docker import DockerEngine
 from bailing_tasks.errors import BuildError, EngineError, SettingsError
 from bailing_tasks.fingerprint import Inputs, fingerprint
 from bailing_tasks.names import (
+    BUILDER_LABEL,
     LABEL,
     fingerprint_label,
     fingerprint_name,
@@ -151,7 +152,7 @@ def plan_build(
             build_args=recipe.build_args,
             build_contexts={pin_name(*key): source for key, source in bound.items()},
             secrets=_secrets(settings, recipe),
-            labels={LABEL: fingerprint_label(target, platform, digest)},
+            labels=_labels(recipe, digest),
             tags=(name, fingerprint_name(target, digest)),
         ),
     )
@@ -239,6 +240,12 @@ def _inputs(recipe: Recipe, pins: Mapping[tuple[str, str], Pin], folder: Path) -
             path: context.digest(folder, path) for path in context.files(folder, ignore, patterns)
         },
     )
+
+
+def _labels(recipe: Recipe, digest: str) -> dict[str, str]:
+    target, platform = recipe.variant.target, recipe.variant.platform
+    labels = {LABEL: fingerprint_label(target, platform, digest)}
+    return labels | ({BUILDER_LABEL: recipe.builder} if recipe.own else {})
 
 
 def _secrets(settings: Settings, recipe: Recipe) -> dict[str, str]:

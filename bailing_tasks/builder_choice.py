@@ -69,6 +69,11 @@ def own_builder(
     if is_built(plan, prefetcher.engine):
         return BuilderChoice(image=plan.kept, why="it is here, made from the same inputs")
     tried = [f"{plan.kept} is not here"]
+    if prefetcher.engine.image(plan.name):
+        tried.append(
+            f"{plan.name} is here, but was made from other inputs "
+            f"(`--builder-image {plan.name}` takes it all the same)"
+        )
     variant, target = plan.recipe.variant, settings.builder
     for tag in (f"fp-{plan.fingerprint[:16]}", "latest") if target.repository else ():
         name = f"{target.repository}:{registry_tag(tag, variant.python, settings)}"

@@ -11,6 +11,9 @@ from bailing_tasks.settings import Settings, Target
 LABEL = "io.bailing-tasks.fingerprint"
 """`<repository>:<platform>:<hex>`; images built on ours inherit it: the repository must match."""
 
+BUILDER_LABEL = "io.bailing-tasks.builder"
+"""On an app image: the name of the builder image that it was built on."""
+
 KEPT = "localhost/bailing-tasks/kept"
 """What a pin needs is tagged here: `docker image prune` takes what has only a digest."""
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from bailing_tasks.console import size
 from bailing_tasks.engine.docker import Container, DockerEngine, Image
 from bailing_tasks.errors import BailingError, VerifyError
+from bailing_tasks.names import BUILDER_LABEL
 from bailing_tasks.platforms import Platform
 from bailing_tasks.settings import VerifySettings
 
@@ -79,7 +80,7 @@ def verify(
     Args:
         engine: The engine.
         app: The app image.
-        builder: The builder image it is compared with.
+        builder: The builder image it is compared with, unless its label names the one it has.
         platform: The platform of both.
         python: The Python version of both, for the report.
         settings: What it has to be.
@@ -130,7 +131,8 @@ def _still_checks(
             detail=f"the image's user is {image.user or 'root'}",
         )
     if settings.smaller_than_builder:
-        yield _smaller(image, engine.image(builder), builder)
+        name = image.labels.get(BUILDER_LABEL, builder)
+        yield _smaller(image, engine.image(name), name)
 
 
 def _smaller(image: Image, builder: Image | None, name: str) -> Check:

@@ -151,6 +151,15 @@ def test_without_a_builder_the_app_says_what_comes_first(plain: Workspace, tmp_p
     assert result.returncode == 6
     assert "there is no builder image for linux/amd64" in result.stderr
     assert "run `invoke build-builder` first" in result.stderr
+    # One that was made by hand is not taken unseen.
+    by_hand = plain.environment["BAILING_TASKS_BUILDER_IMAGE"]
+    file, context = str(plain.root / "docker" / "dockerfile.dev"), str(plain.root)
+    plain.write("docker/dockerfile.dev", "FROM scratch AS builder\nCOPY lock /lock\n")
+    plain.engine.must("buildx", "build", "-q", "-f", file, "-t", by_hand, context)
+    result = plain.invoke("build-app")
+    assert result.returncode == 6
+    assert f"--builder-image {by_hand}:latest" in result.stderr
+    assert plain.invoke("build-app", "--builder-image", f"{by_hand}:latest").returncode == 0
 
 
 def test_the_registrys_builder_is_taken(plain: Workspace, tmp_path: Path) -> None:
