@@ -47,11 +47,11 @@ def test_a_failed_pull_is_reported_and_the_run_goes_on(plain: Workspace, tmp_pat
 
 
 def test_strict_makes_a_failed_pull_fatal(plain: Workspace, tmp_path: Path) -> None:
-    with_builder(plain, tmp_path, f"{HOST}/not/there:1")
+    with_builder(plain, tmp_path, f"{plain.engine.registry}/not/there:1")
     for flags in (["--strict"], ["--on-failure", "stop"]):
         result = plain.invoke("prefetch", *flags, "build-builder")
         assert result.returncode == 5
-        assert f"{HOST}/not/there:1" in result.stderr
+        assert f"{plain.engine.registry}/not/there:1" in result.stderr
         assert "building" not in result.stdout
 
 
@@ -63,7 +63,7 @@ def test_a_wish_nobody_knows_is_refused(plain: Workspace, tmp_path: Path) -> Non
 
 
 def test_a_person_on_a_terminal_is_asked(plain: Workspace, tmp_path: Path) -> None:
-    with_builder(plain, tmp_path, f"{HOST}/not/there:1")
+    with_builder(plain, tmp_path, f"{plain.engine.registry}/not/there:1")
     output = on_a_terminal(plain, ["prefetch"], answers=["retry", "stop"])
     assert output.count("What now? [retry/continue/stop]") == 2
     assert "remedy: check the spelling" in output
