@@ -17,7 +17,7 @@ from bailing_tasks.dockerfile.parser import Instruction
 from bailing_tasks.dockerfile.remotes import check_remotes, remote_kind
 from bailing_tasks.dockerfile.shell import Expansion, Lexer
 from bailing_tasks.dockerfile.states import SCRATCH, Action, Graph, State
-from bailing_tasks.dockerfile.text import REPLACEMENT, Refused, decode, from_raw, to_raw
+from bailing_tasks.dockerfile.text import Refused, from_raw, is_utf8, to_raw
 from bailing_tasks.dockerfile.values import check_mode, check_port, check_signal
 from bailing_tasks.platforms import Platform
 
@@ -233,7 +233,7 @@ def _run(stage: _Stage, action: Action) -> None:
             raise Refused("it mounts a stage that stands later", "move that stage up")
         _check_mount(stage, mount, known=known)
         if mount.type == "bind" and not mount.origin:
-            pattern = _literal(_pattern(mount.source)) if known else WHOLE_CONTEXT
+            pattern = _literal(_pattern(mount.source, parents=True)) if known else WHOLE_CONTEXT
             stage.inputs.append(ContextInput(pattern, action.line, "mount"))
 
 
@@ -244,7 +244,7 @@ def _check_command(instruction: Instruction) -> None:
     text = instruction.text
     if not (len(instruction.heredocs) == 1 and instruction.heredocs[0].body.startswith("#!")):
         text += "".join(heredoc.body for heredoc in instruction.heredocs)
-    if not text.isascii() and REPLACEMENT in decode(text) and REPLACEMENT not in from_raw(text):
+    if not is_utf8(text):
         raise Refused("it holds bytes that are not UTF-8", "save the file as UTF-8")
 
 

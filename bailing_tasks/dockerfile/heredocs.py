@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from bailing_tasks.dockerfile.shell import Lexer
 from bailing_tasks.dockerfile.text import Refused
 
-_HEREDOC = re.compile(r"[0-9]*<<(?P<chomp>-?)(?P<word>[^<]+)")
+_HEREDOC = re.compile(r"[0-9]*<<(?P<chomp>-?)(?P<word>[^<]*)")
 _LINE = Lexer(raw_quotes=True, raw_escapes=True, keep_unset=True)
 _UNQUOTED = Lexer(keep_unset=True)
 _QUOTED = Lexer(keep_unset=True, raw_quotes=True)
@@ -61,7 +61,7 @@ def heredoc(word: str) -> Heredoc | None:
         Refused: Its name cannot be read.
     """
     match = _HEREDOC.fullmatch(word)
-    if match is None:
+    if match is None or not match["word"]:
         return None
     words = _UNQUOTED.expand(match["word"], {}).words
     if len(words) != 1:

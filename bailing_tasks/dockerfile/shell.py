@@ -88,7 +88,7 @@ class Lexer:
         """
         special = f"$'\"{self.escape}" if self.quotes else f"${self.escape}"
         if raw.isascii() and not any(char in raw for char in special):
-            return Expansion(raw, tuple(raw.split()))
+            return Expansion(raw, tuple(filter(None, _SPACE_RUN.split(raw))))
         scan = _Scan(self, decode(raw).removeprefix("\ufeff"), env)
         text = scan.join(_run(scan.until("", self.raw_escapes)))
         words = tuple(encode(word) for word in scan.finish_words())

@@ -60,6 +60,15 @@ def from_raw(raw: str) -> str:
     return raw if raw.isascii() else raw.encode("latin-1").decode("utf-8", "surrogateescape")
 
 
+def is_utf8(raw: str) -> bool:
+    """Whether raw text is valid UTF-8."""
+    try:
+        raw.encode("latin-1").decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def decode(raw: str) -> str:
     """Raw text as Go's decoder sees it: each byte that is not UTF-8 is the replacement rune."""
     if raw.isascii():

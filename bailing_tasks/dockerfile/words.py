@@ -106,7 +106,8 @@ def _word_pattern(escape: str) -> re.Pattern[str]:
     mark = re.escape(escape)
     quoted = rf"'[^']*(?:'|\Z)|\"(?:[^\"{mark}]+|{mark}.)*(?:\"|(?P<lone_in_quotes>{mark})?\Z)"
     return re.compile(
-        rf"(?:[^{SPACES}'\"{mark}]+|{mark}.|{quoted})+(?P<lone>{mark}\Z)?|{mark}\Z", re.DOTALL
+        rf"(?=[^{SPACES}])(?:[^{SPACES}'\"{mark}]+|{mark}.|{quoted})*(?P<lone>{mark}\Z)?",
+        re.DOTALL,
     )
 
 
