@@ -3,51 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 
-_MAX_DEPTH = 64
+_Layer = dict[str, tuple[str, bool]]
 
 
-@dataclass(slots=True)
 class Environment(Mapping[str, str]):
     """Variables by name, and which of them hold what only an image knows.
 
-    Attributes:
-        image: Whether names without a value may have one in the image at the bottom.
-        own: What was set in this stage; a value, and whether an image decides it.
-        below: The stage underneath.
+    A layer is shared by all stages built on its own. Layers of like size are merged, so that a
+    name is found in a number of steps that grows with the logarithm of how many there are.
     """
 
-    image: bool
-    own: dict[str, tuple[str, bool]] = field(default_factory=dict)
-    below: Environment | None = None
-    depth: int = 0
+    __slots__ = ("_layers", "_own", "image")
+
+    def __init__(self, *, image: bool, layers: tuple[_Layer, ...] = ()) -> None:
+        self.image = image
+        self._layers = layers
+        self._own: _Layer = {}
 
     def child(self) -> Environment:
-        """A new layer on this one."""
-        if self.depth < _MAX_DEPTH:
-            return Environment(self.image, {}, self, self.depth + 1)
-        if self.below is not None:
-            self.own = {name: self._find(name) or ("", False) for name in self}
-            self.below = None
-        return Environment(self.image, {}, self, 1)
+        """A new layer on this one, to which nothing may be added from now on."""
+        layers = [*self._layers, self._own] if self._own else [*self._layers]
+        while len(layers) > 1 and len(layers[-2]) < 2 * len(layers[-1]):
+            upper = layers.pop()
+            layers[-1] = {**layers[-1], **upper}
+        self._layers, self._own = tuple(layers), {}
+        return Environment(image=self.image, layers=self._layers)
 
     def set(self, name: str, value: str, *, decided_by_image: bool = False) -> None:
         """Give a name a value."""
-        self.own[name] = (value, decided_by_image)
+        self._own[name] = (value, decided_by_image)
 
     def knows(self, name: str) -> bool:
-        """Whether a name's value is known without the image."""
+        """Whether a name's value is known without the image at the bottom."""
         found = self._find(name)
         return not self.image if found is None else not found[1]
 
     def _find(self, name: str) -> tuple[str, bool] | None:
-        layer: Environment | None = self
-        while layer is not None:
-            if name in layer.own:
-                return layer.own[name]
-            layer = layer.below
-        return None
+        found = self._own.get(name)
+        if found is None:
+            for layer in reversed(self._layers):
+                found = layer.get(name)
+                if found is not None:
+                    break
+        return found
 
     def __getitem__(self, name: str) -> str:
         found = self._find(name)
@@ -56,12 +55,7 @@ class Environment(Mapping[str, str]):
         return found[0]
 
     def __iter__(self) -> Iterator[str]:
-        names: dict[str, None] = {}
-        layer: Environment | None = self
-        while layer is not None:
-            names.update(dict.fromkeys(layer.own))
-            layer = layer.below
-        return iter(names)
+        return iter({name: None for layer in (*self._layers, self._own) for name in layer})
 
     def __len__(self) -> int:
-        return sum(1 for _ in self)
+        return len(list(iter(self)))

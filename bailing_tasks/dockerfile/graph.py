@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bailing_tasks.dockerfile.shell import Lexer
-from bailing_tasks.dockerfile.sources import action_of, add_triggers, source_spans
+from bailing_tasks.dockerfile.sources import action_of, add_triggers
 from bailing_tasks.dockerfile.states import SCRATCH, Graph, Request, Site, State
 from bailing_tasks.dockerfile.syntax import Program, Stage
 from bailing_tasks.dockerfile.text import Refused, from_raw, lower, to_raw
@@ -84,8 +84,8 @@ def _stage_state(graph: Graph, stage: Stage) -> State:
             "give its variable a default (ARG NAME=value) before the first FROM",
         )
     start = instruction.arguments_at
-    spans = source_spans(instruction, [(at, at + 1) for at in range(start, start + len(written))])
-    site = Site("FROM", instruction.line, spans)
+    ranges = instruction.source_ranges([(start, start + len(written))])
+    site = Site("FROM", instruction.line, tuple(ranges))
     platform = _platform(graph, stage.origin.flags.get("platform", ""))
     return State(base_name, site, len(graph.states), stage.name, stage, platform)
 

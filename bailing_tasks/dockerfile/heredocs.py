@@ -6,7 +6,7 @@ The rules are those of ``heredocsFromLine`` and ``ParseHeredoc`` in BuildKit's p
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from bailing_tasks.dockerfile.shell import Lexer
 from bailing_tasks.dockerfile.text import Refused
@@ -17,8 +17,7 @@ _UNQUOTED = Lexer(keep_unset=True)
 _QUOTED = Lexer(keep_unset=True, raw_quotes=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Heredoc:
+class Heredoc(NamedTuple):
     """One heredoc.
 
     Attributes:
@@ -35,7 +34,7 @@ class Heredoc:
 
     def with_body(self, body: str) -> Heredoc:
         """The same heredoc with its lines."""
-        return replace(self, body=body)
+        return self._replace(body=body)
 
 
 def heredocs_in(line: str) -> list[Heredoc]:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from bailing_tasks.dockerfile.heredocs import Heredoc, heredocs_in
 from bailing_tasks.dockerfile.text import BOM, WHITESPACE, Refused, from_raw, lower, trim, trim_left
@@ -27,11 +28,12 @@ MAX_LINE_LENGTH = 65_535
 _DIRECTIVE = re.compile(r"([a-zA-Z][a-zA-Z0-9]*)[\t\n\f\r ]*=[\t\n\f\r ]*(.+?)[\t\n\f\r ]*")
 _DIRECTIVES = frozenset({"syntax", "escape", "check"})
 _WITH_HEREDOC = frozenset({"add", "copy", "run"})
+#: Sorts behind every offset.
+_AFTER_ALL = float("inf")
 _BLANKS = " \t"
 
 
-@dataclass(frozen=True, slots=True)
-class Instruction:
+class Instruction(NamedTuple):
     """One instruction, its comments and continuations gone; all its text is raw.
 
     Attributes:
@@ -62,11 +64,18 @@ class Instruction:
     pieces: tuple[tuple[int, int], ...] = ()
     trigger: Instruction | None = None
 
-    def source_offset(self, offset: int) -> int:
-        """Where in the file a character of the text stands."""
-        index = bisect_right(self.pieces, offset, key=lambda piece: piece[0]) - 1
-        at, source = self.pieces[index]
-        return source + offset - at
+    def source_ranges(self, ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Where in the file parts of the text stand; one over several lines is several."""
+        found: list[tuple[int, int]] = []
+        for start, end in ranges:
+            index = bisect_right(self.pieces, (start, _AFTER_ALL)) - 1
+            while start < end:
+                at, source = self.pieces[index]
+                index += 1
+                stop = min(end, self.pieces[index][0]) if index < len(self.pieces) else end
+                found.append((source + start - at, source + stop - at))
+                start = stop
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,32 +213,10 @@ def _complete(
     """The instruction with its heredocs, and with its place in the file."""
     inner = instruction.trigger or instruction
     heredocs: tuple[Heredoc, ...] = ()
-    if inner.keyword in _WITH_HEREDOC and not inner.is_json:
+    if "<<" in instruction.text and inner.keyword in _WITH_HEREDOC and not inner.is_json:
         opened = heredocs_in(instruction.text)
-        heredocs = tuple(each.with_body(_body(each, lines)) for each in opened)
-    return _replace(instruction, heredocs, lines.number, tuple(pieces))
-
-
-def _replace(
-    instruction: Instruction,
-    heredocs: tuple[Heredoc, ...],
-    end_line: int,
-    pieces: tuple[tuple[int, int], ...],
-) -> Instruction:
-    return Instruction(
-        instruction.keyword,
-        instruction.word,
-        instruction.text,
-        instruction.args,
-        instruction.is_json,
-        instruction.flags,
-        heredocs,
-        instruction.line,
-        end_line,
-        instruction.arguments_at,
-        pieces,
-        instruction.trigger,
-    )
+        heredocs = tuple([each.with_body(_body(each, lines)) for each in opened])
+    return instruction._replace(heredocs=heredocs, end_line=lines.number, pieces=tuple(pieces))
 
 
 def _body(heredoc: Heredoc, lines: _Lines) -> str:

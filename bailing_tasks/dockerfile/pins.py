@@ -51,12 +51,12 @@ def pin_images(
 
 
 def _edits(site: Site, name: str) -> dict[tuple[int, int], str]:
-    """Drop the name's characters, and put the new one where its last character stood.
+    """Put the new name where the old one's last part stood, and drop its other parts.
 
     A name may be broken over lines by continuations. Its last line may hold nothing else, and
     must not become empty: BuildKit would skip it, and read on.
     """
-    *before, last = dict.fromkeys(site.spans)
+    *before, last = site.ranges
     return {**dict.fromkeys(before, ""), last: name}
 
 

@@ -10,7 +10,7 @@ import functools
 import re
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from bailing_tasks.dockerfile.patterns import replace_pattern, trim_prefix, trim_suffix
 from bailing_tasks.dockerfile.text import SPACES, Refused, decode, encode
@@ -18,6 +18,8 @@ from bailing_tasks.dockerfile.text import SPACES, Refused, decode, encode
 _SPACE_RUN = re.compile(f"[{SPACES}]+")
 _PARAMETER = re.compile(r"[0-9]+|[@*#?$!-]")
 _NAME = re.compile(r"[A-Za-z0-9_]*")
+_VARIABLE = re.compile(r"\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)\})")
+_SIMPLE = re.compile(rf"[^$'\"\\`]*(?:{_VARIABLE.pattern}[^$'\"\\`]*)*")
 _NO_SUBSTITUTION = frozenset("{}:")
 _MODIFIERS = frozenset(":+-?#%")
 _BRACE_REMEDY = "close the ${ with a }, or escape the $"
@@ -25,8 +27,7 @@ _BRACE_REMEDY = "close the ${ with a }, or escape the $"
 MAX_EXPANDED = 1 << 26
 
 
-@dataclass(frozen=True, slots=True)
-class Expansion:
+class Expansion(NamedTuple):
     """A word after expansion.
 
     Attributes:
@@ -86,13 +87,25 @@ class Lexer:
         Raises:
             Refused: A quote or a brace is left open, or a substitution is malformed.
         """
-        special = f"$'\"{self.escape}" if self.quotes else f"${self.escape}"
-        if raw.isascii() and not any(char in raw for char in special):
-            return Expansion(raw, tuple(filter(None, _SPACE_RUN.split(raw))))
+        if raw.isascii() and not self.keep_unset and _SIMPLE.fullmatch(raw):
+            return self._simple(raw, env)
         scan = _Scan(self, decode(raw).removeprefix("\ufeff"), env)
         text = scan.join(_run(scan.until("", self.raw_escapes)))
         words = tuple(encode(word) for word in scan.finish_words())
         return Expansion(encode(text), words, frozenset(scan.names))
+
+    def _simple(self, raw: str, env: Mapping[str, str]) -> Expansion:
+        """Expand text that holds nothing but ``$NAME`` and ``${NAME}``, as most does."""
+        names: list[str] = []
+
+        def value(match: re.Match[str]) -> str:
+            names.append(match[1] or match[2])
+            return env.get(names[-1], "")
+
+        text = _VARIABLE.sub(value, raw) if "$" in raw else raw
+        self.budget.spend(len(text))
+        words = tuple(encode(word) for word in _SPACE_RUN.split(decode(text)) if word)
+        return Expansion(text, words, frozenset(names))
 
 
 _Step = Generator[Any, Any, Any]

@@ -22,16 +22,6 @@ _COPY_FROM = "--from="
 _MOUNT = "--mount="
 
 
-def source_spans(
-    instruction: Instruction, spans: Iterable[tuple[int, int]]
-) -> tuple[tuple[int, int], ...]:
-    """Where in the file spans of an instruction's text stand."""
-    return tuple(
-        (instruction.source_offset(start), instruction.source_offset(end - 1) + 1)
-        for start, end in spans
-    )
-
-
 def action_of(graph: Graph, command: Command, onbuild: Instruction | None = None) -> Action:
     """A command with the states it takes files from; images named directly become states."""
     try:
@@ -56,42 +46,44 @@ def _copy_source(graph: Graph, command: Command, onbuild: Instruction | None) ->
         if not 0 <= number < len(graph.states):
             raise Refused(f"there is no stage number {number}", "count the stages from 0")
         return graph.states[number]
+    if found := graph.by_name.get(lower(from_raw(origin))):
+        return found
     word = next(word for word in command.instruction.flags if word.text.startswith(_COPY_FROM))
-    spans = word.spans[len(_COPY_FROM) :]
-    return _source(graph, origin, "COPY", command.instruction, spans, onbuild)
+    ranges = word.ranges(len(_COPY_FROM), len(word.text))
+    return _image(graph, origin, _site("COPY", command.instruction, ranges, onbuild))
 
 
 def _mount_sources(
     graph: Graph, command: Command, onbuild: Instruction | None
 ) -> tuple[State | None, ...]:
     sources: list[State | None] = []
-    prefix = len(_MOUNT)
     for word in command.many.get("mount", ()):
-        mount = declared_origin(word.text[prefix:])
-        start, end = (prefix + at for at in mount.origin_at)
-        spans = word.spans[start:end]
+        mount = declared_origin(word.text[len(_MOUNT) :])
         origin = mount.origin or SCRATCH
-        sources.append(_source(graph, origin, "mount", command.instruction, spans, onbuild))
+        found = graph.by_name.get(lower(from_raw(origin)))
+        if found is None:
+            ranges = word.ranges(*(len(_MOUNT) + at for at in mount.origin_at))
+            found = _image(graph, origin, _site("mount", command.instruction, ranges, onbuild))
+        sources.append(found)
     return tuple(sources)
 
 
-def _source(
-    graph: Graph,
-    origin: str,
+def _image(graph: Graph, origin: str, site: Site) -> State:
+    """A state for an image that an instruction names directly."""
+    return graph.add(State(origin, site, len(graph.states), ready=True))
+
+
+def _site(
     kind: Kind,
     instruction: Instruction,
-    spans: tuple[tuple[int, int], ...],
+    ranges: Iterable[tuple[int, int]],
     onbuild: Instruction | None,
-) -> State:
-    found = graph.by_name.get(lower(from_raw(origin)))
-    if found is not None:
-        return found
-    places = source_spans(instruction, spans)
+) -> Site:
+    places = instruction.source_ranges(ranges)
     if onbuild is not None:
         shift = _trigger_start(onbuild)
-        places = source_spans(onbuild, [(start + shift, end + shift) for start, end in places])
-    site = Site(kind, (onbuild or instruction).line, places)
-    return graph.add(State(origin, site, len(graph.states), ready=True))
+        places = onbuild.source_ranges((start + shift, end + shift) for start, end in places)
+    return Site(kind, (onbuild or instruction).line, tuple(places))
 
 
 def _trigger_start(onbuild: Instruction) -> int:

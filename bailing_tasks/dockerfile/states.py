@@ -43,12 +43,12 @@ class Site:
     Attributes:
         kind: ``FROM``, ``COPY`` or ``mount``.
         line: The instruction's line.
-        spans: Where in the file the name's characters stand.
+        ranges: Where in the file the name stands; one on each line that it is broken over.
     """
 
     kind: Kind
     line: int
-    spans: tuple[tuple[int, int], ...]
+    ranges: tuple[tuple[int, int], ...]
 
 
 @dataclass(eq=False, slots=True)

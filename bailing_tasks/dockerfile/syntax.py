@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from bailing_tasks.dockerfile.heredocs import opens_heredoc
 from bailing_tasks.dockerfile.mounts import check_device, declared_origin
@@ -66,8 +67,12 @@ _AT_LEAST = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+#: For the many instructions that have no flags.
+_NO_FLAGS: Mapping[str, str] = {}
+_NO_WORDS: Mapping[str, list[FlagWord]] = {}
+
+
+class Command(NamedTuple):
     """An instruction that was found right, with its flags read.
 
     Attributes:
@@ -77,8 +82,8 @@ class Command:
     """
 
     instruction: Instruction
-    flags: Mapping[str, str] = field(default_factory=dict)
-    many: Mapping[str, list[FlagWord]] = field(default_factory=dict)
+    flags: Mapping[str, str] = _NO_FLAGS
+    many: Mapping[str, list[FlagWord]] = _NO_WORDS
 
     @property
     def keyword(self) -> str:
@@ -192,7 +197,7 @@ def stage_name(args: tuple[str, ...]) -> str:
 
 def _with_flags(instruction: Instruction) -> Command:
     known = _FLAGS.get(instruction.keyword, {})
-    if instruction.keyword in _FLAGS_IGNORED:
+    if not instruction.flags or instruction.keyword in _FLAGS_IGNORED:
         return Command(instruction)
     values: dict[str, str] = {}
     many: dict[str, list[FlagWord]] = {}

@@ -9,7 +9,7 @@ import functools
 import json
 import math
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from bailing_tasks.dockerfile.text import (
     REPLACEMENT,
@@ -24,6 +24,7 @@ from bailing_tasks.dockerfile.text import (
 
 #: The white space of Latin-1: flags are read byte by byte, each byte a character of its own.
 _BYTE_SPACE = frozenset("\t\n\v\f\r \x85\xa0")
+_SIMPLE_FLAG = re.compile(r"[!#-&(-\[\]^_a-~]+(?=[\t\n\v\f\r ])")
 _STRING = r'"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"'
 _JSON_SPACE = r"[ \t\r\n]*"
 _STRING_ARRAY = re.compile(
@@ -38,17 +39,30 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _JSON_MAX_DEPTH = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class FlagWord:
+class FlagWord(NamedTuple):
     """A word that starts with ``--``, without its quotes and escapes.
 
     Attributes:
         text: The word; its bytes beyond ASCII are read as characters of their own.
-        spans: Where each of its characters stands in the instruction.
+        start: Where it begins in the instruction.
+        spans: Where each of its characters stands; None where they simply follow one another.
     """
 
     text: str
-    spans: tuple[tuple[int, int], ...]
+    start: int
+    spans: tuple[tuple[int, int], ...] | None = None
+
+    def ranges(self, start: int, end: int) -> list[tuple[int, int]]:
+        """Where a part of the word stands in the instruction, quotes and escapes left out."""
+        if self.spans is None:
+            return [(self.start + start, self.start + end)]
+        ranges: list[tuple[int, int]] = []
+        for begin, stop in dict.fromkeys(self.spans[start:end]):
+            if ranges and ranges[-1][1] == begin:
+                ranges[-1] = (ranges[-1][0], stop)
+            else:
+                ranges.append((begin, stop))
+        return ranges
 
 
 def split_flags(line: str, start: int, escape: str) -> tuple[tuple[FlagWord, ...], int]:
@@ -60,17 +74,21 @@ def split_flags(line: str, start: int, escape: str) -> tuple[tuple[FlagWord, ...
             position += 1
         if not line.startswith("--", position):
             return tuple(flags), position
-        word, position = _flag_word(line, position, escape)
+        simple = _SIMPLE_FLAG.match(line, position)
+        if simple:
+            word, position = FlagWord(simple[0], position), simple.end()
+        else:
+            word, position = _flag_word(line, position, escape)
         if word.text == "--":
             return tuple(flags), position
         flags.append(word)
 
 
-def _flag_word(line: str, position: int, escape: str) -> tuple[FlagWord, int]:
+def _flag_word(line: str, start: int, escape: str) -> tuple[FlagWord, int]:
     """The word that begins here, and where it ends."""
     chars: list[str] = []
     spans: list[tuple[int, int]] = []
-    quote = ""
+    quote, position = "", start
     while position < len(line):
         begin, char = position, line[position]
         position += 1
@@ -89,7 +107,7 @@ def _flag_word(line: str, position: int, escape: str) -> tuple[FlagWord, int]:
             position += 1
         chars.append(encode(char))
         spans.extend([(begin, position)] * len(chars[-1]))
-    return FlagWord("".join(chars), tuple(spans)), position
+    return FlagWord("".join(chars), start, tuple(spans)), position
 
 
 def split_words(rest: str, escape: str) -> list[str]:
