@@ -1,7 +1,8 @@
 """``.dockerignore``, and the patterns of COPY sources: which files a build may read.
 
-The rules are those of ``moby/patternmatcher``, which BuildKit filters a context with, and of Go's
-``filepath.Match``, which COPY sources follow. Paths in, answers out; nothing here walks.
+The rules are those of ``moby/patternmatcher``, by which BuildKit filters a context as it walks
+it, and of Go's ``filepath.Match``, which COPY sources follow. Paths in, answers out; nothing here
+walks.
 """
 
 from __future__ import annotations
@@ -10,17 +11,23 @@ import functools
 import posixpath
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from bailing_tasks.dockerfile.text import trim_decoded
 from bailing_tasks.errors import UsageError
 
 _BOM = "\ufeff"
+_STAR = "[^/]*"
+_ANY = "[^/]"
+_FOLDERS = "(?:.*/)?"
 
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
+    """One line: what it matches, and whether it is an exception (``!``)."""
+
     pattern: re.Pattern[str]
-    excludes: bool
+    keeps: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +35,7 @@ class DockerIgnore:
     """The rules of a ``.dockerignore`` file, in order: the last that matches decides."""
 
     rules: tuple[_Rule, ...] = ()
+    _folders: dict[str, tuple[bool, ...]] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def parse(cls, text: str) -> DockerIgnore:
@@ -42,18 +50,37 @@ class DockerIgnore:
     def ignores(self, path: str) -> bool:
         """Whether a path, relative to the context's root, is kept out of the build.
 
-        A rule that matches a folder holds for all that is in it.
+        A rule that holds for a folder holds for all that is in it, unless a later one does not.
         """
-        parents = _with_parents(path)
         ignored = False
-        for rule in self.rules:
-            if rule.excludes == ignored and any(map(rule.pattern.fullmatch, parents)):
-                ignored = not ignored
+        for rule, matched in zip(self.rules, self._matches(path), strict=True):
+            if matched:
+                ignored = not rule.keeps
         return ignored
+
+    def _matches(self, path: str) -> tuple[bool, ...]:
+        """Which rules hold for a path: its folder's, and those tried on the path itself.
+
+        As in the walk, a rule that could change nothing is not tried, and then does not hold for
+        what is inside either.
+        """
+        folder = posixpath.dirname(path)
+        above: tuple[bool, ...] = (False,) * len(self.rules)
+        if folder:
+            if folder not in self._folders:
+                self._folders[folder] = self._matches(folder)
+            above = self._folders[folder]
+        ignored, matches = False, []
+        for rule, inherited in zip(self.rules, above, strict=True):
+            tried = inherited or (rule.keeps == ignored and bool(rule.pattern.fullmatch(path)))
+            if tried:
+                ignored = not rule.keeps
+            matches.append(tried)
+        return tuple(matches)
 
 
 def matches_source(pattern: str, path: str) -> bool:
-    """Whether COPY with this source reads a path: the path itself, or a folder it is in.
+    """Whether COPY with this source reads a file: the file itself, or a folder it is in.
 
     Args:
         pattern: As in ``ContextInput.pattern``; ``.`` is the whole context.
@@ -62,7 +89,9 @@ def matches_source(pattern: str, path: str) -> bool:
     if pattern == ".":
         return True
     compiled = _source_pattern(pattern)
-    return compiled is None or any(map(compiled.fullmatch, _with_parents(path)))
+    if compiled is None:
+        return False
+    return any(compiled.fullmatch(path, 0, end) for end in _ends(path))
 
 
 def context_files(
@@ -79,34 +108,28 @@ def context_files(
     )
 
 
-def _with_parents(path: str) -> list[str]:
-    """A path after the folders it is in, outermost first."""
-    parts = path.split("/")
-    return ["/".join(parts[:length]) for length in range(1, len(parts) + 1)]
+def _ends(path: str) -> list[int]:
+    """Where the folders of a path end, and the path itself."""
+    return [match.start() for match in re.finditer("/", path)] + [len(path)]
 
 
 def _clean(line: str) -> str:
     """A line as BuildKit keeps it: trimmed, normalised, without a leading slash; or nothing."""
     if line.startswith("#"):
         return ""
-    pattern = line.strip(_TRIMMED)
-    invert = pattern.startswith("!")
-    pattern = pattern.removeprefix("!").strip(_TRIMMED) if invert else pattern
+    pattern = trim_decoded(line)
+    keeps = pattern.startswith("!")
+    if keeps:
+        pattern = trim_decoded(pattern[1:])
     if pattern:
-        pattern = _normalised(pattern)
-        if len(pattern) > 1:
-            pattern = pattern.removeprefix("/")
-    return f"!{pattern}" if invert else pattern
-
-
-def _normalised(path: str) -> str:
-    clean = posixpath.normpath(path)
-    return clean[1:] if clean.startswith("//") else clean
+        pattern = posixpath.normpath(pattern)
+        pattern = pattern.lstrip("/") or "/"
+    return f"!{pattern}" if keeps else pattern
 
 
 def _rule(pattern: str) -> _Rule:
-    excludes = pattern.startswith("!")
-    body = pattern[1:] if excludes else pattern
+    keeps = pattern.startswith("!")
+    body = pattern.removeprefix("!") if keeps else pattern
     if not body:
         raise UsageError(
             "a line of .dockerignore holds ! alone",
@@ -114,54 +137,87 @@ def _rule(pattern: str) -> _Rule:
             remedy="remove the line, or name what is to be kept",
         )
     try:
-        return _Rule(re.compile(_translate(body), re.DOTALL), excludes)
-    except (ValueError, re.error):
+        return _Rule(re.compile(_ignore_pattern(body)), keeps)
+    except ValueError as error:
         raise UsageError(
             f"{pattern!r} in .dockerignore is malformed",
-            cause="a [ is not closed, or a \\ ends it",
-            remedy="escape the [ with \\, or close it",
+            cause=str(error),
+            remedy="escape the [ or the \\ with a \\",
         ) from None
+
+
+def _ignore_pattern(pattern: str) -> str:
+    """A regular expression for a rule; ``**`` crosses folders, in four ways."""
+    inner = pattern[2:]
+    if pattern.startswith("**") and not re.search(r"[*?\\\[\]]", inner):
+        # At the start, before plain text: whatever ends in that text.
+        whole = f"|{re.escape(inner[1:])}" if inner.startswith("/") else ""
+        return f"(?s:.*){re.escape(inner)}{whole}"
+    if pattern.endswith("**") and not re.search(r"[*?\\\[\]]", pattern[:-2]):
+        # At the end, after plain text: whatever begins with that text.
+        return f"{re.escape(pattern[:-2])}(?s:.*)"
+    return _translate(pattern)
 
 
 @functools.cache
 def _source_pattern(pattern: str) -> re.Pattern[str] | None:
-    """A COPY source compiled; None where it is malformed, and so matches what it may."""
+    """A COPY source compiled; None where it is malformed, and so matches nothing."""
     try:
-        return re.compile(_translate(pattern), re.DOTALL)
-    except (ValueError, re.error):
+        return re.compile(_translate(pattern))
+    except ValueError:
         return None
 
 
 def _translate(pattern: str) -> str:
-    """A regular expression for a pattern of stars, question marks, ranges and escapes."""
+    """A regular expression for stars, question marks, ranges and escapes."""
     out: list[str] = []
     position = 0
     while position < len(pattern):
         char = pattern[position]
         position += 1
         if char == "*" and pattern.startswith("*", position):
-            position += 1
-            if pattern.startswith("/", position):
-                position += 1
-            out.append(".*" if position >= len(pattern) else "(?:.*/)?")
+            position += 2 if pattern.startswith("/", position + 1) else 1
+            out.append(".*" if position >= len(pattern) else _FOLDERS)
         elif char == "*":
-            out.append("[^/]*")
+            out.append(_STAR)
         elif char == "?":
-            out.append("[^/]")
-        elif char == "\\":
-            if position == len(pattern):
-                raise ValueError(pattern)
-            out.append(re.escape(pattern[position]))
-            position += 1
+            out.append(_ANY)
         elif char == "[":
-            end = pattern.index("]", position + 1)
-            out.append(f"[{pattern[position:end]}]")
-            position = end + 1
+            text, position = _range(pattern, position)
+            out.append(text)
         else:
+            if char == "\\":
+                char, position = _escaped(pattern, position)
             out.append(re.escape(char))
     return "".join(out)
 
 
-_TRIMMED = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
-    map(chr, range(0x2000, 0x200B))
-)
+def _range(pattern: str, position: int) -> tuple[str, int]:
+    """What stands between ``[`` and ``]``, and where it ends."""
+    negated = pattern.startswith("^", position)
+    position += negated
+    items: list[str] = []
+    while not pattern.startswith("]", position) or not items:
+        low, position = _range_end(pattern, position)
+        high = low
+        if pattern.startswith("-", position):
+            high, position = _range_end(pattern, position + 1)
+        if low > high:
+            raise ValueError("a range runs backwards")
+        items.append(f"{re.escape(low)}-{re.escape(high)}")
+    return f"[{'^' if negated else ''}{''.join(items)}]", position + 1
+
+
+def _range_end(pattern: str, position: int) -> tuple[str, int]:
+    char = pattern[position : position + 1]
+    if char == "\\":
+        return _escaped(pattern, position + 1)
+    if char in ("", "-", "]"):
+        raise ValueError("a [ is not closed, or what it holds is malformed")
+    return char, position + 1
+
+
+def _escaped(pattern: str, position: int) -> tuple[str, int]:
+    if position >= len(pattern):
+        raise ValueError("a \\ ends it")
+    return pattern[position], position + 1

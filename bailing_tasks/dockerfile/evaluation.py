@@ -178,7 +178,7 @@ def _stop_signal(stage: _Stage, action: Action) -> None:
 
 def _expose(stage: _Stage, action: Action) -> None:
     for arg in action.command.instruction.args:
-        for word in stage.expansion(arg).words:
+        for word in stage.graph.lexer.split(arg, stage.env):
             check_port(word)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bailing_tasks.dockerfile.shell import Lexer
+from bailing_tasks.dockerfile.shell import Budget, Lexer
 from bailing_tasks.dockerfile.sources import action_of, add_triggers
 from bailing_tasks.dockerfile.states import SCRATCH, Graph, Request, Site, State
 from bailing_tasks.dockerfile.syntax import Program, Stage
@@ -23,7 +23,7 @@ def build_graph(program: Program, request: Request) -> tuple[Graph, list[State]]
     Raises:
         DockerfileError: BuildKit refuses the file before it asks a registry.
     """
-    lexer = Lexer(program.escape)
+    lexer = Lexer(program.escape, budget=Budget())
     graph = Graph(program, request, _global_env(program, request, lexer), lexer)
     for stage in program.stages:
         command = stage.origin

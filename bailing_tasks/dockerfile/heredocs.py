@@ -46,7 +46,7 @@ def heredocs_in(line: str) -> list[Heredoc]:
     if "<<" not in line:
         return []
     try:
-        words = _LINE.expand(line, {}).words
+        words = _LINE.split(line, {})
     except Refused:
         return []
     found = (heredoc(word) for word in words)
@@ -62,10 +62,10 @@ def heredoc(word: str) -> Heredoc | None:
     match = _HEREDOC.fullmatch(word)
     if match is None or not match["word"]:
         return None
-    words = _UNQUOTED.expand(match["word"], {}).words
+    words = _UNQUOTED.split(match["word"], {})
     if len(words) != 1:
         return None
-    raw = _QUOTED.expand(match["word"], {}).words
+    raw = _QUOTED.split(match["word"], {})
     if len(raw) != 1:
         raise Refused("the name of its heredoc reads in two ways", "use letters and digits only")
     expand = _quotes(words[0]) == _quotes(raw[0])

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from bailing_tasks.dockerfile.analysis import DEFAULT_PLATFORM, analyse, image_sites
 from bailing_tasks.dockerfile.states import Site
 from bailing_tasks.dockerfile.text import to_raw
+from bailing_tasks.errors import UsageError
 from bailing_tasks.platforms import Platform
 
 _NO_ARGS: Mapping[str, str] = {}
@@ -38,8 +39,16 @@ def pin_images(
 
     Raises:
         DockerfileError: BuildKit refuses the file.
+        UsageError: One of the names is a stage's.
     """
     analysis = analyse(text, target, platform, build_platform, build_args, all_stages)
+    taken = {name for name in names.values() if name.lower() in analysis.graph.by_name}
+    if taken:
+        raise UsageError(
+            f"a stage of the Dockerfile is called {min(taken)} already",
+            cause="an image that went by that name would be taken for the stage",
+            remedy="choose another name for the image",
+        )
     edits: dict[tuple[int, int], str] = {}
     for reference, image_platform, site in image_sites(analysis):
         name = names.get((str(reference), str(image_platform)))

@@ -23,22 +23,16 @@ _SIMPLE = re.compile(rf"[^$'\"\\`]*(?:{_VARIABLE.pattern}[^$'\"\\`]*)*")
 _NO_SUBSTITUTION = frozenset("{}:")
 _MODIFIERS = frozenset(":+-?#%")
 _BRACE_REMEDY = "close the ${ with a }, or escape the $"
+_NO_NAMES: frozenset[str] = frozenset()
 #: More text than this from one file is a bomb; BuildKit could not send it to itself (16 MiB).
 MAX_EXPANDED = 1 << 26
 
 
 class Expansion(NamedTuple):
-    """A word after expansion.
-
-    Attributes:
-        text: The result.
-        words: The result, split at white space that is not quoted.
-        names: The variables it asked for.
-    """
+    """A word after expansion, and the variables it asked for."""
 
     text: str
-    words: tuple[str, ...] = ()
-    names: frozenset[str] = frozenset()
+    names: frozenset[str]
 
 
 @dataclass(slots=True)
@@ -71,7 +65,7 @@ class Lexer:
         raw_escapes: Keep escape characters in the result.
         quotes: Whether quotes mean anything; in a heredoc's body they do not.
         keep_unset: Leave ``$NAME`` as it stands where NAME has no value.
-        budget: Shared by all words of a file.
+        budget: Shared by all words of a file; none where nothing is expanded.
     """
 
     escape: str = "\\"
@@ -79,7 +73,7 @@ class Lexer:
     raw_escapes: bool = False
     quotes: bool = True
     keep_unset: bool = False
-    budget: Budget = field(default_factory=Budget)
+    budget: Budget | None = None
 
     def expand(self, raw: str, env: Mapping[str, str]) -> Expansion:
         """Expand raw text.
@@ -91,21 +85,32 @@ class Lexer:
             return self._simple(raw, env)
         scan = _Scan(self, decode(raw).removeprefix("\ufeff"), env)
         text = scan.join(_run(scan.until("", self.raw_escapes)))
-        words = tuple(encode(word) for word in scan.finish_words())
-        return Expansion(encode(text), words, frozenset(scan.names))
+        return Expansion(encode(text), frozenset(scan.names))
+
+    def split(self, raw: str, env: Mapping[str, str]) -> tuple[str, ...]:
+        """Expand raw text, and split the result at white space that is not quoted.
+
+        Raises:
+            Refused: As with ``expand``.
+        """
+        scan = _Scan(self, decode(raw).removeprefix("\ufeff"), env, splits=True)
+        _run(scan.until("", self.raw_escapes))
+        return tuple(encode(word) for word in scan.finish_words())
 
     def _simple(self, raw: str, env: Mapping[str, str]) -> Expansion:
         """Expand text that holds nothing but ``$NAME`` and ``${NAME}``, as most does."""
+        if "$" not in raw:
+            return Expansion(raw, _NO_NAMES)
         names: list[str] = []
 
         def value(match: re.Match[str]) -> str:
             names.append(match[1] or match[2])
             return env.get(names[-1], "")
 
-        text = _VARIABLE.sub(value, raw) if "$" in raw else raw
-        self.budget.spend(len(text))
-        words = tuple(encode(word) for word in _SPACE_RUN.split(decode(text)) if word)
-        return Expansion(text, words, frozenset(names))
+        text = _VARIABLE.sub(value, raw)
+        if self.budget is not None:
+            self.budget.spend(len(text))
+        return Expansion(text, frozenset(names))
 
 
 _Step = Generator[Any, Any, Any]
@@ -145,6 +150,7 @@ class _Scan:
     lexer: Lexer
     text: str
     env: Mapping[str, str]
+    splits: bool = False
     position: int = 0
     words: list[str] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
@@ -169,7 +175,8 @@ class _Scan:
         """One string of nested parts."""
         out = []
         for part in _flat(parts):
-            self.lexer.budget.spend(len(part))
+            if self.lexer.budget is not None:
+                self.lexer.budget.spend(len(part))
             out.append(part)
         return "".join(out)
 
@@ -189,21 +196,21 @@ class _Scan:
 
     def until(self, stop: str, raw_escapes: bool) -> _Step:
         """Text up to a stop character, or to the end where the stop is empty."""
-        escape, parts, outermost = self.lexer.escape, [], not stop
+        escape, parts, splits = self.lexer.escape, [], self.splits and not stop
         quotes = "'\"" if self.lexer.quotes else ""
         while self.position < len(self.text):
             plain = self.plain(f"${escape}{stop}{quotes}")
             parts.append(plain)
             char = self.take()
             literal = ""
-            if outermost:
+            if splits:
                 self.split(plain)
             if not char or char == stop:
                 break
             if char == "$":
                 value = yield self.dollar()
                 parts.append(value)
-                if outermost:
+                if splits:
                     self.split(self.join(value))
                 continue
             if char == escape:
@@ -213,7 +220,7 @@ class _Scan:
             else:
                 literal = self.join((yield self.double_quoted(raw_escapes)))
             parts.append(literal)
-            if outermost:
+            if splits:
                 self.word.append(literal)
         else:
             char = ""

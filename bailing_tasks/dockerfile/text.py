@@ -24,6 +24,8 @@ _TRAILING = re.compile(rf"{_RAW_SPACE}+\Z")
 _ASCII_SPACE = "\t\n\v\f\r "
 _FIRST_BYTES = "\xc2\xe1\xe2\xe3"
 
+_DECODED_EDGES = re.compile(rf"\A[{SPACES}]+|[{SPACES}]+\Z")
+
 #: What the parser splits an instruction's words at.
 WHITESPACE = re.compile(r"[\t\v\f\r ]+")
 
@@ -96,6 +98,11 @@ def trim(raw: str) -> str:
     if raw and raw[-1] >= "\x80" and (match := _TRAILING.search(raw, max(0, len(raw) - 4096))):
         return trim(raw[: match.start()])
     return raw
+
+
+def trim_decoded(text: str) -> str:
+    """Decoded text without white space at both ends, as Go's ``TrimSpace`` leaves it."""
+    return _DECODED_EDGES.sub("", text)
 
 
 def lower(text: str) -> str:
