@@ -13,6 +13,9 @@ from bailing_tasks.errors import UsageError
 
 _OS = re.compile(r"(?P<os>[A-Za-z0-9_-]+)(?:\((?P<version>[A-Za-z0-9_.%-]*)\))?")
 _PART = re.compile(r"[A-Za-z0-9_.-]+")
+#: As ``uname -m`` has them: armv7l, i686.
+_ARM_MACHINE = re.compile(r"arm(v[5-8])")
+_X86 = re.compile(r"i[3-6]86")
 _SYSTEMS = re.compile(
     "aix|android|darwin|dragonfly|freebsd|hurd|illumos|ios|js|linux|nacl|netbsd|openbsd|plan9"
     "|solaris|windows|zos"
@@ -68,7 +71,9 @@ class Platform:
     @classmethod
     def from_machine(cls, machine: str) -> Platform:
         """The Linux platform of a machine, by the name its kernel gives (``x86_64``)."""
-        return cls("linux", *_normal_architecture(machine))
+        if arm := _ARM_MACHINE.match(machine):
+            return cls("linux", "arm", arm[1])
+        return cls("linux", *_normal_architecture("386" if _X86.fullmatch(machine) else machine))
 
     def __str__(self) -> str:
         system = f"{self.os}({self.os_version})" if self.os_version else self.os

@@ -89,7 +89,7 @@ class Reference:
         text = str(self)
         for prefix in (f"{DEFAULT_HOST}/{OFFICIAL_PREFIX}", f"{DEFAULT_HOST}/"):
             short = text.removeprefix(prefix)
-            if short != text and _reads_as(short, self):
+            if short != text and Reference.parse(short) == self:
                 return short
         return text
 
@@ -120,13 +120,6 @@ def _split_host(text: str) -> tuple[str, str]:
     if host == DEFAULT_HOST and "/" not in path:
         path = OFFICIAL_PREFIX + path
     return host, path
-
-
-def _reads_as(text: str, reference: Reference) -> bool:
-    try:
-        return Reference.parse(text) == reference
-    except UsageError:
-        return False
 
 
 def _malformed(text: str, cause: str) -> UsageError:

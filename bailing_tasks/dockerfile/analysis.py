@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from bailing_tasks.dockerfile.directives import check_lint_options, find_directive
 from bailing_tasks.dockerfile.evaluation import ContextInput, evaluate
 from bailing_tasks.dockerfile.graph import build_graph
-from bailing_tasks.dockerfile.parser import Instruction, directive_in, parse
+from bailing_tasks.dockerfile.parser import Instruction, parse
 from bailing_tasks.dockerfile.states import Graph, Kind, Request, Site, State
 from bailing_tasks.dockerfile.syntax import Program, read_program
-from bailing_tasks.dockerfile.text import BOM, from_raw, to_raw
+from bailing_tasks.dockerfile.text import BOM, decode, from_raw, to_raw
 from bailing_tasks.errors import DockerfileError, UsageError
 from bailing_tasks.platforms import Platform
 from bailing_tasks.references import Reference
@@ -87,7 +88,9 @@ def analyse(
         build_args,
         all_stages,
     )
-    graph, reached = build_graph(_program(text), request)
+    raw = to_raw(text)
+    check_lint_options(raw)
+    graph, reached = build_graph(read_program(parse(raw)), request)
     return Analysis(graph, reached, evaluate(graph, reached))
 
 
@@ -215,7 +218,10 @@ def syntax_frontend(text: str | bytes) -> Reference | None:
     Raises:
         DockerfileError: What it names is no image.
     """
-    found = _syntax(to_raw(text).removeprefix(BOM))
+    raw = to_raw(text)
+    found = (
+        find_directive(raw, "syntax") or find_directive(raw, "syntax", "//") or _json_syntax(raw)
+    )
     if found is None:
         return None
     line, value = found
@@ -230,26 +236,13 @@ def syntax_frontend(text: str | bytes) -> Reference | None:
         ) from None
 
 
-def _syntax(raw: str) -> tuple[int, str] | None:
-    """Line and value of a syntax directive: after ``#``, after ``//``, or in JSON."""
-    lines = raw.split("\n")
-    first = 1 if lines[0].startswith("#!") else 0
-    for mark in ("#", "//"):
-        for number, line in enumerate(lines[first:], first + 1):
-            directive = directive_in(line.removesuffix("\r"), mark)
-            if directive is None:
-                break
-            if directive[0] == "syntax":
-                return number, directive[1]
-    if raw.lstrip().startswith("{"):
-        return _json_syntax(raw)
-    return None
-
-
 def _json_syntax(raw: str) -> tuple[int, str] | None:
+    """The frontend that a file in JSON names; such a file is for that frontend only."""
+    if not raw.removeprefix(BOM).lstrip().startswith("{"):
+        return None
     try:
-        value = json.loads(raw)["syntax"]
-    except (ValueError, KeyError, RecursionError):
+        value = json.loads(decode(raw.removeprefix(BOM))).get("syntax")
+    except (ValueError, RecursionError):
         return None
     return (1, value) if isinstance(value, str) else None
 

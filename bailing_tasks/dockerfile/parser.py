@@ -1,6 +1,6 @@
-"""Text to instructions: directives, continuations, comments, heredocs.
+"""Text to instructions: continuations, comments, heredocs.
 
-The rules are those of ``parser.go`` and ``directives.go`` in BuildKit's Dockerfile parser.
+The rules are those of ``parser.go`` in BuildKit's Dockerfile parser.
 """
 
 from __future__ import annotations
@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
+from bailing_tasks.dockerfile.directives import Directives
 from bailing_tasks.dockerfile.heredocs import Heredoc, heredocs_in
 from bailing_tasks.dockerfile.text import BOM, WHITESPACE, Refused, from_raw, lower, trim, trim_left
 from bailing_tasks.dockerfile.words import (
@@ -25,8 +26,6 @@ from bailing_tasks.errors import DockerfileError
 
 #: A longer line overflows the buffer that BuildKit reads lines into.
 MAX_LINE_LENGTH = 65_535
-_DIRECTIVE = re.compile(r"([a-zA-Z][a-zA-Z0-9]*)[\t\n\f\r ]*=[\t\n\f\r ]*(.+?)[\t\n\f\r ]*")
-_DIRECTIVES = frozenset({"syntax", "escape", "check"})
 _WITH_HEREDOC = frozenset({"add", "copy", "run"})
 #: Sorts behind every offset.
 _AFTER_ALL = float("inf")
@@ -112,47 +111,13 @@ class _Lines:
         return line
 
 
-@dataclass(slots=True)
-class _Directives:
-    """The state of the search for ``# name=value`` lines at the top."""
-
-    escape: str = "\\"
-    done: bool = False
-    seen: set[str] = field(default_factory=set)
-
-    def read(self, line: str) -> None:
-        """Take a line that has no leading white space and no end."""
-        directive = None if self.done else directive_in(line, "#")
-        if directive is None:
-            self.done = True
-            return
-        name, value = directive
-        if name in self.seen:
-            raise Refused(f"the directive {name} stands there twice", f"leave one # {name}= line")
-        self.seen.add(name)
-        if name == "escape":
-            if value not in ("\\", "`"):
-                raise Refused(f"{from_raw(value)!r} cannot be the escape character", "use \\ or `")
-            self.escape = value
-
-
-def directive_in(line: str, mark: str) -> tuple[str, str] | None:
-    """Name and value of the directive that a line is, if it is one."""
-    if not line.startswith(mark):
-        return None
-    match = _DIRECTIVE.fullmatch(trim_left(line[len(mark) :]))
-    if match is None or match[1].lower() not in _DIRECTIVES:
-        return None
-    return match[1].lower(), match[2]
-
-
 def parse(raw: str) -> Parsed:
     """Read a Dockerfile.
 
     Raises:
         DockerfileError: BuildKit's parser refuses it.
     """
-    lines, directives = _Lines(raw), _Directives()
+    lines, directives = _Lines(raw), Directives()
     found: list[Instruction] = []
     while (line := lines.next()) is not None:
         number, content = lines.number, line.rstrip("\r\n")

@@ -290,9 +290,11 @@ class _Scan:
             return f"${{{name}}}" if value is None and self.lexer.keep_unset else value or ""
         if modifier == "/":
             return (yield self.replaced(name))
-        if not modifier or modifier not in _MODIFIERS:
+        if not modifier:
+            raise Refused("a substitution is not closed: no } follows", _BRACE_REMEDY)
+        if modifier not in _MODIFIERS:
             raise Refused(
-                f"${{{name} is followed by {modifier or 'nothing'}, which is no form of expansion",
+                f"${{{name} is followed by {modifier!r}, which is no form of expansion",
                 "use one of :- - :+ + :? ? # ## % %% / //",
             )
         return (yield self.modified(name, modifier))
