@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-
 _Layer = dict[str, tuple[str, bool]]
 
 
-class Environment(Mapping[str, str]):
+class Environment:
     """Variables by name, and which of them hold what only an image knows.
 
     A layer is shared by all stages built on its own. Layers of like size are merged, so that a
@@ -34,6 +32,11 @@ class Environment(Mapping[str, str]):
         """Give a name a value."""
         self._own[name] = (value, decided_by_image)
 
+    def get(self, name: str) -> str | None:
+        """A name's value, if it has one."""
+        found = self._find(name)
+        return None if found is None else found[0]
+
     def knows(self, name: str) -> bool:
         """Whether a name's value is known without the image at the bottom."""
         found = self._find(name)
@@ -47,15 +50,3 @@ class Environment(Mapping[str, str]):
                 if found is not None:
                     break
         return found
-
-    def __getitem__(self, name: str) -> str:
-        found = self._find(name)
-        if found is None:
-            raise KeyError(name)
-        return found[0]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter({name: None for layer in (*self._layers, self._own) for name in layer})
-
-    def __len__(self) -> int:
-        return len(list(iter(self)))

@@ -32,9 +32,8 @@ def build_graph(program: Program, request: Request) -> tuple[Graph, list[State]]
         except Refused as refused:
             raise refused.at(command.line, "FROM") from None
     target = _target(graph)
-    for state in tuple(graph.states):
-        if state.stage is not None:
-            state.actions = [action_of(graph, command) for command in state.stage.commands]
+    for state, stage in zip(tuple(graph.states), program.stages, strict=True):
+        state.actions = [action_of(graph, command) for command in stage.commands]
     _refuse_cycles(graph.states)
     return graph, _resolve(graph, target)
 

@@ -43,8 +43,6 @@ def heredocs_in(line: str) -> list[Heredoc]:
     Raises:
         Refused: The name of one cannot be read.
     """
-    if "<<" not in line:
-        return []
     try:
         words = _LINE.split(line, {})
     except Refused:
@@ -65,10 +63,8 @@ def heredoc(word: str) -> Heredoc | None:
     words = _UNQUOTED.split(match["word"], {})
     if len(words) != 1:
         return None
-    raw = _QUOTED.split(match["word"], {})
-    if len(raw) != 1:
-        raise Refused("the name of its heredoc reads in two ways", "use letters and digits only")
-    expand = _quotes(words[0]) == _quotes(raw[0])
+    raw = "".join(_QUOTED.split(match["word"], {}))
+    expand = _quotes(words[0]) == _quotes(raw)
     return Heredoc(words[0], expand, bool(match["chomp"]))
 
 

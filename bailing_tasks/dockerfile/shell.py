@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from bailing_tasks.dockerfile.patterns import replace_pattern, trim_prefix, trim_suffix
 from bailing_tasks.dockerfile.text import SPACES, Refused, decode, encode
@@ -26,6 +26,13 @@ _BRACE_REMEDY = "close the ${ with a }, or escape the $"
 _NO_NAMES: frozenset[str] = frozenset()
 #: More text than this from one file is a bomb; BuildKit could not send it to itself (16 MiB).
 MAX_EXPANDED = 1 << 26
+
+
+class Variables(Protocol):
+    """What a word is expanded with."""
+
+    def get(self, name: str, /) -> str | None:
+        """The value of a name, if it has one."""
 
 
 class Expansion(NamedTuple):
@@ -75,7 +82,7 @@ class Lexer:
     keep_unset: bool = False
     budget: Budget | None = None
 
-    def expand(self, raw: str, env: Mapping[str, str]) -> Expansion:
+    def expand(self, raw: str, env: Variables) -> Expansion:
         """Expand raw text.
 
         Raises:
@@ -87,7 +94,7 @@ class Lexer:
         text = scan.join(_run(scan.until("", self.raw_escapes)))
         return Expansion(encode(text), frozenset(scan.names))
 
-    def split(self, raw: str, env: Mapping[str, str]) -> tuple[str, ...]:
+    def split(self, raw: str, env: Variables) -> tuple[str, ...]:
         """Expand raw text, and split the result at white space that is not quoted.
 
         Raises:
@@ -97,7 +104,7 @@ class Lexer:
         _run(scan.until("", self.raw_escapes))
         return tuple(encode(word) for word in scan.finish_words())
 
-    def _simple(self, raw: str, env: Mapping[str, str]) -> Expansion:
+    def _simple(self, raw: str, env: Variables) -> Expansion:
         """Expand text that holds nothing but ``$NAME`` and ``${NAME}``, as most does."""
         if "$" not in raw:
             return Expansion(raw, _NO_NAMES)
@@ -105,7 +112,7 @@ class Lexer:
 
         def value(match: re.Match[str]) -> str:
             names.append(match[1] or match[2])
-            return env.get(names[-1], "")
+            return env.get(names[-1]) or ""
 
         text = _VARIABLE.sub(value, raw)
         if self.budget is not None:
@@ -149,7 +156,7 @@ class _Scan:
 
     lexer: Lexer
     text: str
-    env: Mapping[str, str]
+    env: Variables
     splits: bool = False
     position: int = 0
     words: list[str] = field(default_factory=list)

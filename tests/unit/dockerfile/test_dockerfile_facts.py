@@ -102,6 +102,10 @@ def test_the_recipe_differs_by_target() -> None:
     assert len(instructions(TEXT, all_stages=True)) == 7
 
 
+def test_an_image_named_directly_adds_nothing_to_the_recipe() -> None:
+    assert instructions("FROM a\nCOPY --from=b c d") == ("FROM a", "COPY --from=b c d")
+
+
 def test_comments_do_not_change_the_recipe() -> None:
     assert instructions(TEXT.replace("# A comment.", "# Another.")) == instructions(TEXT)
 

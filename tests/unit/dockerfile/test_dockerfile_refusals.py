@@ -112,6 +112,7 @@ REFUSED = {
     "open heredoc": (f"{F}RUN <<EOF\nx\n", 2, "not closed"),
     "open heredoc with space before its end": (f"{F}RUN <<EOF\n EOF\n", 2, "not closed"),
     "heredoc with an open quote": (f"{F}RUN <<'${{a b'c\nx\n", 2, ""),
+    "escape at the end of a flag": (f"{F}RUN --network=none\\\\\\", 2, "--network"),
     # Mounts.
     "mount of nothing": (f"{F}RUN --mount= x", 2, "no fields"),
     "mount without value": (f"{F}RUN --mount x", 2, "no value"),
@@ -239,8 +240,11 @@ TAKEN = {
     "mount at an unknown place": f"{F}RUN --mount=target=/$X x",
     "tmpfs from an image": f"{F}RUN --mount=type=tmpfs,from=b,target=/x y",
     "devices": f"{F}RUN --device=a/b=c,required --device=name=d --device=required,e y",
+    "quoted flag at the end": f'{F}RUN --network="none"',
     "network and security": f"{F}RUN --network=none --security=insecure x",
     "switches": f"{F}COPY --link --parents=FALSE --exclude=a --exclude=b c d",
+    "half a heredoc nobody reaches": f"{F}COPY x <<'a\nFROM b",
+    "a heredoc that is not expanded": f"{F}COPY <<'A' x\n${{\nA\n",
     "URLs": (
         f"{F}ADD http://a/b https://a/c.git?ref=x&keep-git-dir&submodules=false "
         f"git@a:b.git#c git://a/b ./d github.com/a/b ftp://a/b http://[::1/x.git e\n"
