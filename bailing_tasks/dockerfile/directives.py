@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from bailing_tasks.dockerfile.text import BOM, Refused, from_raw, trim, trim_left
 from bailing_tasks.dockerfile.values import check_bool
 
-_DIRECTIVE = re.compile(r"([a-zA-Z][a-zA-Z0-9]*)[\t\n\f\r ]*=[\t\n\f\r ]*(.+?)[\t\n\f\r ]*")
+_DIRECTIVE = re.compile(r"([a-zA-Z][a-zA-Z0-9]*)[\t\n\f\r ]*=[\t\n\f\r ]*(.+)")
+_SPACE = "\t\n\f\r "
 _NAMES = frozenset({"syntax", "escape", "check"})
 _CHECK_REMEDY = "write it as in # check=skip=RuleName;error=true, without spaces"
 
@@ -51,7 +52,7 @@ def directive_in(line: str, mark: str) -> tuple[str, str] | None:
     match = _DIRECTIVE.fullmatch(trim_left(line[len(mark) :]))
     if match is None or match[1].lower() not in _NAMES:
         return None
-    return match[1].lower(), match[2]
+    return match[1].lower(), match[2].rstrip(_SPACE)
 
 
 def find_directive(raw: str, name: str, mark: str = "#") -> tuple[int, str] | None:

@@ -19,7 +19,8 @@ _SPACE_RUN = re.compile(f"[{SPACES}]+")
 _PARAMETER = re.compile(r"[0-9]+|[@*#?$!-]")
 _NAME = re.compile(r"[A-Za-z0-9_]*")
 _VARIABLE = re.compile(r"\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)\})")
-_SIMPLE = re.compile(rf"[^$'\"\\`]*(?:{_VARIABLE.pattern}[^$'\"\\`]*)*")
+#: A quote, an escape, or a $ that no plain name follows.
+_COMPLEX = re.compile(r"['\"\\`]|\$(?![A-Za-z_]|\{[A-Za-z_][A-Za-z0-9_]*\})")
 _NO_SUBSTITUTION = frozenset("{}:")
 _MODIFIERS = frozenset(":+-?#%")
 _BRACE_REMEDY = "close the ${ with a }, or escape the $"
@@ -88,7 +89,7 @@ class Lexer:
         Raises:
             Refused: A quote or a brace is left open, or a substitution is malformed.
         """
-        if raw.isascii() and not self.keep_unset and _SIMPLE.fullmatch(raw):
+        if raw.isascii() and not self.keep_unset and _COMPLEX.search(raw) is None:
             return self._simple(raw, env)
         scan = _Scan(self, decode(raw).removeprefix("\ufeff"), env)
         text = scan.join(_run(scan.until("", self.raw_escapes)))
@@ -118,6 +119,11 @@ class Lexer:
         if self.budget is not None:
             self.budget.spend(len(text))
         return Expansion(text, frozenset(names))
+
+
+@functools.cache
+def _any_of(chars: str) -> re.Pattern[str]:
+    return re.compile(f"[{re.escape(chars)}]")
 
 
 _Step = Generator[Any, Any, Any]
@@ -173,9 +179,8 @@ class _Scan:
 
     def plain(self, stops: str) -> str:
         """Text up to the next character that means something."""
-        start = self.position
-        match = _until_any(stops).match(self.text, start)
-        self.position = match.end() if match else start
+        start, stop = self.position, _any_of(stops).search(self.text, self.position)
+        self.position = stop.start() if stop else len(self.text)
         return self.text[start : self.position]
 
     def join(self, parts: Any) -> str:
@@ -343,8 +348,3 @@ class _Scan:
         if value is None and self.lexer.keep_unset:
             return [f"${{{name}/", pattern, "/", replacement, "}"]
         return replace_pattern(self.join(pattern), self.join(replacement), value or "", every=every)
-
-
-@functools.cache
-def _until_any(stops: str) -> re.Pattern[str]:
-    return re.compile(f"[^{re.escape(stops)}]*")

@@ -75,6 +75,11 @@ def test_stages_on_one_base_do_not_share_their_variables() -> None:
     assert patterns(text) == ["21", "11", "13"]
 
 
+def test_a_long_chain_of_stages_hands_its_variables_on() -> None:
+    stages = "".join(f"FROM s{n} AS s{n + 1}\nENV A{n}={n} LAST={n}\n" for n in range(40))
+    assert patterns(f"FROM scratch AS s0\nENV LAST=x\n{stages}COPY $A0-$A20-$LAST /") == ["0-20-39"]
+
+
 def test_a_stage_sees_global_args_only_if_it_declares_them() -> None:
     assert patterns("ARG D=src\nFROM scratch\nCOPY x$D /\nARG D\nCOPY x$D /") == ["x", "xsrc"]
 

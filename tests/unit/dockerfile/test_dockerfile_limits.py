@@ -54,6 +54,11 @@ GROWING: dict[str, Callable[[int], str]] = {
     ),
     "a malformed name": lambda n: "FROM " + "\\\n".join(["a-./" * 250] * (n // 1000)) + "!",
     "spaces": lambda n: F + "RUN \\\n" + "\u2003" * (n // 2) + "x" + "\u2003" * (n // 2),
+    "names before a quote": lambda n: (
+        "ARG A=" + "\\\n".join(["$ABCDEFGH" * 100] * (n // 500)) + "'\n" + F
+    ),
+    "spaces in a directive": lambda n: "# syntax=x" + " " * (n * 6) + "y\n" + F,
+    "quotes": lambda n: F + "ENV A=" + " \\\n".join(["'x\"" * 100] * (n // 100)),
     "zeros": lambda n: "\0" * n,
 }
 

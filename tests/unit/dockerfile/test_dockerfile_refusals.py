@@ -245,6 +245,7 @@ TAKEN = {
     "switches": f"{F}COPY --link --parents=FALSE --exclude=a --exclude=b c d",
     "half a heredoc nobody reaches": f"{F}COPY x <<'a\nFROM b",
     "a heredoc that is not expanded": f"{F}COPY <<'A' x\n${{\nA\n",
+    "arguments without a value": f"{F}ARG X\nUSER $X\nVOLUME /a /b\nLABEL a=b c=d",
     "URLs": (
         f"{F}ADD http://a/b https://a/c.git?ref=x&keep-git-dir&submodules=false "
         f"git@a:b.git#c git://a/b ./d github.com/a/b ftp://a/b http://[::1/x.git e\n"
