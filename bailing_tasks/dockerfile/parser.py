@@ -44,7 +44,6 @@ class Instruction(NamedTuple):
         flags: Its words that start with ``--``.
         heredocs: With their bodies.
         line: Where it begins, from 1.
-        end_line: Where it ends.
         arguments_at: Where its arguments begin in its text, after the flags.
         pieces: Pairs of an offset in the text and the offset in the file that it comes from.
         trigger: For ONBUILD, what it holds back.
@@ -58,7 +57,6 @@ class Instruction(NamedTuple):
     flags: tuple[FlagWord, ...]
     heredocs: tuple[Heredoc, ...]
     line: int
-    end_line: int
     arguments_at: int
     pieces: tuple[tuple[int, int], ...] = ()
     trigger: Instruction | None = None
@@ -146,7 +144,7 @@ def _logical_line(
     lines: _Lines, line: str, content: str, escape: str
 ) -> tuple[str, list[tuple[int, int]]]:
     """An instruction's lines as one, and where each piece comes from."""
-    leading = line.rstrip("\r\n").find(content) if content else 0
+    leading = len(line.rstrip("\r\n")) - len(content)
     content, more = _continued(content, escape)
     pieces, texts, length = [(0, lines.start + leading)], [content], len(content)
     while more and (following := lines.next()) is not None:
@@ -181,7 +179,7 @@ def _complete(
     if "<<" in instruction.text and inner.keyword in _WITH_HEREDOC and not inner.is_json:
         opened = heredocs_in(instruction.text)
         heredocs = tuple([each.with_body(_body(each, lines)) for each in opened])
-    return instruction._replace(heredocs=heredocs, end_line=lines.number, pieces=tuple(pieces))
+    return instruction._replace(heredocs=heredocs, pieces=tuple(pieces))
 
 
 def _body(heredoc: Heredoc, lines: _Lines) -> str:
@@ -219,9 +217,7 @@ def _instruction(text: str, line: int, escape: str) -> Instruction:
         args, is_json = [trigger.word], False
     else:
         args, is_json = _arguments(keyword, rest, escape)
-    return Instruction(
-        keyword, word, text, tuple(args), is_json, flags, (), line, line, at, (), trigger
-    )
+    return Instruction(keyword, word, text, tuple(args), is_json, flags, (), line, at, (), trigger)
 
 
 def _trigger(rest: str, line: int, escape: str) -> Instruction:
