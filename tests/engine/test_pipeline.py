@@ -151,6 +151,41 @@ def test_images_shows_where_they_are_named_and_whether_they_are_here(voice: Work
     assert "yes" in table
 
 
+def test_images_lists_any_dockerfiles_stages_platforms_and_arguments(plain: Workspace) -> None:
+    plain.write(
+        "a/Dockerfile",
+        "ARG BASE=alpine\nFROM ${BASE}:${TAG:-3} AS one\n"
+        "FROM --platform=$BUILDPLATFORM busybox\nCOPY --from=nginx /x /x\n",
+    )
+    plain.write("b/Dockerfile", "FROM debian\n")
+
+    def named(*argv: str, **environment: str) -> set[tuple[str, str, str]]:
+        found = plain.document("images", "--json", *argv, **environment)["images"]["images"]
+        return {(i["reference"], i["platform"], " ".join(i["named_at"])) for i in found}
+
+    hub = "docker.io/library"
+    assert named("--dockerfile", "a/Dockerfile", "--dockerfile", "b/Dockerfile") == {
+        (f"{hub}/busybox:latest", "linux/amd64", "a/Dockerfile:3"),
+        (f"{hub}/nginx:latest", "linux/amd64", "a/Dockerfile:4"),
+        (f"{hub}/debian:latest", "linux/amd64", "b/Dockerfile:1"),
+    }
+    one = ("--dockerfile", "a/Dockerfile", "--target", "ONE")
+    platforms = ("--platform", "linux/amd64", "--platform", "linux/arm64")
+    assert named(*one, *platforms, "--build-arg", "BASE=arch") == {
+        (f"{hub}/arch:3", "linux/amd64", "a/Dockerfile:2"),
+        (f"{hub}/arch:3", "linux/arm64", "a/Dockerfile:2"),
+    }
+    assert named(*one, "--build-arg", "BASE", BASE="void") == {
+        (f"{hub}/void:3", "linux/amd64", "a/Dockerfile:2")
+    }
+    assert len(named("--dockerfile", "a/Dockerfile", "--all-stages")) == 3
+    result = plain.invoke("images", "--dockerfile", "a/Dockerfile", "--build-arg", "=x")
+    assert result.returncode == 2
+    result = plain.invoke("images", "--dockerfile", "c/Dockerfile")
+    assert result.returncode == 3
+    assert "c/Dockerfile" in result.stderr
+
+
 def test_a_dry_run_prints_commands_and_changes_nothing(voice: Workspace) -> None:
     result = voice.invoke(
         "prefetch", "--dry-run", "build-builder", "--dry-run", "build-app", "--dry-run"
