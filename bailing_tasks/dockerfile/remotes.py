@@ -6,7 +6,6 @@ The rules are those of ``dfgitutil`` and ``dispatchCopy`` in BuildKit.
 from __future__ import annotations
 
 import re
-from urllib.parse import parse_qsl, unquote, urlsplit
 
 from bailing_tasks.dockerfile.text import Refused, from_raw
 from bailing_tasks.dockerfile.values import check_bool, check_digest
@@ -53,6 +52,8 @@ def _git_query(source: str) -> str | None:
     protocol = match[1].lower()
     if protocol not in ("http", "https", "ssh", "git"):
         return None
+    from urllib.parse import unquote, urlsplit  # most files name no address
+
     try:
         url = urlsplit(from_raw(source))
         _ = url.port
@@ -64,6 +65,10 @@ def _git_query(source: str) -> str | None:
 
 
 def _check_query(query: str) -> None:
+    if not query:
+        return
+    from urllib.parse import parse_qsl
+
     values: dict[str, str] = {}
     for key, value in parse_qsl(query, keep_blank_values=True):
         remedy = "use ref, tag, branch, subdir, checksum, keep-git-dir or submodules, each once"

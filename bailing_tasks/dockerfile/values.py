@@ -5,7 +5,6 @@ Each check refuses what BuildKit refuses; what a value means is of no interest h
 
 from __future__ import annotations
 
-import ipaddress
 import re
 
 from bailing_tasks.dockerfile.text import Refused, from_raw
@@ -137,6 +136,8 @@ def _port_range(text: str) -> tuple[int, int] | None:
 def _check_address(text: str) -> None:
     if not text:
         return
+    import ipaddress  # addresses in EXPOSE are rare, and the module is slow to load
+
     bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
     try:
         if "%" in bare:
