@@ -1,67 +1,23 @@
-"""Builds one target for one platform and Python, on pinned images, or says why it need not.
-
-A build runs on a copy of the Dockerfile in which each external image is replaced by a name of our
-own, bound to its pin: one reference can have two platforms in a build, and no stage of the same
-name is shadowed.
-"""
+"""Carries out a planned build, or says why it need not be."""
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bailing_tasks import context, diagnosis
+from bailing_tasks.build_plan import BuildPlan, changed_files
 from bailing_tasks.console import Console
-from bailing_tasks.dockerfile import context_inputs, instructions, pin_images
-from bailing_tasks.dockerfile.dockerignore import DockerIgnore
+from bailing_tasks.diagnosis import diagnose
 from bailing_tasks.engine import buildx
 from bailing_tasks.engine.docker import DockerEngine
-from bailing_tasks.errors import BuildError, EngineError, SettingsError
-from bailing_tasks.fingerprint import Inputs, fingerprint
-from bailing_tasks.names import (
-    BUILDER_LABEL,
-    LABEL,
-    fingerprint_label,
-    fingerprint_name,
-    local_name,
-    pin_name,
-)
-from bailing_tasks.recipes import Recipe, image_key
-from bailing_tasks.settings import Settings
-from bailing_tasks.state import Pin, State
+from bailing_tasks.errors import BuildError, EngineError
+from bailing_tasks.names import BUILDER_LABEL, LABEL
+from bailing_tasks.state import State
 
 LOG_LINES = 30
-"""How many of a failed build's last lines are shown."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class BuildPlan:
-    """One build, ready to run.
-
-    Attributes:
-        recipe: What is built.
-        request: What BuildKit is asked.
-        dockerfile: The rewritten copy, to be written to `request.dockerfile`.
-        ignore: The ignore file that goes along with the copy, if there is one.
-        fingerprint: The digest of all inputs, 64 hex digits.
-        name: The name people use.
-        unpinned: The external images that have no pin: a registry will be asked for them.
-    """
-
-    recipe: Recipe
-    request: buildx.BuildRequest
-    dockerfile: str | bytes
-    ignore: Path | None
-    fingerprint: str
-    name: str
-    unpinned: tuple[str, ...]
-
-    @property
-    def kept(self) -> str:
-        """The name that is never used twice."""
-        return fingerprint_name(self.recipe.variant.target, self.fingerprint)
+"""How many of a failed build's last lines are shown on a terminal."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,106 +55,73 @@ class BuildResult:
     cached: int = 0
 
 
-def plan_build(
-    settings: Settings,
-    recipe: Recipe,
-    pins: Mapping[tuple[str, str], Pin],
+def build(
+    plan: BuildPlan,
+    *,
     engine: DockerEngine,
     state: State,
-) -> BuildPlan:
-    """Work out the build of a recipe; reads files, writes none.
-
-    Args:
-        settings: The workspace's settings.
-        recipe: What is to be built.
-        pins: What the external images are bound to.
-        engine: Where it will be built.
-        state: Where the copy of the Dockerfile will be.
-
-    Raises:
-        DockerfileError: The context cannot be read.
-        SettingsError: The context or a secret is not there.
-    """
-    target, platform = recipe.variant.target, recipe.variant.platform
-    context_folder = settings.root / target.context
-    if not context_folder.is_dir():
-        raise SettingsError(
-            f"the build context {target.context!r} of {target.name} is no folder",
-            remedy=f"name another one: {target.name}.context in [tool.bailing-tasks]",
-        )
-    digest = fingerprint(_inputs(recipe, pins, context_folder))
-    bound = {
-        image_key(image): f"docker-image://{pins[image_key(image)].image}"
-        for image in recipe.images
-        if image_key(image) in pins
-    } | {image_key(image): f"docker-image://{recipe.builder}" for image in recipe.own}
-    name = local_name(target, settings, platform, recipe.variant.python, engine.platform)
-    copy = state.folder / "dockerfiles" / f"{name.replace(':', '-').replace('/', '-')}.Dockerfile"
-    return BuildPlan(
-        recipe=recipe,
-        dockerfile=pin_images(
-            recipe.text, {key: pin_name(*key) for key in bound}, **recipe.selection
-        ),
-        ignore=context.ignore_file(recipe.path, context_folder),
-        fingerprint=digest,
-        name=name,
-        unpinned=tuple(str(i.reference) for i in recipe.images if image_key(i) not in bound),
-        request=buildx.BuildRequest(
-            builder=engine.builder,
-            dockerfile=copy,
-            context=context_folder,
-            stage=target.stage,
-            platform=platform,
-            build_args=recipe.build_args,
-            build_contexts={pin_name(*key): source for key, source in bound.items()},
-            secrets=_secrets(settings, recipe),
-            labels=_labels(recipe, digest),
-            tags=(name, fingerprint_name(target, digest)),
-        ),
-    )
-
-
-def build(
-    plan: BuildPlan, *, engine: DockerEngine, state: State, console: Console, force: bool
+    console: Console,
+    force: bool = False,
+    no_cache: bool = False,
 ) -> BuildResult:
     """Carry out a planned build, or skip it where its image is there already.
 
+    Args:
+        plan: The build.
+        engine: Where it is built.
+        state: Where the copy of the Dockerfile and the log are written.
+        console: Who is told.
+        force: Build even if nothing changed.
+        no_cache: Build, and let BuildKit not use its cache.
+
     Raises:
-        BuildError: BuildKit failed or refused the build.
-        EngineError: The platform cannot be run on this machine.
+        BuildError: BuildKit failed or refused the build, or a file changed meanwhile.
+        EngineError: The platform cannot be run on this machine, or the engine stopped.
     """
     started = time.monotonic()
     variant = plan.recipe.variant
-    if not force and is_built(plan, engine):
+    reason = "forced" if force or no_cache else reason_to_build(plan, engine)
+    if reason is None:
         engine.tag(plan.kept, plan.name)
         reason = f"nothing changed (fingerprint {plan.fingerprint[:16]})"
         console.say(f"{variant}: skipped, {reason}")
         return _result(plan, engine, "skipped", reason, time.monotonic() - started)
     check_platform(plan, engine)
-    for reference in plan.unpinned:
-        console.warn(f"{reference} is not prefetched: the build will ask its registry")
+    _warn_of_registries(plan, engine, console)
     _write_copy(plan, state)
-    reason = "forced" if force else "no image with this fingerprint"
     with console.activity(f"building {variant}: {reason}") as show:
-        log = buildx.build(plan.request, show)
+        log = buildx.build(replace(plan.request, no_cache=no_cache), show)
     log_path = state.write(f"logs/{plan.request.dockerfile.stem}.log", log.text + "\n")
     if not log.ok:
-        raise _failed(plan, log.text, log_path, console)
+        raise _failed(plan, log.text, log_path, engine, console)
+    _refuse_changes(plan, engine)
+    engine.tag(plan.kept, plan.name)
     result = _result(plan, engine, "built", reason, time.monotonic() - started)
-    result = replace(result, steps=log.steps, cached=log.cached)
     console.say(
         f"{variant}: built {plan.name} in {log.seconds:.1f} s, "
         f"{log.cached} of {log.steps} steps from the build cache"
     )
-    return result
+    return replace(result, steps=log.steps, cached=log.cached)
+
+
+def reason_to_build(plan: BuildPlan, engine: DockerEngine) -> str | None:
+    """Return why a build is needed; None where its image is there, made from the same inputs."""
+    if plan.unpinned:
+        return f"{plan.unpinned[0]} is not pinned and may have moved"
+    if plan.remote:
+        return f"{plan.remote[0]} may have changed"
+    if not is_built(plan, engine):
+        return "no image with this fingerprint"
+    found = engine.image(plan.kept)
+    if found and plan.recipe.own and found.labels.get(BUILDER_LABEL) != plan.builder_id:
+        return "its builder was built anew"
+    return None
 
 
 def is_built(plan: BuildPlan, engine: DockerEngine) -> bool:
     """Whether the engine has an image made from the same inputs."""
     found = engine.image(plan.kept)
-    variant = plan.recipe.variant
-    label = fingerprint_label(variant.target, variant.platform, plan.fingerprint)
-    return found is not None and found.labels.get(LABEL) == label
+    return found is not None and found.labels.get(LABEL) == plan.label
 
 
 def check_platform(plan: BuildPlan, engine: DockerEngine) -> None:
@@ -221,56 +144,34 @@ def check_platform(plan: BuildPlan, engine: DockerEngine) -> None:
         )
 
 
-def _inputs(recipe: Recipe, pins: Mapping[tuple[str, str], Pin], folder: Path) -> Inputs:
-    ignore_path = context.ignore_file(recipe.path, folder)
-    ignore = DockerIgnore.parse(ignore_path.read_text() if ignore_path else "")
-    patterns = [found.pattern for found in context_inputs(recipe.text, **recipe.selection)]
-    return Inputs(
-        instructions=instructions(recipe.text, **recipe.selection),
-        build_args=recipe.build_args,
-        images={
-            " ".join(image_key(image)): pins[image_key(image)].digest
-            if image_key(image) in pins
-            else ""
-            for image in recipe.images
-        }
-        | {" ".join(image_key(image)): recipe.builder for image in recipe.own},
-        platform=str(recipe.variant.platform),
-        files={
-            path: context.digest(folder, path) for path in context.files(folder, ignore, patterns)
-        },
-    )
-
-
-def _labels(recipe: Recipe, digest: str) -> dict[str, str]:
-    target, platform = recipe.variant.target, recipe.variant.platform
-    labels = {LABEL: fingerprint_label(target, platform, digest)}
-    return labels | ({BUILDER_LABEL: recipe.builder} if recipe.own else {})
-
-
-def _secrets(settings: Settings, recipe: Recipe) -> dict[str, str]:
-    """Return the secrets of a target, files by their whole path."""
-    found = {}
-    for name, place in recipe.variant.target.secrets.items():
-        if place.startswith("env:"):
-            found[name] = place
-            continue
-        path = settings.root / Path(place).expanduser()
-        if not path.is_file():
-            raise SettingsError(
-                f"the file of the build secret {name!r} is not there: {path}",
-                remedy=f"write it, or change {recipe.variant.target.name}.secrets in "
-                "[tool.bailing-tasks]",
+def _warn_of_registries(plan: BuildPlan, engine: DockerEngine, console: Console) -> None:
+    for reference in plan.unpinned:
+        console.warn(f"{reference} is not prefetched: the build will ask its registry")
+    for pin in plan.pins:
+        if engine.image(pin.image) is None:
+            console.warn(
+                f"{pin.reference} for {pin.platform} is pinned, but not here any more: "
+                f"the build will ask {pin.served_from.partition('/')[0]}\n"
+                "`invoke prefetch` brings it"
             )
-        found[name] = str(path)
-    return found
 
 
 def _write_copy(plan: BuildPlan, state: State) -> None:
     copy = plan.request.dockerfile.relative_to(state.folder)
     state.write(str(copy), plan.dockerfile)
-    ignore = plan.ignore.read_bytes() if plan.ignore else b""
-    state.write(f"{copy}.dockerignore", ignore)
+    state.write(f"{copy}.dockerignore", os.fsencode(plan.ignore))
+
+
+def _refuse_changes(plan: BuildPlan, engine: DockerEngine) -> None:
+    """Let no image stand for inputs that it was not, or not wholly, made from."""
+    changed = changed_files(plan)
+    if changed:
+        engine.untag(plan.kept)
+        raise BuildError(
+            f"{plan.recipe.variant} is not what was planned",
+            cause=f"{len(changed)} files changed while it was built: {', '.join(changed[:5])}",
+            remedy="run it again",
+        )
 
 
 def _result(
@@ -298,11 +199,18 @@ def _result(
     )
 
 
-def _failed(plan: BuildPlan, log: str, log_path: Path, console: Console) -> BuildError:
+def _failed(
+    plan: BuildPlan, log: str, log_path: Path, engine: DockerEngine, console: Console
+) -> BuildError | EngineError:
     if console.live:
         for line in log.splitlines()[-LOG_LINES:]:
             console.say(line)
-    found = diagnosis.diagnose(log, plan.recipe)
+    if not engine.answers():
+        return EngineError(
+            f"the engine stopped while {plan.recipe.variant} was built",
+            remedy="start it again, then run the same command: it goes on from here",
+        )
+    found = diagnose(log, plan.recipe)
     return BuildError(
         f"{plan.recipe.variant} could not be built",
         cause=found.cause,

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bailing_tasks.build import BuildPlan, is_built
+from bailing_tasks.build import is_built
+from bailing_tasks.build_plan import BuildPlan
 from bailing_tasks.console import Console
 from bailing_tasks.engine.docker import DockerEngine
 from bailing_tasks.errors import BuildError, PullError

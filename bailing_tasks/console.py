@@ -7,9 +7,11 @@ Under GitHub Actions long parts fold; on a terminal the running part is live.
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import TextIO
 
 UNITS = ("B", "kB", "MB", "GB", "TB")
@@ -32,7 +34,7 @@ class Console:
     @classmethod
     def standard(cls, *, json: bool) -> Console:
         """Return the console of this process: standard output, or standard error with JSON."""
-        stream = sys.stderr if json else sys.stdout
+        stream = (sys.stderr if json else sys.stdout) or io.StringIO()
         return cls(
             stream,
             live=stream.isatty() and os.environ.get("TERM") != "dumb",
@@ -40,8 +42,11 @@ class Console:
         )
 
     def say(self, text: str = "") -> None:
-        """Write a line."""
-        print(text, file=self._stream, flush=True)
+        """Write a line; once nobody reads any more, nowhere."""
+        try:
+            print(text, file=self._stream, flush=True)
+        except BrokenPipeError:
+            no_longer_read(self._stream)
 
     def warn(self, text: str) -> None:
         """Write a warning; its further lines are indented."""
@@ -126,6 +131,12 @@ class Console:
                     return answer
             if not text:
                 return answers[0]
+
+
+def no_longer_read(stream: TextIO) -> None:
+    """Let what is still written to a stream whose reader has gone, `head` perhaps, vanish."""
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), stream.fileno())
 
 
 class Transfer:

@@ -5,42 +5,88 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
-from collections.abc import Iterator, Sequence
+import stat
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from bailing_tasks.dockerfile.dockerignore import DockerIgnore, matches_source
 from bailing_tasks.errors import DockerfileError
 
 
-def ignore_file(dockerfile: Path, context: Path) -> Path | None:
-    """Return the ignore file BuildKit takes: `<Dockerfile>.dockerignore`, else the context's."""
+def ignore_text(dockerfile: Path, context: Path) -> str:
+    """Return the ignore file that BuildKit takes: `<Dockerfile>.dockerignore`, else the context's.
+
+    Bytes that are no UTF-8 come as surrogates. Empty where there is no such file.
+
+    Raises:
+        DockerfileError: It cannot be read.
+    """
     beside = dockerfile.with_name(f"{dockerfile.name}.dockerignore")
-    return next((path for path in (beside, context / ".dockerignore") if path.is_file()), None)
+    for path in (beside, context / ".dockerignore"):
+        if path.is_file():
+            try:
+                return os.fsdecode(path.read_bytes())
+            except OSError as error:
+                raise DockerfileError(f"{path} cannot be read", cause=str(error)) from error
+    return ""
 
 
-def files(context: Path, ignore: DockerIgnore, patterns: Sequence[str]) -> tuple[str, ...]:
-    """Return the files below a context that one of the patterns takes, sorted, as `a/b`."""
-    found = {
-        path
-        for folder in {_fixed_part(pattern) for pattern in patterns}
-        for path in _walk(context, folder)
-        if not ignore.ignores(path) and any(matches_source(p, path) for p in patterns)
-    }
+def files(context: Path, ignore: DockerIgnore, patterns: Iterable[str]) -> tuple[str, ...]:
+    """Return what one of the patterns takes below a context, sorted, as `a/b`.
+
+    Folders are among it, as they have permissions, and may be empty. A link that a pattern names is
+    followed, as BuildKit does; what it leads to is among it too.
+    """
+    found: set[str] = set()
+    todo = list(dict.fromkeys(patterns))
+    known = set(todo)
+    for pattern in todo:
+        start, led = _start(context, pattern)
+        taken = [
+            path
+            for path in _walk(context, start)
+            if not ignore.ignores(path) and matches_source(pattern, path)
+        ]
+        found.update(taken)
+        for path in (*led, *taken):
+            target = _link_target(context, path)
+            if target is not None and target not in known:
+                known.add(target)
+                todo.append(target)
     return tuple(sorted(found))
 
 
-def _fixed_part(pattern: str) -> str:
-    """Return the leading folders of a pattern that hold no wildcard: where a walk can start."""
+def _start(context: Path, pattern: str) -> tuple[str, list[str]]:
+    """Return where a walk for a pattern can start, and the links on the way there.
+
+    It is what stands before the first wildcard; behind a link, its target is another pattern.
+    """
     parts = [part for part in pattern.split("/") if part not in ("", ".")]
     fixed = list(itertools.takewhile(lambda part: not set(part) & set("*?[\\"), parts))
-    return "" if ".." in fixed else "/".join(fixed)
+    if ".." in fixed:
+        return "", []
+    for number in range(1, len(fixed)):
+        path = "/".join(fixed[:number])
+        if (context / path).is_symlink():
+            return path, [path]
+    return "/".join(fixed), []
+
+
+def _link_target(context: Path, path: str) -> str | None:
+    """Return what a link leads to, relative to the context; None for no link, or one outside."""
+    full = context / path
+    if not full.is_symlink():
+        return None
+    root = context.resolve()
+    target = Path(os.path.realpath(full))
+    return target.relative_to(root).as_posix() if target.is_relative_to(root) else None
 
 
 def _walk(context: Path, path: str) -> Iterator[str]:
     full = context / path
+    if path and os.path.lexists(full):
+        yield path
     if full.is_symlink() or not full.is_dir():
-        if path and os.path.lexists(full):
-            yield path
         return
     try:
         names = sorted(entry.name for entry in full.iterdir())
@@ -53,15 +99,26 @@ def _walk(context: Path, path: str) -> Iterator[str]:
 
 
 def digest(context: Path, path: str) -> str:
-    """Return a digest of what BuildKit takes of a file: kind, permissions, content or target."""
+    """Return a digest of what BuildKit takes of a file: kind, permissions, content or target.
+
+    Raises:
+        DockerfileError: It cannot be read, or is not there any more.
+    """
     full = context / path
     hasher = hashlib.sha256()
-    if full.is_symlink():
-        hasher.update(b"link\0" + os.fsencode(full.readlink()))
-    else:
-        hasher.update(f"file\0{full.stat().st_mode & 0o7777:o}\0".encode())
-        if full.is_file():
+    try:
+        mode = full.lstat().st_mode
+        hasher.update(f"{stat.S_IFMT(mode):o} {mode & 0o7777:o}\0".encode())
+        if stat.S_ISLNK(mode):
+            hasher.update(os.fsencode(full.readlink()))
+        elif stat.S_ISREG(mode):
             with full.open("rb") as file:
                 for chunk in iter(lambda: file.read(1 << 20), b""):
                     hasher.update(chunk)
+    except OSError as error:
+        raise DockerfileError(
+            f"{path} in the build context cannot be read",
+            cause=str(error),
+            remedy="make it readable, or name it in the .dockerignore file",
+        ) from error
     return hasher.hexdigest()

@@ -143,6 +143,12 @@ def _show(document: Mapping[str, Any], environment: Mapping[str, str], console: 
     host = f"DOCKER_HOST={environment['DOCKER_HOST']} " if environment else ""
     console.say(f"run it: {host}{docker} run --rm -p 5000:5000 {app}")
     console.say("then open http://127.0.0.1:5000/ (Ctrl-C ends it)")
+    if environment:
+        invoke = os.path.relpath(Path(sys.executable).parent / "invoke")
+        console.say(
+            f"the sandbox goes on running: `{invoke} sandbox-status` shows it, "
+            f"`{invoke} sandbox-down` stops it"
+        )
 
 
 def _cache(image: Mapping[str, Any]) -> str:

@@ -39,7 +39,7 @@ def diagnose(log: str, recipe: Recipe) -> Diagnosis:
         log: What BuildKit printed.
         recipe: What was built.
     """
-    if "no space left on device" in log:
+    if "no space left on device" in log.lower():
         return Diagnosis(
             cause="the engine's disk is full",
             advice=("free disk space: `docker system df` shows what takes it",),

@@ -84,15 +84,23 @@ class PullError(BailingError):
         cause: Why, as far as it is known.
         remedy: What to do about it.
         transient: Whether asking again may help.
+        final: Whether no other source can help either: the disk is full.
     """
 
     exit_code = 5
 
     def __init__(
-        self, message: str, *, cause: str = "", remedy: str = "", transient: bool = False
+        self,
+        message: str,
+        *,
+        cause: str = "",
+        remedy: str = "",
+        transient: bool = False,
+        final: bool = False,
     ) -> None:
         super().__init__(message, cause=cause, remedy=remedy)
         self.transient = transient
+        self.final = final
 
 
 class UnreachableError(PullError):

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 
 from bailing_tasks.errors import PullError
+from bailing_tasks.references import Reference
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +33,7 @@ class Failure:
 _LOGIN = "check the image's name; log in with `docker login {host}` if it is private"
 _NETWORK = (
     "check the network and the registry's name; a mirror in the settings "
-    '(mirrors = {{ "{host}" = ["https://mirror.example"] }}) can stand in for {host}'
+    '(mirrors = {{ "{origin}" = ["https://mirror.example"] }}) can stand in for {origin}'
 )
 
 _PULL_FAILURES = (
@@ -80,10 +81,10 @@ _PULL_FAILURES = (
         transient=False,
     ),
     Failure(
-        pattern=r"no such host|name resolution|name or service not known|server misbehaving",
+        pattern=r"no such host|name or service not known|nodename nor servname",
         cause="the name {host} cannot be resolved",
         remedy=_NETWORK,
-        transient=True,
+        transient=False,
     ),
     Failure(
         pattern=r"server gave http response to https client",
@@ -93,9 +94,14 @@ _PULL_FAILURES = (
         transient=False,
     ),
     Failure(
+        pattern=r"wrong digest|failed to verify|verification failed|digest",
+        cause="{host} answered with something else than was asked for",
+        remedy="run it again; if it stays so, {host} serves a wrong or damaged image: leave it out",
+        transient=True,
+    ),
+    Failure(
         pattern=r"timeout|timed out|deadline exceeded|connection refused|unreachable|reset by peer"
-        r"|\beof\b|broken pipe|connection aborted|5\d\d (?:internal|bad|service|gateway)"
-        r"|unexpected status.*\b5\d\d\b|failed to verify|digest",
+        r"|\beof\b|broken pipe|connection aborted|name resolution|server misbehaving|\b5\d\d\b",
         cause="{host} did not answer, or the connection broke",
         remedy=_NETWORK,
         transient=True,
@@ -105,26 +111,45 @@ _PULL_FAILURES = (
 _UNKNOWN = Failure(
     pattern="", cause="", remedy="read the engine's log, then run it again", transient=True
 )
+_LOOPBACK = re.compile(r"(?:127\.\d+\.\d+\.\d+|localhost)(?::|$)")
+_SANDBOX = "; if it is the sandbox's registry, `invoke sandbox-up` starts it"
 
 
-def pull_error(message: str, *, image: str, platform: str, host: str) -> PullError:
+def pull_error(
+    said: str, *, reference: Reference, platform: str, host: str, sign: str | None = None
+) -> PullError:
     """Return the error for what an engine or a registry said of an image.
 
     Args:
-        message: Its words.
-        image: The image as people name it.
-        platform: The platform that was wanted.
-        host: The registry that was asked.
+        said: Its words, for people.
+        reference: The image that was wanted.
+        platform: The platform that was wanted; empty where a digest decides.
+        host: The registry that was asked, a mirror's perhaps.
+        sign: What tells the kind of failure; by default the words, less the image's own name.
     """
-    text = " ".join(message.split())
+    text = " ".join(said.split())
+    sign = _without_names(text, reference) if sign is None else sign
     failure = next(
-        (known for known in _PULL_FAILURES if re.search(known.pattern, text, re.IGNORECASE)),
+        (known for known in _PULL_FAILURES if re.search(known.pattern, sign, re.IGNORECASE)),
         _UNKNOWN,
     )
-    cause = failure.cause.format(host=host, platform=platform)
+    names = {"host": host, "origin": reference.host, "platform": platform or "this platform"}
+    cause = failure.cause.format(**names)
+    remedy = failure.remedy.format(**names)
+    if failure.remedy == _NETWORK and _LOOPBACK.match(host):
+        remedy += _SANDBOX
     return PullError(
-        f"{image} for {platform} could not be pulled",
+        f"{reference.familiar}{f' for {platform}' if platform else ''} could not be pulled",
         cause=f"{cause} ({text})" if cause else text,
-        remedy=failure.remedy.format(host=host, platform=platform),
+        remedy=remedy,
         transient=failure.transient,
+        final=failure is _PULL_FAILURES[0],
     )
+
+
+def _without_names(text: str, reference: Reference) -> str:
+    """Take an image's own name out of what was said of it: it may be called `denied` or `:404`."""
+    tag = f":{reference.tag}" if reference.tag else ""
+    for name in (f"{reference.path}{tag}", f"manifests/{reference.tag}", reference.path):
+        text = text.replace(name, "")
+    return text

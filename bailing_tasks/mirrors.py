@@ -68,7 +68,7 @@ def _origin(reference: Reference) -> Source:
 
 
 def _mirror(address: str, reference: Reference) -> Source:
-    scheme, host, prefix = _split(address)
+    scheme, host, prefix = parse_address(address)
     name = f"{prefix}/{reference.path}" if prefix else reference.path
     return Source(
         url=f"{scheme or _scheme(host)}://{host}",
@@ -80,7 +80,7 @@ def _mirror(address: str, reference: Reference) -> Source:
 
 
 def _daemon_mirror(address: str, reference: Reference) -> Source:
-    scheme, host, prefix = _split(address)
+    scheme, host, prefix = parse_address(address)
     return Source(
         url=f"{scheme or _scheme(host)}://{host}",
         name=f"{prefix}/{reference.path}" if prefix else reference.path,
@@ -90,7 +90,12 @@ def _daemon_mirror(address: str, reference: Reference) -> Source:
     )
 
 
-def _split(address: str) -> tuple[str, str, str]:
+def parse_address(address: str) -> tuple[str, str, str]:
+    """Return scheme (empty where none is written), host and prefix of a mirror.
+
+    Raises:
+        SettingsError: It is no address.
+    """
     has_scheme = "://" in address
     parts = urlsplit(address if has_scheme else f"//{address}")
     if (
@@ -110,10 +115,13 @@ def _split(address: str) -> tuple[str, str, str]:
 
 def _scheme(host: str) -> str:
     """HTTP for loopback, as Docker does; HTTPS elsewhere."""
+    return "http" if is_loopback(host) else "https"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, with or without a port, is this machine's loopback."""
     name = urlsplit(f"//{host}").hostname or ""
-    if name == "localhost":
-        return "http"
     try:
-        return "http" if ipaddress.ip_address(name).is_loopback else "https"
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
     except ValueError:
-        return "https"
+        return False

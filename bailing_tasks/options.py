@@ -12,10 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from bailing_tasks.errors import SettingsError, UsageError
+from bailing_tasks.mirrors import parse_address
 from bailing_tasks.platforms import Platform
 from bailing_tasks.references import Reference
 
 ENVIRONMENT_PREFIX = "BAILING_TASKS_"
+OTHER_VARIABLES = frozenset({"BAILING_TASKS_SANDBOX_HOME"})
+"""Variables with this prefix that are no settings of a workspace."""
 
 
 def _text(value: Any) -> str:
@@ -25,12 +28,15 @@ def _text(value: Any) -> str:
 
 
 def _image(value: Any) -> str:
-    text = _text(value)
-    if text:
-        reference = Reference.parse(text.lower())
-        if reference.digest or text.rpartition("/")[2].count(":"):
-            raise TypeError("an image name without tag or digest")
-    return text.lower()
+    text = _text(value).lower()
+    reference = Reference.parse(text)
+    if reference.digest or text.rpartition("/")[2].count(":"):
+        raise TypeError("an image name without tag or digest")
+    return text
+
+
+def _repository(value: Any) -> str:
+    return _image(value) if _text(value) else ""
 
 
 def _texts(value: Any) -> tuple[str, ...]:
@@ -47,10 +53,14 @@ def _table(value: Any) -> dict[str, str]:
     return dict(value)
 
 
-def _lists(value: Any) -> dict[str, tuple[str, ...]]:
+def _mirrors(value: Any) -> dict[str, tuple[str, ...]]:
     if not isinstance(value, Mapping):
         raise TypeError("a table of lists of strings")
-    return {key: _texts(item) for key, item in value.items()}
+    found = {key: _texts(item) for key, item in value.items()}
+    for addresses in found.values():
+        for address in addresses:
+            parse_address(address)
+    return found
 
 
 def _commands(value: Any) -> tuple[tuple[str, ...], ...]:
@@ -68,11 +78,10 @@ def _flag(value: Any) -> bool:
 
 
 def _number(value: Any) -> int:
-    if isinstance(value, str) and value.isdecimal():
-        return int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise TypeError("a whole number, 0 or more")
-    return value
+    number = int(value) if isinstance(value, str) and value.isdecimal() else value
+    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= 65535:
+        raise TypeError("a whole number from 0 to 65535")
+    return number
 
 
 def _platforms(value: Any) -> tuple[Platform, ...]:
@@ -95,7 +104,7 @@ _FROM_TEXT: Mapping[Callable[[Any], Any], Callable[[str], Any]] = {
     _platforms: lambda text: [item.strip() for item in text.split(",") if item.strip()],
     _pythons: lambda text: [item.strip() for item in text.split(",") if item.strip()],
     _table: json.loads,
-    _lists: json.loads,
+    _mirrors: json.loads,
     _commands: json.loads,
 }
 """How an environment variable is read before its type is checked; a plain string otherwise."""
@@ -130,10 +139,13 @@ class Option:
         """
         try:
             return self.parse(raw)
-        except (TypeError, UsageError) as error:
-            expected = f"expected {error}" if isinstance(error, TypeError) else str(error)
+        except TypeError as error:
             raise SettingsError(
-                f"{place}: {expected}, got {raw!r}", remedy=f"{self.key} is {self.help}"
+                f"{place}: expected {error}, got {raw!r}", remedy=f"{self.key}: {self.help}"
+            ) from error
+        except UsageError as error:
+            raise SettingsError(
+                f"{place}: {error.message}", cause=error.cause, remedy=error.remedy
             ) from error
 
     def read_text(self, text: str, place: str) -> Any:
@@ -158,7 +170,7 @@ def _target_options(name: str, image: str, stage: str, triggers: tuple[str, ...]
         Option(key=f"{name}.image", parse=_image, default=image, help="its local name"),
         Option(
             key=f"{name}.repository",
-            parse=_image,
+            parse=_repository,
             default="",
             help="where it is published; from `repository` by default",
         ),
@@ -183,7 +195,7 @@ WORKFLOWS = ".github/workflows/docker-build-{}.yml"
 OPTIONS: tuple[Option, ...] = (
     Option(
         key="repository",
-        parse=_image,
+        parse=_repository,
         default="",
         help="image repository; ghcr.io/<owner>/<name> of the Git remote by default",
     ),
@@ -210,7 +222,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         key="mirrors",
-        parse=_lists,
+        parse=_mirrors,
         default={},
         help="for a registry host, addresses to try before it",
     ),

@@ -98,7 +98,7 @@ def wanted_images(recipes: Iterable[Recipe]) -> tuple[WantedImage, ...]:
     """Return each external image of some recipes once a platform, sorted by name."""
     places: dict[tuple[str, str], list[tuple[ExternalImage, Recipe]]] = {}
     for recipe in recipes:
-        for image in recipe.images:
+        for image in recipe.external:
             places.setdefault(image_key(image), []).append((image, recipe))
     return tuple(
         WantedImage(
@@ -166,8 +166,8 @@ class Prefetcher:
             with self.console.transfer(f"{title}: pulling") as transfer:
                 pin, status = retried(
                     lambda: self._bring(image, transfer),
-                    lambda error, number, wait: self.console.warn(
-                        f"{error}\nattempt {number} of {ATTEMPTS} in {wait:.0f} s"
+                    lambda error, number, wait: self.console.say(
+                        f"{title}: {error.cause}; attempt {number} of {ATTEMPTS} in {wait:.0f} s"
                     ),
                 )
         except PullError as error:
@@ -205,6 +205,8 @@ class Prefetcher:
             try:
                 return attempt(source)
             except PullError as error:
+                if error.final:
+                    raise
                 errors.append(error)
         raise PullError(
             errors[-1].message,
@@ -244,11 +246,12 @@ class Prefetcher:
         pin = self._resolve(source, image)
         if self._has(pin):
             return pin, "present"
+        sizes = self.registries.layers(image.reference, pin.digest, source)
         self.engine.pull(
             pin.image,
             wanted=image.reference,
             platform=image.platform if pin.digest == pin.index_digest else None,
-            on_progress=_meter(transfer),
+            on_progress=_meter(transfer, sizes),
         )
         if not self._has(pin):
             raise PullError(
@@ -265,7 +268,7 @@ class Prefetcher:
             digest, index_digest = resolved.digest, resolved.index_digest
         except UnreachableError:
             found = None if source.mirror else self.engine.registry_digest(image.reference)
-            if found is None:
+            if found is None or image.reference.digest not in (None, found):
                 raise
             digest = index_digest = found
         return Pin(
@@ -306,10 +309,15 @@ def same_machine(one: Platform, other: Platform) -> bool:
     return (one.os, one.architecture) == (other.os, other.architecture)
 
 
-def _meter(transfer: Transfer) -> Callable[[Progress], None]:
+def _meter(transfer: Transfer, sizes: Mapping[str, int]) -> Callable[[Progress], None]:
+    """Count what comes; a layer so small that no progress is told counts when it is there."""
+
     def show(progress: Progress) -> None:
-        if progress.status == "Downloading" and progress.total:
-            transfer.update(progress.layer, progress.current, progress.total)
+        size = sizes.get(progress.layer, progress.total)
+        if progress.status == "Downloading" and progress.current:
+            transfer.update(progress.layer, progress.current, size)
+        elif progress.status in ("Download complete", "Pull complete") and size:
+            transfer.update(progress.layer, size, size)
 
     return show
 

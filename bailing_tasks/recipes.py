@@ -10,11 +10,15 @@ from typing import TypedDict
 from bailing_tasks.dockerfile import (
     DockerfileError,
     ExternalImage,
+    Mention,
     declared_args,
     external_images,
+    syntax_frontend,
 )
+from bailing_tasks.errors import SettingsError
 from bailing_tasks.names import own_repositories
 from bailing_tasks.platforms import Platform
+from bailing_tasks.references import Reference
 from bailing_tasks.settings import Settings, Target
 
 
@@ -50,6 +54,8 @@ class Recipe:
         build_platform: The platform the build runs on.
         build_args: The build arguments it is built with.
         images: What the build takes from a registry.
+        frontend: What BuildKit takes to read the file with, where a `# syntax=` line names it; it
+            runs on the build platform.
         own: What it takes that the workspace builds itself: the builder.
         builder: The name of the builder image that stands for `own`; empty where that is open.
     """
@@ -60,8 +66,14 @@ class Recipe:
     build_platform: Platform
     build_args: Mapping[str, str]
     images: tuple[ExternalImage, ...]
+    frontend: ExternalImage | None
     own: tuple[ExternalImage, ...]
     builder: str
+
+    @property
+    def external(self) -> tuple[ExternalImage, ...]:
+        """All that a registry has to be asked for."""
+        return (*self.images, self.frontend) if self.frontend else self.images
 
     @property
     def selection(self) -> Selection:
@@ -97,12 +109,18 @@ def read_recipe(
         all_stages: Name the images of stages that are not built as well.
 
     Raises:
+        SettingsError: The build context is not there.
         DockerfileError: The file is missing or empty, BuildKit would refuse it, or it has no such
             stage.
     """
     target = variant.target
     path = settings.root / target.dockerfile
     text = _read(path, target)
+    if not (settings.root / target.context).is_dir():
+        raise SettingsError(
+            f"the build context {target.context!r} of {target.name} is no folder",
+            remedy=f"name another one: {target.name}.context in [tool.bailing-tasks]",
+        )
     try:
         arguments = _build_args(settings, variant, declared_args(text), builder)
         found = external_images(
@@ -125,13 +143,22 @@ def read_recipe(
         build_platform=build_platform,
         build_args=arguments,
         images=tuple(image for image in found if image not in own),
+        frontend=_frontend(syntax_frontend(text), build_platform),
         own=own,
         builder=builder,
     )
 
 
+def _frontend(reference: Reference | None, build_platform: Platform) -> ExternalImage | None:
+    if reference is None:
+        return None
+    return ExternalImage(reference, build_platform, (Mention(1, "syntax"),))
+
+
 def _read(path: Path, target: Target) -> bytes:
     try:
+        if path.exists() and not path.is_file():
+            raise OSError("it is no file")
         text = path.read_bytes()
     except FileNotFoundError as error:
         raise DockerfileError(

@@ -7,14 +7,15 @@ pyproject.toml beats default. A key nobody knows is answered with the nearest on
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bailing_tasks.errors import SettingsError
-from bailing_tasks.options import OPTIONS, Option
+from bailing_tasks.errors import SettingsError, UsageError
+from bailing_tasks.options import ENVIRONMENT_PREFIX, OPTIONS, OTHER_VARIABLES, Option
 from bailing_tasks.platforms import Platform
+from bailing_tasks.references import Reference
 
 TABLE = "tool.bailing-tasks"
 FROM_FILE = "pyproject.toml"
@@ -194,6 +195,7 @@ def resolve(
 ) -> Settings:
     """Make typed settings of what was given in all places; see `load`."""
     given = _flatten(document)
+    _refuse_unknown_variables(environment)
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
     plain = _value(_BY_KEY["python"], given, environment, {})[0][0]
@@ -204,11 +206,16 @@ def resolve(
             origins[option.key] = "command line"
             continue
         values[option.key], origins[option.key] = _value(option, given, environment, overrides)
-    if not values["repository"] and remote_path:
+    if not values["repository"] and remote_path and _is_name(remote_path):
         values["repository"] = f"ghcr.io/{remote_path}"
         origins["repository"] = "git remote"
     _default_repositories(values, origins)
     _default_dockerfiles(root, values, origins)
+    if values["builder.image"] == values["app.image"]:
+        raise SettingsError(
+            f"builder and app are both called {values['app.image']!r}",
+            remedy="give builder.image or app.image another name",
+        )
     return Settings(
         root=root,
         platforms=values["platforms"],
@@ -266,8 +273,26 @@ def _flatten(document: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def _nearest(key: str) -> str:
-    close = difflib.get_close_matches(key, _BY_KEY, n=1, cutoff=0.5)
+def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
+    known = {option.variable for option in OPTIONS} | OTHER_VARIABLES
+    for name in environment:
+        if name.startswith(ENVIRONMENT_PREFIX) and name not in known:
+            raise SettingsError(
+                f"there is no setting for the environment variable {name}",
+                remedy=_nearest(name, known),
+            )
+
+
+def _is_name(path: str) -> bool:
+    """Whether a repository can be called so; a folder on a Git server may have any name."""
+    try:
+        return bool(Reference.parse(path))
+    except UsageError:
+        return False
+
+
+def _nearest(key: str, known: Iterable[str] = _BY_KEY) -> str:
+    close = difflib.get_close_matches(key, list(known), n=1, cutoff=0.5)
     if close:
         return f"perhaps you meant {close[0]!r}"
     return "`invoke settings` lists every key"

@@ -108,17 +108,23 @@ class State:
             on_wait: Called once with the pid of the run that is waited for.
         """
         path = self._make() / "lock"
-        with path.open("a+", encoding="utf-8") as file:
+        try:
+            file = path.open("a+", encoding="utf-8")
+        except OSError as error:
+            raise _unwritable(path, error) from error
+        with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 file.seek(0)
                 on_wait(file.read().strip())
                 fcntl.flock(file, fcntl.LOCK_EX)
-            file.seek(0)
-            file.truncate()
-            file.write(f"{os.getpid()}\n")
-            file.flush()
+            # Who holds it is for people to read; the lock itself needs no space on the disk.
+            with contextlib.suppress(OSError):
+                file.seek(0)
+                file.truncate()
+                file.write(f"{os.getpid()}\n")
+                file.flush()
             yield
 
     def _make(self) -> Path:

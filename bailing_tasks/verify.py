@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from bailing_tasks.console import size
 from bailing_tasks.engine.docker import Container, DockerEngine, Image
-from bailing_tasks.errors import BailingError, VerifyError
+from bailing_tasks.errors import EngineError, VerifyError
 from bailing_tasks.names import BUILDER_LABEL
 from bailing_tasks.platforms import Platform
 from bailing_tasks.settings import VerifySettings
@@ -74,6 +74,7 @@ def verify(
     platform: Platform,
     python: str,
     settings: VerifySettings,
+    owner: str,
 ) -> Verification:
     """Check an app image that the engine holds.
 
@@ -84,17 +85,20 @@ def verify(
         platform: The platform of both.
         python: The Python version of both, for the report.
         settings: What it has to be.
+        owner: The workspace, whose containers these are.
 
     Raises:
         VerifyError: There is no such image.
+        EngineError: The engine failed.
     """
     started = time.monotonic()
+    engine.remove_containers(owner)
     image = engine.image(app)
     if image is None:
         raise VerifyError(f"there is no image {app}", remedy="run `invoke build-app` first")
     checks = [
-        *_still_checks(engine, app, image, builder, platform, settings),
-        *_live_checks(engine, app, platform, settings),
+        *_still_checks(engine, app, image, builder, platform, settings, owner),
+        *_live_checks(engine, app, platform, settings, owner),
     ]
     return Verification(
         image=app,
@@ -112,10 +116,11 @@ def _still_checks(
     builder: str,
     platform: Platform,
     settings: VerifySettings,
+    owner: str,
 ) -> Iterator[Check]:
     """Check what can be seen without running it."""
     if settings.absent_commands:
-        with engine.container(app, platform, start=False) as container:
+        with engine.container(app, platform, start=False, owner=owner) as container:
             programs = [path for path in container.files() if _in_bin(path)]
         for command in settings.absent_commands:
             found = [path for path in programs if is_command(path, command)]
@@ -148,16 +153,30 @@ def _smaller(image: Image, builder: Image | None, name: str) -> Check:
 
 
 def _live_checks(
-    engine: DockerEngine, app: str, platform: Platform, settings: VerifySettings
+    engine: DockerEngine, app: str, platform: Platform, settings: VerifySettings, owner: str
 ) -> Iterator[Check]:
     """Check what it does in a container started from it."""
+    probes = dict(_probes(settings))
     try:
-        with engine.container(app, platform, start=True) as container:
-            for name, check in _probes(settings):
-                ok, detail = check(container)
+        with engine.container(app, platform, start=True, owner=owner) as container:
+            for name in list(probes):
+                ok, detail = _probed(container, probes.pop(name))
                 yield Check(name=name, ok=ok, detail=detail)
-    except BailingError as error:
-        yield Check(name="the container runs", ok=False, detail=error.cause or error.message)
+    except EngineError as error:
+        if not engine.answers():
+            raise
+        for name in probes:
+            yield Check(name=name, ok=False, detail=f"{error.message}: {error.cause}")
+
+
+def _probed(container: Container, probe: Probe) -> tuple[bool, str]:
+    try:
+        if container.running():
+            return probe(container)
+    except EngineError:
+        if container.running():
+            raise
+    return False, f"the container ended: {_tail(container.log())}"
 
 
 Probe = Callable[[Container], tuple[bool, str]]
@@ -178,8 +197,6 @@ def _healthy(container: Container, settings: VerifySettings) -> tuple[bool, str]
     probe = (settings.python, "-c", _HEALTH, str(settings.port), settings.health_path)
     deadline = time.monotonic() + settings.timeout
     while True:
-        if not container.running():
-            return False, f"the container ended: {_tail(container.log())}"
         code, output = container.run(probe)
         if code == 0:
             return True, output.strip()

@@ -11,6 +11,7 @@ from bailing_tasks.dockerfile.analysis import (
     declared_args,
     external_images,
     instructions,
+    remote_inputs,
     stages,
     syntax_frontend,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "external_images",
     "instructions",
     "pin_images",
+    "remote_inputs",
     "stages",
     "syntax_frontend",
 ]

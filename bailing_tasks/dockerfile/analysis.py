@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from bailing_tasks.dockerfile.directives import check_lint_options, find_directive
-from bailing_tasks.dockerfile.evaluation import ContextInput, evaluate
+from bailing_tasks.dockerfile.evaluation import REMOTE, ContextInput, evaluate
 from bailing_tasks.dockerfile.graph import build_graph
 from bailing_tasks.dockerfile.parser import Instruction, parse
 from bailing_tasks.dockerfile.states import Graph, Kind, Request, Site, State
@@ -209,7 +209,27 @@ def context_inputs(
         DockerfileError: BuildKit refuses the file.
     """
     analysis = analyse(text, target, platform, build_platform, build_args, all_stages)
-    return tuple(dict.fromkeys(analysis.inputs))
+    return tuple(dict.fromkeys(each for each in analysis.inputs if each.kind != REMOTE))
+
+
+def remote_inputs(
+    text: str | bytes,
+    *,
+    target: str | None = None,
+    platform: str | Platform = DEFAULT_PLATFORM,
+    build_platform: str | Platform = DEFAULT_PLATFORM,
+    build_args: Mapping[str, str] = _NO_ARGS,
+    all_stages: bool = False,
+) -> tuple[ContextInput, ...]:
+    """The URLs and Git repositories that a target adds without a checksum: they may change.
+
+    Arguments are those of ``external_images``.
+
+    Raises:
+        DockerfileError: BuildKit refuses the file.
+    """
+    analysis = analyse(text, target, platform, build_platform, build_args, all_stages)
+    return tuple(dict.fromkeys(each for each in analysis.inputs if each.kind == REMOTE))
 
 
 def syntax_frontend(text: str | bytes) -> Reference | None:

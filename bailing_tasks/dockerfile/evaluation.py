@@ -23,6 +23,7 @@ from bailing_tasks.platforms import Platform
 
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 WHOLE_CONTEXT = "."
+REMOTE = "remote"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,8 @@ class ContextInput:
     Attributes:
         pattern: Relative to the context; ``.`` is all of it.
         line: Where the file asks for it.
-        kind: ``COPY``, ``ADD`` or ``mount``.
+        kind: ``COPY``, ``ADD`` or ``mount``; ``remote`` for a URL or a Git repository that ADD
+            takes without a checksum.
     """
 
     pattern: str
@@ -198,6 +200,8 @@ def _copy(stage: _Stage, action: Action) -> None:
     check_remotes([path.text for path in paths], is_add=is_add, checksum=checksum)
     for path in paths:
         if remote_kind(path.text):
+            if not checksum:
+                stage.inputs.append(ContextInput(path.text, action.line, REMOTE))
             continue
         stage.check_path(path.text)
         if not action.sources:

@@ -14,7 +14,7 @@ from bailing_tasks.references import Reference
 
 SCRATCH = "scratch"
 #: How an instruction names an image.
-Kind = Literal["FROM", "COPY", "mount"]
+Kind = Literal["FROM", "COPY", "mount", "syntax"]
 
 
 @dataclass(frozen=True, slots=True)

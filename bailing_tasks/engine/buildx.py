@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -54,14 +56,22 @@ class BuildRequest:
         argv += _repeated("--build-arg", self.build_args)
         argv += _repeated("--build-context", self.build_contexts)
         for name, place in sorted(self.secrets.items()):
-            kind, _, variable = place.partition("env:")
-            argv += ["--secret", f"id={name},src={place}" if kind else f"id={name},env={variable}"]
+            argv += ["--secret", _secret(name, place)]
         argv += _repeated("--label", self.labels)
         for tag in self.tags:
             argv += ["--tag", tag]
         if self.no_cache:
             argv.append("--no-cache")
         return [*argv, "--provenance=false", "--load", "--progress=plain", str(self.context)]
+
+
+def _secret(name: str, place: str) -> str:
+    """Return the fields of a secret, quoted as CSV where a path needs it, which buildx reads."""
+    from_file = not place.startswith("env:")
+    field = f"src={place}" if from_file else f"env={place.removeprefix('env:')}"
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow([f"id={name}", field])
+    return text.getvalue()
 
 
 def _repeated(flag: str, values: Mapping[str, str]) -> list[str]:

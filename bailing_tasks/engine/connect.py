@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import errno
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from docker.auth import load_config
 from docker.context import ContextAPI
+from docker.context.config import get_current_context_name
 from docker.errors import DockerException
 from docker.tls import TLSConfig
 from docker.utils import kwargs_from_env
@@ -15,7 +18,7 @@ from docker.utils import kwargs_from_env
 import docker
 from bailing_tasks import process
 from bailing_tasks.engine.docker import DockerEngine
-from bailing_tasks.errors import EngineError
+from bailing_tasks.errors import EngineError, UsageError
 
 OLDEST_ENGINE = (23, 0)
 """The first engine whose BuildKit knows named contexts (`--build-context`)."""
@@ -37,11 +40,45 @@ def connect(environment: Mapping[str, str]) -> DockerEngine:
         EngineError: No engine, a stopped one, one that may not be used, or too old; buildx missing
             or too old.
     """
+    check_configuration(environment)
     host, tls, context = _endpoint(environment)
     client = _client(host, tls)
     _check_engine(client, host)
     check_buildx()
     return DockerEngine(client, builder=context)
+
+
+def check_configuration(environment: Mapping[str, str]) -> None:
+    """Make sure that Docker's config.json can be read, which the SDK takes for granted.
+
+    Raises:
+        UsageError: It is no JSON, or a part of it has the wrong type.
+    """
+    folder = environment.get("DOCKER_CONFIG") or str(Path.home() / ".docker")
+    path = Path(folder) / "config.json"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"Docker's {path} cannot be read", cause=str(error)) from error
+    try:
+        document = json.loads(text)
+        if not isinstance(document, dict):
+            raise ValueError("it holds no object")
+        for key in ("auths", "credHelpers", "HttpHeaders", "proxies"):
+            if not isinstance(document.get(key) or {}, dict):
+                raise ValueError(f"{key} is no object")
+        for host, entry in (document.get("auths") or {}).items():
+            if not isinstance(entry, dict):
+                raise ValueError(f"the entry of {host} in auths is no object")
+        load_config(str(path))
+    except (ValueError, TypeError, DockerException) as error:
+        raise UsageError(
+            f"Docker's {path} is damaged",
+            cause=str(error),
+            remedy="mend it, or move it away and log in anew with `docker login`",
+        ) from error
 
 
 def check_buildx() -> None:
@@ -62,7 +99,7 @@ def check_buildx() -> None:
     if not answer.ok or version is None:
         raise EngineError(
             "docker buildx is missing",
-            cause=f"{process.find('docker')} has no buildx plugin",
+            cause=f"{process.find('docker')} says: {answer.stderr.strip() or 'nothing'}",
             remedy="install the docker-buildx (docker-buildx-plugin) package, or put a docker that "
             "has it first on PATH; `invoke sandbox-up` brings one of its own",
         )
@@ -84,11 +121,15 @@ def _endpoint(environment: Mapping[str, str]) -> tuple[str, TLSConfig | None, st
     if host:
         parameters = kwargs_from_env(dict(environment))
         return host, parameters.get("tls"), "default"
-    name = environment.get("DOCKER_CONTEXT") or ContextAPI.get_current_context().name
-    context = ContextAPI.get_context(name)
+    name = environment.get("DOCKER_CONTEXT") or get_current_context_name() or "default"
+    try:
+        context = ContextAPI.get_context(name)
+    except (DockerException, ValueError) as error:
+        raise EngineError(f"Docker's context {name!r} is damaged", cause=str(error)) from error
     if context is None:
         raise EngineError(
-            f"Docker has no context {name!r}", remedy="`docker context ls` lists the contexts"
+            f"Docker has no context {name!r}",
+            remedy="`docker context ls` lists the contexts, `docker context use` chooses one",
         )
     return context.Host or DEFAULT_HOST, context.TLSConfig, name
 
@@ -107,6 +148,11 @@ def _client(host: str, tls: TLSConfig | None) -> docker.APIClient:
 
 
 def _unreachable(host: str, error: DockerException) -> EngineError:
+    if host.startswith("ssh://") and "paramiko" in str(error):
+        return EngineError(
+            f"the Docker engine at {host} is reached by SSH, which needs one package more",
+            remedy="pip install 'docker[ssh]'",
+        )
     number = _errno(error)
     if host.startswith("unix://"):
         socket = Path(host.removeprefix("unix://"))

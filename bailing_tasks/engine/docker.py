@@ -20,6 +20,9 @@ from bailing_tasks.failures import pull_error
 from bailing_tasks.platforms import Platform
 from bailing_tasks.references import Reference
 
+OWNER_LABEL = "io.bailing-tasks.owner"
+"""On a container under test: the workspace that made it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Image:
@@ -130,7 +133,7 @@ class DockerEngine:
                 if "error" in event:
                     raise pull_error(
                         str(event["error"]),
-                        image=wanted.familiar,
+                        reference=wanted,
                         platform=str(platform or ""),
                         host=host,
                     )
@@ -145,7 +148,7 @@ class DockerEngine:
                 )
         except (DockerException, requests.RequestException) as error:
             raise pull_error(
-                _words(error), image=wanted.familiar, platform=str(platform or ""), host=host
+                _words(error), reference=wanted, platform=str(platform or ""), host=host
             ) from error
 
     def registry_digest(self, reference: Reference) -> str | None:
@@ -172,29 +175,79 @@ class DockerEngine:
         except (DockerException, requests.RequestException) as error:
             raise _engine_error(f"{name} could not be tagged {new}", error) from error
 
-    @contextlib.contextmanager
-    def container(self, image: str, platform: Platform, *, start: bool) -> Iterator[Container]:
-        """Make a container of an image as it would run, and remove it at the end.
+    def untag(self, name: str) -> None:
+        """Take a name from an image; an image without any other name goes with it.
 
         Raises:
-            EngineError: It could not be made or started.
+            EngineError: The engine refuses.
         """
         try:
-            made = self._client.create_container(image, platform=str(platform))["Id"]
+            self._client.remove_image(name)
+        except ImageNotFound:
+            return
         except (DockerException, requests.RequestException) as error:
-            raise _engine_error(f"no container could be made from {image}", error) from error
+            raise _engine_error(f"the name {name} could not be removed", error) from error
+
+    def answers(self) -> bool:
+        """Whether it is still there."""
+        try:
+            return bool(self._client.ping())
+        except (DockerException, requests.RequestException):
+            return False
+
+    @contextlib.contextmanager
+    def container(
+        self, image: str, platform: Platform, *, start: bool, owner: str
+    ) -> Iterator[Container]:
+        """Make a container of an image, and remove it at the end.
+
+        Args:
+            image: The image.
+            platform: Its platform.
+            start: Whether it runs, as the image says; otherwise it is only looked into.
+            owner: Who it belongs to: `remove_containers` finds it by that.
+
+        Raises:
+            EngineError: It could not be made or started, or the engine failed.
+        """
+        with _engine_errors(f"no container could be made from {image}"):
+            made = self._client.create_container(
+                image,
+                command=None if start else ["-"],
+                platform=str(platform),
+                labels={OWNER_LABEL: owner},
+            )["Id"]
         try:
             if start:
-                self._client.start(made)
+                with _engine_errors(f"the container of {image} could not be started"):
+                    self._client.start(made)
             yield Container(self._client, made)
-        except (DockerException, requests.RequestException) as error:
-            raise _engine_error(f"the container of {image} failed", error) from error
         finally:
-            self._client.remove_container(made, force=True, v=True)
+            with contextlib.suppress(DockerException, requests.RequestException):
+                self._client.remove_container(made, force=True, v=True)
+
+    def remove_containers(self, owner: str) -> None:
+        """Remove the containers that an owner's killed run has left.
+
+        Raises:
+            EngineError: The engine failed.
+        """
+        with _engine_errors("what an earlier run left could not be removed"):
+            label = {"label": f"{OWNER_LABEL}={owner}"}
+            for found in self._client.containers(all=True, filters=label):
+                self._client.remove_container(found["Id"], force=True, v=True)
+
+
+@contextlib.contextmanager
+def _engine_errors(message: str) -> Iterator[None]:
+    try:
+        yield
+    except (DockerException, requests.RequestException) as error:
+        raise _engine_error(message, error) from error
 
 
 class Container:
-    """A container of an image under test.
+    """A container of an image under test; each call raises EngineError where the engine fails.
 
     Args:
         client: The engine's connection.
@@ -207,30 +260,35 @@ class Container:
 
     def run(self, argv: Sequence[str]) -> tuple[int, str]:
         """Run a command in it; return its exit code and what it printed."""
-        command = self._client.exec_create(self._id, list(argv))["Id"]
-        output = self._client.exec_start(command)
-        code = self._client.exec_inspect(command)["ExitCode"]
+        with _engine_errors(f"{argv[0]} could not be run in the container"):
+            command = self._client.exec_create(self._id, list(argv))["Id"]
+            output = self._client.exec_start(command)
+            code = self._client.exec_inspect(command)["ExitCode"]
         return int(code), output.decode(errors="replace")
 
     def running(self) -> bool:
         """Whether its main process is alive."""
-        return bool(self._client.inspect_container(self._id)["State"]["Running"])
+        with _engine_errors("the container could not be looked at"):
+            return bool(self._client.inspect_container(self._id)["State"]["Running"])
 
     def log(self) -> str:
         """Return what its main process printed."""
-        return self._client.logs(self._id).decode(errors="replace")
+        with _engine_errors("the container's log could not be read"):
+            return self._client.logs(self._id).decode(errors="replace")
 
     def uids(self) -> tuple[int, ...]:
         """Return the user ids that its processes run under."""
-        table = self._client.top(self._id, "-eo uid,pid")
+        with _engine_errors("the container's processes could not be listed"):
+            table = self._client.top(self._id, "-eo uid,pid")
         return tuple(int(row[0]) for row in table["Processes"])
 
     def files(self) -> Iterator[str]:
         """Yield the path of each file in its file system, without a leading slash."""
-        reader = cast("IO[bytes]", _Chunks(self._client.export(self._id)))
-        with tarfile.open(fileobj=reader, mode="r|") as archive:
-            for member in archive:
-                yield member.name
+        with _engine_errors("the image's files could not be read"):
+            reader = cast("IO[bytes]", _Chunks(self._client.export(self._id)))
+            with tarfile.open(fileobj=reader, mode="r|") as archive:
+                for member in archive:
+                    yield member.name
 
 
 class _Chunks:

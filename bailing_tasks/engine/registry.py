@@ -7,16 +7,18 @@ none is kept, logged or put into an error.
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import requests
+from docker.errors import DockerException
 
-from bailing_tasks.errors import PullError, UnreachableError
+from bailing_tasks.errors import BailingError, PullError, UnreachableError
 from bailing_tasks.failures import pull_error
-from bailing_tasks.mirrors import DOCKER_HUB, Source
+from bailing_tasks.mirrors import DOCKER_HUB, Source, is_loopback
 from bailing_tasks.platforms import Platform
 from bailing_tasks.references import Reference
 from docker import auth
@@ -33,6 +35,7 @@ TIMEOUT = (10.0, 30.0)
 """Seconds to connect, and between two bytes."""
 
 _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,20 +45,21 @@ class Resolved:
     Attributes:
         digest: The digest of the platform's manifest.
         index_digest: The digest of the index, or of the manifest where there is no index.
-        source: Who said so.
     """
 
     digest: str
     index_digest: str
-    source: Source
 
 
 class Registries:
-    """Asks registries; keeps connections and tokens for the time of a run."""
+    """Asks registries; keeps connections, tokens and who is silent for the time of a run."""
 
     def __init__(self) -> None:
         self._session = requests.Session()
+        # Otherwise ~/.netrc would replace the credentials of Docker's configuration.
+        self._session.auth = lambda request: request
         self._tokens: dict[tuple[str, str], str] = {}
+        self._silent: dict[str, str] = {}
         self._config = auth.load_config()
 
     def resolve(self, reference: Reference, platform: Platform, source: Source) -> Resolved:
@@ -63,21 +67,33 @@ class Registries:
 
         Raises:
             UnreachableError: It cannot be reached from here.
-            PullError: It has none, or denies it.
+            PullError: It has none, denies it, or answers with something else.
         """
-        failed = _Failed(image=reference.familiar, platform=str(platform), host=source.host)
-        response = self._get(source, f"manifests/{reference.digest or reference.tag}", failed)
+        failed = _Failed(reference=reference, platform=str(platform), host=source.host)
+        response = self._manifest(source, reference.digest or str(reference.tag), failed)
+        digest = _digest(response, reference.digest, failed)
         document = _json(response, failed)
-        digest = response.headers.get("Docker-Content-Digest") or _sha256(response.content)
         if "manifests" not in document:
-            return Resolved(digest=digest, index_digest=digest, source=source)
-        for entry in document["manifests"]:
+            return Resolved(digest=digest, index_digest=digest)
+        for entry in _entries(document, failed):
             if _is_for(entry, platform):
-                return Resolved(digest=entry["digest"], index_digest=digest, source=source)
+                return Resolved(digest=entry["digest"], index_digest=digest)
         raise failed(f"no matching manifest for {platform}; the index has {_platforms(document)}")
 
-    def _get(self, source: Source, path: str, failed: _Failed) -> requests.Response:
-        url = f"{source.url}/v2/{source.name}/{path}"
+    def layers(self, reference: Reference, digest: str, source: Source) -> dict[str, int]:
+        """Return the bytes of each layer of a manifest, by the short id that engines show.
+
+        What cannot be found out is left out: this is for people to look at.
+        """
+        failed = _Failed(reference=reference, platform="", host=source.host)
+        try:
+            found = _json(self._manifest(source, digest, failed), failed).get("layers", ())
+            return {layer["digest"].partition(":")[2][:12]: int(layer["size"]) for layer in found}
+        except (PullError, KeyError, TypeError, ValueError, AttributeError):
+            return {}
+
+    def _manifest(self, source: Source, wanted: str, failed: _Failed) -> requests.Response:
+        url = f"{source.url}/v2/{source.name}/manifests/{wanted}"
         headers = {"Accept": ACCEPT}
         token = self._tokens.get((source.url, source.name))
         if token:
@@ -88,7 +104,7 @@ class Registries:
             self._tokens[(source.url, source.name)] = token
             response = self._request(url, headers | {"Authorization": token}, failed)
         if not response.ok:
-            raise failed(f"{response.status_code} {response.reason} from {url}")
+            raise failed.status(response, url)
         return response
 
     def _authorize(self, source: Source, challenge: str, failed: _Failed) -> str:
@@ -97,22 +113,30 @@ class Registries:
         basic = self._basic(source.host)
         if scheme.lower() == "basic":
             if not basic:
-                raise failed("401 authentication required")
+                raise failed("authentication required", sign="401")
             return basic
         fields = dict(_CHALLENGE.findall(rest))
         realm = fields.pop("realm", "")
         if scheme.lower() != "bearer" or not realm:
-            raise failed(f"401 with a challenge that is not understood: {scheme!r}")
+            raise failed(f"a challenge that is not understood: {scheme!r}", sign="401")
         fields.setdefault("scope", f"repository:{source.name}:pull")
         answer = self._request(realm, {"Authorization": basic} if basic else {}, failed, fields)
         if not answer.ok:
-            raise failed(f"{answer.status_code} {answer.reason} from the token service")
+            raise failed.status(answer, "the token service")
         document = _json(answer, failed)
         return f"Bearer {document.get('token') or document.get('access_token', '')}"
 
     def _basic(self, host: str) -> str:
         name = auth.INDEX_NAME if host == DOCKER_HUB else host
-        found = self._config.resolve_authconfig(name) or {}
+        try:
+            found = self._config.resolve_authconfig(name) or {}
+        except (DockerException, OSError, ValueError, KeyError, TypeError) as error:
+            raise PullError(
+                f"the credential helper for {host} failed",
+                cause=str(error) or type(error).__name__,
+                remedy="check `credsStore` and `credHelpers` in Docker's config.json, or log in "
+                f"anew with `docker login {host}`",
+            ) from error
         user, password = found.get("username"), found.get("password")
         if not user or password is None:
             return ""
@@ -125,41 +149,97 @@ class Registries:
         failed: _Failed,
         params: Mapping[str, str] | None = None,
     ) -> requests.Response:
+        server = "/".join(url.split("/")[:3])
+        host = server.rpartition("/")[2]
+        if server in self._silent:
+            raise failed.unreachable(self._silent[server], "timeout")
+        # Loopback is asked directly, as Docker does, whatever proxy the environment names.
+        direct = {"http": "", "https": ""} if is_loopback(host) else None
         try:
-            return self._session.get(url, headers=dict(headers), params=params, timeout=TIMEOUT)
+            return self._session.get(
+                url, headers=dict(headers), params=params, timeout=TIMEOUT, proxies=direct
+            )
+        except requests.Timeout as error:
+            self._silent[server] = f"{server} was silent for {TIMEOUT[1]:.0f} s"
+            raise failed.unreachable(self._silent[server], "timeout") from error
+        except requests.exceptions.SSLError as error:
+            raise failed.unreachable(_reason(error), "certificate") from error
         except requests.RequestException as error:
-            found = failed(str(error))
-            raise UnreachableError(
-                found.message, cause=found.cause, remedy=found.remedy, transient=found.transient
-            ) from error
+            said = _reason(error)
+            raise failed.unreachable(said, said.replace(host, "")) from error
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Failed:
-    image: str
+    """Makes the error for a failure of one request."""
+
+    reference: Reference
     platform: str
     host: str
 
-    def __call__(self, message: str) -> PullError:
-        return pull_error(message, image=self.image, platform=self.platform, host=self.host)
+    def __call__(self, said: str, *, sign: str | None = None) -> PullError:
+        return pull_error(
+            said, reference=self.reference, platform=self.platform, host=self.host, sign=sign
+        )
+
+    def status(self, response: requests.Response, place: str) -> PullError:
+        """Return the error for a status code."""
+        code = response.status_code
+        return self(f"{code} {response.reason} from {place}", sign=str(code))
+
+    def unreachable(self, said: str, sign: str) -> UnreachableError:
+        """Return the error for a registry that this process cannot speak to."""
+        found = self(said, sign=sign)
+        return UnreachableError(
+            found.message, cause=found.cause, remedy=found.remedy, transient=found.transient
+        )
+
+
+def _reason(error: requests.RequestException) -> str:
+    """Return what went wrong, without the address that was asked."""
+    cause = error.args[0] if error.args else error
+    return str(getattr(cause, "reason", None) or cause)
 
 
 def _json(response: requests.Response, failed: _Failed) -> dict[str, Any]:
     try:
         document = response.json()
     except ValueError as error:
-        raise failed("the answer is no JSON: the connection broke, or it is no registry") from error
+        raise failed("the answer is no JSON", sign="connection aborted") from error
     if not isinstance(document, dict):
-        raise failed("the answer is no manifest")
+        raise failed("the answer is no manifest", sign="digest")
     return document
+
+
+def _digest(response: requests.Response, wanted: str | None, failed: _Failed) -> str:
+    """Return the digest of what came, which has to be the one that was asked for or announced."""
+    found = f"sha256:{hashlib.sha256(response.content).hexdigest()}"
+    announced = wanted or response.headers.get("Docker-Content-Digest") or found
+    if announced.startswith("sha256:") and announced != found:
+        raise failed(f"the answer has the digest {found}, not {announced}", sign="wrong digest")
+    return announced
+
+
+def _entries(document: Mapping[str, Any], failed: _Failed) -> list[dict[str, Any]]:
+    """Return the entries of an index (OCI image specification), which is what came from outside."""
+    entries = document["manifests"]
+    if not isinstance(entries, list) or not all(
+        isinstance(entry, dict)
+        and isinstance(entry.get("platform") or {}, dict)
+        and _DIGEST.fullmatch(str(entry.get("digest")))
+        for entry in entries
+    ):
+        raise failed("the answer is no index", sign="digest")
+    return entries
 
 
 def _is_for(entry: Mapping[str, Any], platform: Platform) -> bool:
     found = entry.get("platform") or {}
-    text = "/".join(
-        filter(None, (found.get("os"), found.get("architecture"), found.get("variant")))
-    )
-    return text.count("/") > 0 and "unknown" not in text and Platform.parse(text) == platform
+    parts = (found.get("os"), found.get("architecture"), found.get("variant"))
+    try:
+        return Platform.parse("/".join(str(part) for part in parts if part)) == platform
+    except BailingError:
+        return False
 
 
 def _platforms(document: Mapping[str, Any]) -> str:
@@ -169,9 +249,3 @@ def _platforms(document: Mapping[str, Any]) -> str:
         for found in named
         if found.get("os") not in (None, "unknown")
     )
-
-
-def _sha256(content: bytes) -> str:
-    import hashlib
-
-    return f"sha256:{hashlib.sha256(content).hexdigest()}"

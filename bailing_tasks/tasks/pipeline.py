@@ -12,11 +12,11 @@ from bailing_tasks.tasks.run import Run, current, guarded, helped
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from bailing_tasks.build import BuildPlan
+    from bailing_tasks.build_plan import BuildPlan
     from bailing_tasks.builder_choice import BuilderChoice
     from bailing_tasks.prefetch import Outcome, Prefetcher
     from bailing_tasks.recipes import Recipe
-    from bailing_tasks.settings import Settings
+    from bailing_tasks.settings import Settings, Target
 
 
 @task(
@@ -61,7 +61,7 @@ def prefetch(
 
 @task(
     name="build-builder",
-    help=helped("platform", "python", "force", "json", "dry_run"),
+    help=helped("platform", "python", "force", "no_cache", "json", "dry_run"),
     iterable=["platform", "python"],
 )
 @guarded
@@ -70,19 +70,21 @@ def build_builder(
     platform: list[str],
     python: list[str],
     force: bool = False,
+    no_cache: bool = False,
     json: bool = False,
     dry_run: bool = False,
 ) -> None:
     """Build the builder image: the stage that compiles, and no other."""
     run = current(json=json)
     settings = run.settings(platform, python)
+    _ready(run, settings, settings.builder, dry_run=dry_run)
     plans = [run.plan(settings, recipe) for recipe in run.recipes(settings, settings.builder)]
-    _build_all(run, "build-builder", plans, force=force, dry_run=dry_run)
+    _build_all(run, "build-builder", plans, force=force, no_cache=no_cache, dry_run=dry_run)
 
 
 @task(
     name="build-app",
-    help=helped("platform", "python", "builder_image", "force", "json", "dry_run"),
+    help=helped("platform", "python", "builder_image", "force", "no_cache", "json", "dry_run"),
     iterable=["platform", "python"],
 )
 @guarded
@@ -92,12 +94,14 @@ def build_app(
     python: list[str],
     builder_image: str = "",
     force: bool = False,
+    no_cache: bool = False,
     json: bool = False,
     dry_run: bool = False,
 ) -> None:
     """Build the app image on the builder image, from here or from the registry."""
     run = current(json=json)
     settings = run.settings(platform, python)
+    _ready(run, settings, settings.app, dry_run=dry_run)
     prefetcher = run.prefetcher(settings)
     plans = []
     for recipe in run.recipes(settings, settings.app):
@@ -107,7 +111,7 @@ def build_app(
         choice = _builder(run, settings, recipe, prefetcher, builder_image, dry_run=dry_run)
         run.console.say(f"{recipe.variant}: on {choice.image}: {choice.why}")
         plans.append(run.plan(settings, run.on_builder(settings, recipe, choice.image)))
-    _build_all(run, "build-app", plans, force=force, dry_run=dry_run)
+    _build_all(run, "build-app", plans, force=force, no_cache=no_cache, dry_run=dry_run)
 
 
 @task(help=helped("platform", "python", "json"), iterable=["platform", "python"])
@@ -122,6 +126,7 @@ def verify(_context: Context, platform: list[str], python: list[str], json: bool
 
     run = current(json=json)
     settings = run.settings(platform, python)
+    run.hold()
     failed = []
     for version in settings.chosen_pythons():
         for chosen in settings.chosen_platforms(run.engine.platform):
@@ -136,6 +141,7 @@ def verify(_context: Context, platform: list[str], python: list[str], json: bool
                 platform=chosen,
                 python=version,
                 settings=settings.verify,
+                owner=str(run.root),
             )
             with run.console.group(f"verify {app} ({chosen}) in {result.seconds:.1f} s"):
                 for check in result.checks:
@@ -151,25 +157,61 @@ def verify(_context: Context, platform: list[str], python: list[str], json: bool
         )
 
 
+def _ready(run: Run, settings: Settings, target: Target, *, dry_run: bool) -> None:
+    """See that the recipes can be read, then hold the workspace, so that plans stay true."""
+    run.recipes(settings, target)
+    if not dry_run:
+        run.hold()
+
+
 def _build_all(
-    run: Run, name: str, plans: Sequence[BuildPlan], *, force: bool, dry_run: bool
+    run: Run,
+    name: str,
+    plans: Sequence[BuildPlan],
+    *,
+    force: bool,
+    no_cache: bool,
+    dry_run: bool,
 ) -> None:
     from dataclasses import asdict
 
-    from bailing_tasks import process
-    from bailing_tasks.build import build, is_built
+    from bailing_tasks.build import build, reason_to_build
 
     if dry_run:
-        todo = [plan for plan in plans if force or not is_built(plan, run.engine)]
-        commands = [process.quote(plan.request.command()) for plan in todo]
+        todo = [
+            plan
+            for plan in plans
+            if force or no_cache or reason_to_build(plan, run.engine) is not None
+        ]
+        commands = [line for plan in todo for line in _commands(plan, no_cache=no_cache)]
         _print_commands(run, name, commands, "nothing changed")
         return
-    run.hold()
     results = [
-        build(plan, engine=run.engine, state=run.state, console=run.console, force=force)
+        build(
+            plan,
+            engine=run.engine,
+            state=run.state,
+            console=run.console,
+            force=force,
+            no_cache=no_cache,
+        )
         for plan in plans
     ]
     run.report(name, {"images": [asdict(result) for result in results]})
+
+
+def _commands(plan: BuildPlan, *, no_cache: bool) -> list[str]:
+    """Return what a build runs; its copy of the Dockerfile is written before."""
+    from dataclasses import replace
+
+    from bailing_tasks import process
+
+    request = replace(plan.request, no_cache=no_cache)
+    return [
+        f"# writes {request.dockerfile}, a copy of {plan.recipe.path} on pins",
+        process.quote(request.command()),
+        process.quote(["docker", "tag", plan.kept, plan.name]),
+    ]
 
 
 def _builder(

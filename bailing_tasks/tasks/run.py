@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from invoke.exceptions import Exit
 
 if TYPE_CHECKING:
-    from bailing_tasks.build import BuildPlan
+    from bailing_tasks.build_plan import BuildPlan
     from bailing_tasks.console import Console
     from bailing_tasks.engine.docker import DockerEngine
     from bailing_tasks.errors import BailingError
@@ -35,6 +35,7 @@ HELP = {
     "json": "print one JSON document about the run on standard output",
     "dry_run": "print the exact commands and change nothing",
     "force": "build even if nothing changed",
+    "no_cache": "build, and let BuildKit not use its cache either",
     "strict": "end the run if an image cannot be pulled",
     "on_failure": "what to do about failed pulls: retry, continue, stop or ask",
     "builder_image": "the builder image to build on, by name",
@@ -148,7 +149,7 @@ class Run:
 
     def plan(self, settings: Settings, recipe: Recipe) -> BuildPlan:
         """Work out one build on this run's pins."""
-        from bailing_tasks.build import plan_build
+        from bailing_tasks.build_plan import plan_build
 
         return plan_build(settings, recipe, self.pins, self.engine, self.state)
 
@@ -170,13 +171,17 @@ class Run:
 
     def print_document(self) -> None:
         """Print the run's one JSON document, if a task asked for it."""
+        from bailing_tasks.console import no_longer_read
         from bailing_tasks.state import to_json
 
         if self.json:
             document: dict[str, Any] = {"schema": SCHEMA, "results": self.results}
             if self.failed:
                 document["error"] = self.failed
-            print(to_json(document), flush=True)
+            try:
+                print(to_json(document), flush=True)
+            except BrokenPipeError:
+                no_longer_read(sys.stdout)
 
 
 def workspace(start: Path) -> Path:
@@ -210,12 +215,14 @@ def guarded(body: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(body)
     def guard(*args: Any, **options: Any) -> None:
-        from bailing_tasks.errors import BailingError, InterruptedRunError
+        from bailing_tasks.errors import BailingError, InterruptedRunError, UsageError
 
         try:
             body(*args, **options)
         except BailingError as error:
             raise _exit(error) from None
+        except OSError as error:
+            raise _exit(UsageError("the system refused something", cause=str(error))) from error
         except KeyboardInterrupt:
             raise _exit(
                 InterruptedRunError(

@@ -35,6 +35,11 @@ def test_the_command_line_says_all_of_it() -> None:
     )
 
 
+def test_a_secrets_path_may_hold_a_comma() -> None:
+    argv = replace(REQUEST, secrets={"a": "/x,y"}).command()
+    assert argv[argv.index("--secret") + 1] == 'id=a,"src=/x,y"'
+
+
 def test_the_last_stage_and_no_cache() -> None:
     argv = replace(REQUEST, stage="", no_cache=True).command()
     assert "--target" not in argv

@@ -6,7 +6,10 @@ import pytest
 
 from bailing_tasks.errors import PullError
 from bailing_tasks.failures import pull_error
+from bailing_tasks.references import Reference
 from bailing_tasks.retry import ATTEMPTS, retried
+
+ALPINE = Reference.parse("alpine:3.20")
 
 
 @pytest.mark.parametrize(
@@ -22,7 +25,7 @@ from bailing_tasks.retry import ATTEMPTS, retried
         ("404 Not Found from https://r.example/v2/", "no such image or tag", False),
         ("no matching manifest for linux/s390x in the manifest list", "not for linux/arm64", False),
         ("x509: certificate signed by unknown authority", "is not trusted", False),
-        ("dial tcp: lookup r.example: no such host", "cannot be resolved", True),
+        ("dial tcp: lookup r.example: no such host", "cannot be resolved", False),
         ("server gave HTTP response to HTTPS client", "speaks plain HTTP", False),
         ("net/http: TLS handshake timeout", "did not answer", True),
         ("connect: connection refused", "did not answer", True),
@@ -30,18 +33,42 @@ from bailing_tasks.retry import ATTEMPTS, retried
         ("unexpected EOF", "did not answer", True),
         ("500 Internal Server Error from https://r.example", "did not answer", True),
         ("received unexpected HTTP status: 502 Bad Gateway", "did not answer", True),
-        ("filesystem layer verification failed for digest sha256:00", "did not answer", True),
+        ("filesystem layer verification failed for digest sha256:00", "something else", True),
         ("something nobody has seen", "something nobody has seen", True),
     ],
 )
 def test_each_kind_of_failure_has_cause_and_remedy(said: str, cause: str, transient: bool) -> None:
-    error = pull_error(said, image="alpine:3.20", platform="linux/arm64", host="r.example")
+    error = pull_error(said, reference=ALPINE, platform="linux/arm64", host="r.example")
     assert error.message == "alpine:3.20 for linux/arm64 could not be pulled"
     assert cause in error.cause
     assert said in error.cause
     assert error.remedy
-    assert "{" not in error.remedy.replace('{ "r.example" =', "")
+    assert "{" not in error.remedy.replace('{ "docker.io" =', "")
     assert error.transient is transient
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "sign", "cause"),
+    [
+        ("r.example/denied-app:1", "500 from /v2/denied-app/manifests/1", None, "did not answer"),
+        ("r.example/x:404", "500 from /v2/x/manifests/404", None, "did not answer"),
+        ("r.example/certificate:429", "not found: r.example/certificate:429", None, "no such"),
+        ("r.example/x:1", "500 Sorry, access denied from /v2", "500", "did not answer"),
+    ],
+)
+def test_an_images_own_name_tells_nothing(name: str, said: str, sign: str, cause: str) -> None:
+    reference = Reference.parse(name)
+    error = pull_error(said, reference=reference, platform="", host="r.example", sign=sign)
+    assert cause in error.cause
+
+
+def test_a_full_disk_is_final_and_a_silent_sandbox_is_named() -> None:
+    full = pull_error("no space left on device", reference=ALPINE, platform="", host="r.example")
+    assert full.final
+    assert full.message == "alpine:3.20 could not be pulled"
+    gone = pull_error("connection refused", reference=ALPINE, platform="", host="127.0.0.1:5000")
+    assert '{ "docker.io" =' in gone.remedy
+    assert gone.remedy.endswith("`invoke sandbox-up` starts it")
 
 
 def test_a_transient_failure_is_tried_again_with_growing_waits() -> None:

@@ -157,17 +157,38 @@ def test_only_files_that_a_stage_reads_are_found(tmp_path: Path) -> None:
         (tmp_path / path).write_text(path)
     (tmp_path / "link").symlink_to("nowhere")
     ignore = DockerIgnore.parse("**/*.log\n")
-    assert context.files(tmp_path, ignore, ["b"]) == ("b/c.py", "b/d/e.py")
-    assert context.files(tmp_path, ignore, ["*.py", "b/d"]) == ("b/d/e.py", "g.py")
+    (tmp_path / "empty").mkdir()
+    assert context.files(tmp_path, ignore, ["b"]) == ("b", "b/c.py", "b/d", "b/d/e.py")
+    assert context.files(tmp_path, ignore, ["*.py", "b/d"]) == ("b/d", "b/d/e.py", "g.py")
     assert context.files(tmp_path, ignore, ["not-there", "a.txt"]) == ("a.txt",)
     assert context.files(tmp_path, ignore, ["."]) == (
         "a.txt",
+        "b",
         "b/c.py",
+        "b/d",
         "b/d/e.py",
+        "empty",
         "g.py",
         "link",
     )
     assert context.files(tmp_path, ignore, []) == ()
+
+
+def test_a_link_that_a_pattern_names_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "real" / "deep").mkdir(parents=True)
+    (tmp_path / "real" / "deep" / "f").write_text("f")
+    (tmp_path / "ln").symlink_to("real")
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "out").symlink_to("/etc/hostname")
+    nothing = DockerIgnore.parse("")
+    assert context.files(tmp_path, nothing, ["ln"]) == ("ln", "real", "real/deep", "real/deep/f")
+    assert "real/deep/f" in context.files(tmp_path, nothing, ["ln/deep"])
+    assert context.files(tmp_path, nothing, ["loop", "out"]) == ("loop", "out")
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DockerfileError, match="gone in the build context cannot be read"):
+        context.digest(tmp_path, "gone")
 
 
 def test_a_files_digest_is_of_content_permissions_and_kind(tmp_path: Path) -> None:
@@ -187,9 +208,9 @@ def test_a_files_digest_is_of_content_permissions_and_kind(tmp_path: Path) -> No
 def test_the_ignore_file_beside_the_dockerfile_comes_first(tmp_path: Path) -> None:
     dockerfile = tmp_path / "docker" / "Dockerfile"
     dockerfile.parent.mkdir()
-    assert context.ignore_file(dockerfile, tmp_path) is None
-    (tmp_path / ".dockerignore").write_text("*")
-    assert context.ignore_file(dockerfile, tmp_path) == tmp_path / ".dockerignore"
+    assert context.ignore_text(dockerfile, tmp_path) == ""
+    (tmp_path / ".dockerignore").write_bytes(b"a\xe9")
+    assert context.ignore_text(dockerfile, tmp_path).encode(errors="surrogateescape") == b"a\xe9"
     beside = tmp_path / "docker" / "Dockerfile.dockerignore"
     beside.write_text("*")
-    assert context.ignore_file(dockerfile, tmp_path) == beside
+    assert context.ignore_text(dockerfile, tmp_path) == "*"

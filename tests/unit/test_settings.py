@@ -133,6 +133,10 @@ def test_an_unknown_key_of_a_target_is_answered_as_well() -> None:
         ({"app": {"image": "name:tag"}}, "without tag or digest"),
         ({"verify": {"port": -1}}, "expected a whole number"),
         ({"verify": {"port": True}}, "expected a whole number"),
+        ({"verify": {"port": 70000}}, "from 0 to 65535"),
+        ({"app": {"image": ""}}, "is not an image reference"),
+        ({"app": {"image": "bailing-builder"}}, "both called 'bailing-builder'"),
+        ({"mirrors": {"docker.io": ["ftp://x"]}}, "is no address"),
         ({"verify": {"smaller-than-builder": "x"}}, "expected true or false"),
         ({"verify": {"commands": "ls"}}, "expected a list of commands"),
     ],
@@ -165,6 +169,17 @@ def test_environment_variables_are_read_by_type() -> None:
 def test_an_environment_variable_that_is_no_json_is_refused_by_name() -> None:
     with pytest.raises(SettingsError, match="BAILING_TASKS_MIRRORS is not valid JSON"):
         settings(environment={"BAILING_TASKS_MIRRORS": "{"})
+
+
+def test_an_environment_variable_that_sets_nothing_is_answered_with_the_nearest() -> None:
+    with pytest.raises(SettingsError, match="BAILING_TASKS_BILDER_IMAGE") as caught:
+        settings(environment={"BAILING_TASKS_BILDER_IMAGE": "x", "OTHER": "y"})
+    assert caught.value.remedy == "perhaps you meant 'BAILING_TASKS_BUILDER_IMAGE'"
+    settings(environment={"BAILING_TASKS_SANDBOX_HOME": "/x"})
+
+
+def test_a_remote_that_no_image_can_be_called_after_is_left_out() -> None:
+    assert settings(remote_path="ex_am--ple/-bad_").app.repository == ""
 
 
 def test_the_repository_comes_from_the_git_remote_in_lower_case() -> None:

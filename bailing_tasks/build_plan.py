@@ -1,0 +1,216 @@
+"""Works out one build: what it is made from, what BuildKit is asked, and whether it is needed.
+
+A build runs on a copy of the Dockerfile in which each external image is replaced by a name of our
+own, bound to its pin: one reference can have two platforms in a build, and no stage of the same
+name is shadowed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bailing_tasks import context
+from bailing_tasks.dockerfile import context_inputs, instructions, pin_images, remote_inputs
+from bailing_tasks.dockerfile.dockerignore import DockerIgnore
+from bailing_tasks.engine import buildx
+from bailing_tasks.engine.docker import DockerEngine
+from bailing_tasks.errors import SettingsError
+from bailing_tasks.fingerprint import Inputs, fingerprint
+from bailing_tasks.names import (
+    BUILDER_LABEL,
+    LABEL,
+    fingerprint_label,
+    fingerprint_name,
+    local_name,
+    pin_name,
+)
+from bailing_tasks.recipes import Recipe, image_key
+from bailing_tasks.settings import Settings
+from bailing_tasks.state import Pin, State
+
+FRONTEND_ARG = "BUILDKIT_SYNTAX"
+"""The build argument that names the frontend in place of the `# syntax=` line."""
+
+Pins = Mapping[tuple[str, str], Pin]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildPlan:
+    """One build, ready to run.
+
+    Attributes:
+        recipe: What is built.
+        request: What BuildKit is asked.
+        dockerfile: The rewritten copy, to be written to `request.dockerfile`.
+        ignore: The ignore file that goes along with the copy.
+        inputs: What it is made from.
+        fingerprint: The digest of that, 64 hex digits.
+        name: The name people use.
+        pins: What the external images are bound to.
+        unpinned: The external images that have no pin: a registry will be asked for them.
+        remote: URLs and Git repositories that are added, and may have changed.
+        builder_id: The id of the builder image, where it is built on one that is here.
+    """
+
+    recipe: Recipe
+    request: buildx.BuildRequest
+    dockerfile: str | bytes
+    ignore: str
+    inputs: Inputs
+    fingerprint: str
+    name: str
+    pins: tuple[Pin, ...]
+    unpinned: tuple[str, ...]
+    remote: tuple[str, ...]
+    builder_id: str
+
+    @property
+    def kept(self) -> str:
+        """The name that is made from the fingerprint."""
+        return fingerprint_name(self.recipe.variant.target, self.fingerprint)
+
+    @property
+    def label(self) -> str:
+        """What the image's label says if it was made from these inputs."""
+        variant = self.recipe.variant
+        return fingerprint_label(variant.target, variant.platform, self.fingerprint)
+
+
+def plan_build(
+    settings: Settings, recipe: Recipe, pins: Pins, engine: DockerEngine, state: State
+) -> BuildPlan:
+    """Work out the build of a recipe; reads files, writes none.
+
+    Args:
+        settings: The workspace's settings.
+        recipe: What is to be built.
+        pins: What the external images are bound to.
+        engine: Where it will be built.
+        state: Where the copy of the Dockerfile will be.
+
+    Raises:
+        DockerfileError: The context cannot be read.
+        SettingsError: A secret is not there.
+    """
+    variant = recipe.variant
+    target, platform = variant.target, variant.platform
+    folder = settings.root / target.context
+    ignore = _ignore(recipe, folder, state)
+    inputs = _inputs(recipe, pins, folder, ignore)
+    digest = fingerprint(inputs)
+    found = [pins[image_key(image)] for image in recipe.external if image_key(image) in pins]
+    sources = _sources(recipe, pins)
+    builder = engine.image(recipe.builder) if recipe.own and recipe.builder else None
+    builder_id = builder.id if builder else ""
+    name = local_name(target, settings, platform, variant.python, engine.platform)
+    copy = f"{name.replace(':', '-').replace('/', '-')}.Dockerfile"
+    return BuildPlan(
+        recipe=recipe,
+        dockerfile=pin_images(
+            recipe.text, {key: pin_name(*key) for key in sources}, **recipe.selection
+        ),
+        ignore=ignore,
+        inputs=inputs,
+        fingerprint=digest,
+        name=name,
+        pins=tuple(found),
+        unpinned=tuple(
+            image.reference.familiar for image in recipe.external if image_key(image) not in pins
+        ),
+        remote=tuple(each.pattern for each in remote_inputs(recipe.text, **recipe.selection)),
+        builder_id=builder_id,
+        request=buildx.BuildRequest(
+            builder=engine.builder,
+            dockerfile=state.folder / "dockerfiles" / copy,
+            context=folder,
+            stage=target.stage,
+            platform=platform,
+            build_args={**recipe.build_args, **_frontend(recipe, pins)},
+            build_contexts={pin_name(*key): source for key, source in sources.items()},
+            secrets=_secrets(settings, recipe),
+            labels={LABEL: fingerprint_label(target, platform, digest)}
+            | ({BUILDER_LABEL: builder_id} if recipe.own else {}),
+            tags=(fingerprint_name(target, digest),),
+        ),
+    )
+
+
+def changed_files(plan: BuildPlan) -> tuple[str, ...]:
+    """Return the context files that are not what they were when the build was planned."""
+    now = _files(plan.recipe, plan.request.context, plan.ignore)
+    before = plan.inputs.files
+    return tuple(sorted(path for path in {*now, *before} if now.get(path) != before.get(path)))
+
+
+def _sources(recipe: Recipe, pins: Pins) -> dict[tuple[str, str], str]:
+    """Return where each image of a build comes from, as buildx names contexts."""
+    external = {
+        image_key(image): f"docker-image://{pins[image_key(image)].image}"
+        for image in recipe.images
+        if image_key(image) in pins
+    }
+    return external | {image_key(image): f"docker-image://{recipe.builder}" for image in recipe.own}
+
+
+def _frontend(recipe: Recipe, pins: Pins) -> dict[str, str]:
+    if recipe.frontend is None or image_key(recipe.frontend) not in pins:
+        return {}
+    return {FRONTEND_ARG: pins[image_key(recipe.frontend)].image}
+
+
+def _inputs(recipe: Recipe, pins: Pins, folder: Path, ignore: str) -> Inputs:
+    keys = {image_key(image) for image in recipe.external}
+    digests = {" ".join(key): pins[key].digest if key in pins else "" for key in keys}
+    own = {" ".join(image_key(image)): recipe.builder for image in recipe.own}
+    return Inputs(
+        instructions=instructions(recipe.text, **recipe.selection),
+        build_args=recipe.build_args,
+        images=digests | own,
+        platform=str(recipe.variant.platform),
+        files=_files(recipe, folder, ignore),
+    )
+
+
+def _files(recipe: Recipe, folder: Path, ignore: str) -> dict[str, str]:
+    patterns = [found.pattern for found in context_inputs(recipe.text, **recipe.selection)]
+    paths = context.files(folder, DockerIgnore.parse(ignore), patterns)
+    return {path: context.digest(folder, path) for path in paths}
+
+
+def _ignore(recipe: Recipe, folder: Path, state: State) -> str:
+    """Return the text of the ignore file, which keeps the state out of every image."""
+    text = context.ignore_text(recipe.path, folder)
+    root = folder.resolve()
+    if not state.folder.resolve().is_relative_to(root):
+        return text
+    own = state.folder.resolve().relative_to(root).as_posix()
+    escaped = "".join(f"\\{letter}" if letter in "*?[]\\!#" else letter for letter in own)
+    return f"{text}\n{escaped}\n"
+
+
+def _secrets(settings: Settings, recipe: Recipe) -> dict[str, str]:
+    """Return the secrets of a target, files by their whole path."""
+    found = {}
+    for name, place in recipe.variant.target.secrets.items():
+        kind, _, variable = place.partition("env:")
+        if not kind and variable:
+            if variable not in os.environ:
+                raise SettingsError(
+                    f"the build secret {name!r} is to come from {variable}, which is not set",
+                    remedy=f"set {variable}, or change {recipe.variant.target.name}.secrets in "
+                    "[tool.bailing-tasks]",
+                )
+            found[name] = place
+            continue
+        path = settings.root / Path(place).expanduser()
+        if not path.is_file():
+            raise SettingsError(
+                f"the file of the build secret {name!r} is not there: {path}",
+                remedy=f"write it, or change {recipe.variant.target.name}.secrets in "
+                "[tool.bailing-tasks]",
+            )
+        found[name] = str(path)
+    return found
