@@ -44,6 +44,13 @@ _PULL_FAILURES = (
         transient=False,
     ),
     Failure(
+        pattern=r"credential",
+        cause="the credential helper that Docker's configuration names failed",
+        remedy="check `credsStore` and `credHelpers` in Docker's config.json, or log in anew with "
+        "`docker login {host}`",
+        transient=False,
+    ),
+    Failure(
         pattern=r"toomanyrequests|too many requests|rate limit|\b429\b",
         cause="{host} limits how often images may be pulled",
         remedy="log in with `docker login {host}`, wait, or name a mirror in the settings",

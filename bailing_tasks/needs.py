@@ -41,12 +41,16 @@ def recipes(
 def wanted(
     settings: Settings, host: Platform, *, all_stages: bool = False
 ) -> tuple[WantedImage, ...]:
-    """Return every external image of all targets, once a platform."""
-    return wanted_images(
-        recipe
-        for target in settings.targets
-        for recipe in recipes(settings, target, host, all_stages=all_stages)
-    )
+    """Return every external image of all targets, once a platform.
+
+    A workspace without a builder's Dockerfile, whose app needs none, has the app alone.
+    """
+    app = recipes(settings, settings.app, host, all_stages=all_stages)
+    if settings.has_dockerfile(settings.builder) or any(recipe.own for recipe in app):
+        return wanted_images(
+            [*recipes(settings, settings.builder, host, all_stages=all_stages), *app]
+        )
+    return wanted_images(app)
 
 
 def narrowed(settings: Settings, *, stage: str, build_args: Mapping[str, str]) -> Settings:

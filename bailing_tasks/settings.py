@@ -127,6 +127,13 @@ class Settings:
     def _chosen(self, key: str) -> bool:
         return self.origins[key] not in (FROM_FILE, FROM_DEFAULT)
 
+    def has_dockerfile(self, target: Target) -> bool:
+        """Whether a target's Dockerfile is there, or was at least named by somebody."""
+        named = self._chosen(f"{target.name}.dockerfile") or (
+            self.origins[f"{target.name}.dockerfile"] == FROM_FILE
+        )
+        return named or (self.root / target.dockerfile).exists()
+
     @property
     def targets(self) -> tuple[Target, ...]:
         """The targets in the order they are built."""

@@ -110,7 +110,7 @@ class Registries:
     def _authorize(self, source: Source, challenge: str, failed: _Failed) -> str:
         """Return the Authorization header that a challenge asks for (RFC 6750, RFC 7617)."""
         scheme, _, rest = challenge.partition(" ")
-        basic = self._basic(source.host)
+        basic = self._basic(source.host, failed)
         if scheme.lower() == "basic":
             if not basic:
                 raise failed("authentication required", sign="401")
@@ -118,7 +118,7 @@ class Registries:
         fields = dict(_CHALLENGE.findall(rest))
         realm = fields.pop("realm", "")
         if scheme.lower() != "bearer" or not realm:
-            raise failed(f"a challenge that is not understood: {scheme!r}", sign="401")
+            raise failed(f"401 with a challenge that is not understood: {scheme!r}", sign="401")
         fields.setdefault("scope", f"repository:{source.name}:pull")
         answer = self._request(realm, {"Authorization": basic} if basic else {}, failed, fields)
         if not answer.ok:
@@ -126,17 +126,12 @@ class Registries:
         document = _json(answer, failed)
         return f"Bearer {document.get('token') or document.get('access_token', '')}"
 
-    def _basic(self, host: str) -> str:
+    def _basic(self, host: str, failed: _Failed) -> str:
         name = auth.INDEX_NAME if host == DOCKER_HUB else host
         try:
             found = self._config.resolve_authconfig(name) or {}
         except (DockerException, OSError, ValueError, KeyError, TypeError) as error:
-            raise PullError(
-                f"the credential helper for {host} failed",
-                cause=str(error) or type(error).__name__,
-                remedy="check `credsStore` and `credHelpers` in Docker's config.json, or log in "
-                f"anew with `docker login {host}`",
-            ) from error
+            raise failed(str(error) or type(error).__name__, sign="credential") from error
         user, password = found.get("username"), found.get("password")
         if not user or password is None:
             return ""

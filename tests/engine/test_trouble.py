@@ -263,7 +263,6 @@ def test_bad_input_is_answered_with_place_and_exit_code(
     plain: Workspace, tmp_path: Path, task: str, path: str, text: str | None, code: int, said: str
 ) -> None:
     with_builder(plain, tmp_path)
-    plain.write("Dockerfile", "FROM scratch\nCOPY lock /lock\n")
     if text is None:
         (plain.root / path).unlink()
     else:

@@ -16,6 +16,7 @@ ALPINE = Reference.parse("alpine:3.20")
     ("said", "cause", "transient"),
     [
         ("write /layer: no space left on device", "disk is full", False),
+        ("Credentials store error: docker-credential-x not installed", "helper", False),
         ("toomanyrequests: You have reached your pull rate limit", "limits how often", True),
         ("429 Too Many Requests from https://r.example/v2/", "limits how often", True),
         ("unauthorized: authentication required", "wants a login", False),

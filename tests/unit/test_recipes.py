@@ -90,6 +90,21 @@ def test_an_image_is_wanted_once_a_platform_with_all_places_that_name_it(tmp_pat
     ]
 
 
+def test_an_app_that_needs_no_builder_can_do_without_its_dockerfile(tmp_path: Path) -> None:
+    settings = workspace(tmp_path)
+    (tmp_path / "docker" / "dockerfile.dev").unlink()
+    with pytest.raises(DockerfileError, match="the Dockerfile of builder is not there"):
+        needs.wanted(settings, AMD64)
+    (tmp_path / "Dockerfile").write_text("FROM alpine:3.20\n")
+    assert [str(image.reference) for image in needs.wanted(settings, AMD64)] == [
+        "docker.io/library/alpine:3.20"
+    ]
+    named = workspace(tmp_path, builder={"dockerfile": "no/such"})
+    (tmp_path / "Dockerfile").write_text("FROM alpine:3.20\n")
+    with pytest.raises(DockerfileError, match=r"^no/such: the Dockerfile of builder"):
+        needs.wanted(named, AMD64)
+
+
 def test_what_the_sandbox_has_to_stand_in_for(tmp_path: Path) -> None:
     references, _ = needs.standin_needs(workspace(tmp_path))
     assert list(references) == [

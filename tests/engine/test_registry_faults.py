@@ -1,0 +1,203 @@
+"""What registries answer that should not be believed, and who is asked with which credentials."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from bailing_tasks.engine.registry import Registries, Resolved
+from bailing_tasks.errors import PullError, UnreachableError
+from bailing_tasks.mirrors import sources
+from bailing_tasks.platforms import Platform
+from bailing_tasks.references import Reference
+
+AMD64 = Platform.parse("linux/amd64")
+PART = "sha256:" + "1" * 64
+INDEX: dict[str, Any] = {
+    "manifests": [
+        {"digest": "sha256:" + "2" * 64, "platform": {"os": "unknown", "architecture": "unknown"}},
+        {"digest": PART, "platform": {"os": "linux", "architecture": "amd64"}},
+    ]
+}
+
+
+class Registry(ThreadingHTTPServer):
+    """A registry that answers what a test wants."""
+
+    status = 200
+    body = b""
+    headers: dict[str, str]
+    wants_login = False
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.headers = {}
+        self.logins: list[str] = []
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.server_port}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Registry
+
+    def do_GET(self) -> None:
+        registry = self.server
+        login = self.headers.get("Authorization", "")
+        registry.logins.append(login)
+        if registry.wants_login and not login:
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", 'Basic realm="x"')
+            body = b""
+        else:
+            self.send_response(registry.status)
+            body = registry.body
+        for name, value in registry.headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with Registry() as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def resolve(registry: Registry, name: str = "x:1") -> Resolved:
+    reference = Reference.parse(f"{registry.address}/{name}")
+    (source,) = sources(reference, {})
+    return Registries().resolve(reference, AMD64, source)
+
+
+def test_an_index_is_resolved_to_the_platforms_digest(registry: Registry) -> None:
+    registry.body = json.dumps(INDEX).encode()
+    found = resolve(registry)
+    assert found.digest == PART
+    assert found.index_digest == f"sha256:{hashlib.sha256(registry.body).hexdigest()}"
+
+
+def test_an_answer_with_another_digest_than_was_asked_for_is_refused(registry: Registry) -> None:
+    registry.body = json.dumps(INDEX).encode()
+    with pytest.raises(PullError, match="something else than was asked for"):
+        resolve(registry, "x@sha256:" + "3" * 64)
+    registry.headers["Docker-Content-Digest"] = "sha256:" + "4" * 64
+    with pytest.raises(PullError, match="something else than was asked for"):
+        resolve(registry)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"manifests": "abc"},
+        {"manifests": None},
+        {"manifests": [1]},
+        {"manifests": [{"platform": {"os": "linux", "architecture": "amd64"}}]},
+        {"manifests": [{"digest": "sha256:short", "platform": {}}]},
+        {"manifests": [{"digest": PART, "platform": "linux"}]},
+        [],
+        "text",
+    ],
+)
+def test_an_answer_that_is_no_index_is_refused(registry: Registry, document: object) -> None:
+    registry.body = json.dumps(document).encode()
+    with pytest.raises(PullError):
+        resolve(registry)
+
+
+def test_entries_that_make_no_sense_are_passed_over(registry: Registry) -> None:
+    odd = {"digest": "sha256:" + "5" * 64, "platform": {"os": 5, "architecture": ["x"]}}
+    bare = {"digest": "sha256:" + "6" * 64}
+    registry.body = json.dumps({"manifests": [odd, bare, *INDEX["manifests"]]}).encode()
+    assert resolve(registry).digest == PART
+
+
+@pytest.mark.parametrize(
+    ("status", "transient"),
+    [(401, False), (403, False), (404, False), (429, True), (500, True), (502, True)],
+)
+def test_a_status_decides_whether_to_try_again(
+    registry: Registry, status: int, transient: bool
+) -> None:
+    registry.status = status
+    with pytest.raises(PullError) as caught:
+        resolve(registry, "denied-certificate:404")
+    assert caught.value.transient is transient
+    assert str(status) in caught.value.cause
+
+
+def test_a_page_is_no_manifest(registry: Registry) -> None:
+    registry.body = b"<html>please log in</html>"
+    with pytest.raises(PullError, match="no JSON"):
+        resolve(registry)
+
+
+def test_dockers_credentials_are_used_and_no_others(registry: Registry, tmp_path: Path) -> None:
+    login = base64.b64encode(b"docker:words").decode()
+    auths = {"auths": {registry.address: {"auth": login}}}
+    (tmp_path / "config.json").write_text(json.dumps(auths))
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login netrc password other\n")
+    (tmp_path / ".netrc").chmod(0o600)
+    registry.wants_login = True
+    registry.body = json.dumps(INDEX).encode()
+    resolve(registry)
+    assert registry.logins == ["", f"Basic {login}"]
+
+
+def test_a_login_that_nobody_gave_is_asked_for(registry: Registry) -> None:
+    registry.wants_login = True
+    with pytest.raises(PullError) as caught:
+        resolve(registry)
+    assert f"docker login {registry.address}" in caught.value.remedy
+
+
+@pytest.mark.filterwarnings("ignore:docker-credential-broken not installed")
+@pytest.mark.parametrize("helper", ["exit 1", "echo junk", "printf '\\377'", None])
+def test_a_credential_helper_that_fails_is_named(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, helper: str | None
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"credsStore": "broken"}))
+    if helper:
+        program = tmp_path / "docker-credential-broken"
+        program.write_text(f"#!/bin/sh\n{helper}\n")
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    registry.wants_login = True
+    with pytest.raises(PullError) as caught:
+        resolve(registry)
+    assert "credential helper" in caught.value.cause
+    assert not caught.value.transient
+
+
+def test_loopback_is_asked_without_a_proxy(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    registry.body = json.dumps(INDEX).encode()
+    assert resolve(registry).digest == PART
+
+
+def test_a_registry_that_is_not_there_is_unreachable(registry: Registry) -> None:
+    registry.shutdown()
+    registry.server_close()
+    with pytest.raises(UnreachableError) as caught:
+        resolve(registry)
+    assert caught.value.transient
+    assert "sandbox-up" in caught.value.remedy
