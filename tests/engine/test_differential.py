@@ -17,16 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bailing_tasks.dockerfile import DockerfileError, external_images
-from tests.engine.support import HOST, Engine
+from tests.engine.support import HOST, TRUE, Engine
 
 NAMES = ("one", "two", "three")
-TRUE = bytes.fromhex(
-    "7f454c4602010100000000000000000002003e000100000078004000000000004000000000000000"
-    "00000000000000000000000040003800010000000000000001000000050000000000000000000000"
-    "00004000000000000000400000000000840000000000000084000000000000000010000000000000"
-    "b83c00000031ff0f05909090"
-)
-"""A program for linux/amd64 that ends with 0."""
 
 
 @pytest.fixture(scope="module")

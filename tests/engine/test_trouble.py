@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from bailing_tasks import process
-from tests.engine.support import HOST, Workspace, unique
+from tests.engine.support import HOST, TRUE, Workspace, unique
 
 ONE_IMAGE = "FROM {image} AS builder\nCOPY lock /lock\n"
 
@@ -355,3 +355,94 @@ def test_two_runs_at_once_take_turns(plain: Workspace, tmp_path: Path) -> None:
     ]
     outputs = [child.communicate(timeout=120)[0] for child in children]
     assert [child.returncode for child in children] == [0, 0], outputs
+
+
+# Verify
+
+
+def with_app(workspace: Workspace, folder: Path, command: str) -> Workspace:
+    """Give a workspace an app of one program that ends at once."""
+    (workspace.root / "true").write_bytes(TRUE)
+    (workspace.root / "true").chmod(0o755)
+    workspace.write("Dockerfile", f"FROM scratch\nCOPY true /true\n{command}\n")
+    workspace.write(
+        "pyproject.toml",
+        '[tool.bailing-tasks.verify]\nabsent-commands = ["true", "gcc"]\n'
+        'user = ""\nimports = []\nsmaller-than-builder = false\n',
+    )
+    workspace.environment["BAILING_TASKS_APP_IMAGE"] = unique(folder, "a")
+    return workspace
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [('CMD ["/true"]', "the container ended"), ("", "no container could be made")],
+    ids=["ends at once", "has no command"],
+)
+def test_an_app_that_does_not_run_fails_the_check_and_leaves_nothing(
+    plain: Workspace, tmp_path: Path, command: str, said: str
+) -> None:
+    with_app(plain, tmp_path, command)
+    result = plain.invoke("build-app", "verify")
+    assert result.returncode == 7, result.stderr
+    assert f"FAIL answers /health: {said}" in result.stdout
+    assert "ok   no true" in result.stdout  # /true is in no bin folder
+    assert "ok   no gcc" in result.stdout
+    label = f"label=io.bailing-tasks.owner={plain.root}"
+    assert plain.engine.must("ps", "-aq", "--filter", label) == ""
+
+
+def test_verify_without_an_image_says_what_comes_first(plain: Workspace, tmp_path: Path) -> None:
+    with_app(plain, tmp_path, "")
+    result = plain.invoke("verify")
+    assert result.returncode == 7
+    assert "run `invoke build-app` first" in result.stderr
+
+
+def test_what_a_killed_verify_left_is_removed(plain: Workspace, tmp_path: Path) -> None:
+    with_app(plain, tmp_path, 'CMD ["/true"]')
+    plain.document("build-app", "--json")
+    label = f"io.bailing-tasks.owner={plain.root}"
+    name = plain.environment["BAILING_TASKS_APP_IMAGE"]
+    left = plain.engine.must("create", "--label", label, name)
+    plain.invoke("verify")
+    assert left[:12] not in plain.engine.must("ps", "-aq")
+
+
+# Output that nobody reads
+
+
+def test_a_reader_that_goes_away_stops_nothing(plain: Workspace, tmp_path: Path) -> None:
+    with_builder(plain, tmp_path)
+    environment = {**plain.engine.environment, **plain.environment}
+    chain = f"{sys.executable} -m invoke prefetch build-builder --json"
+    for redirect in ("| head -c 1", ">&-", "2>&-", "2>&1 >&- | head -c 1"):
+        script = f"set -o pipefail; {chain} {redirect}"
+        result = process.run(["bash", "-c", script], env=environment, cwd=plain.root)
+        assert result.returncode in (0, 120), (redirect, result.stderr)
+        assert "Traceback" not in result.stderr, redirect
+    assert plain.engine.has(plain.environment["BAILING_TASKS_BUILDER_IMAGE"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{broken", "[]", '{"auths": 5}', '{"auths": {"h": "x"}}', '{"credHelpers": 3}'],
+)
+def test_a_damaged_docker_configuration_is_named(
+    plain: Workspace, tmp_path: Path, text: str
+) -> None:
+    with_builder(plain, tmp_path)
+    (tmp_path / "config.json").write_text(text)
+    result = plain.invoke("prefetch", DOCKER_CONFIG=str(tmp_path))
+    assert result.returncode == 2, result.stderr
+    assert "config.json is damaged" in result.stderr
+
+
+def test_a_context_that_is_not_there_is_named(plain: Workspace, tmp_path: Path) -> None:
+    with_builder(plain, tmp_path)
+    config = tmp_path / "config"
+    config.mkdir()
+    (config / "config.json").write_text('{"currentContext": "gone"}')
+    result = plain.invoke("prefetch", DOCKER_CONFIG=str(config), DOCKER_HOST="")
+    assert result.returncode == 4, result.stderr
+    assert "no context 'gone'" in result.stderr
