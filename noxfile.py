@@ -85,6 +85,6 @@ def soak(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure beside peers, in one run; prints ratios."""
-    session.install("-e", ".")
+    session.install("-e", ".", *group("test"))
     for script in sorted(Path("benchmarks").glob("*.py")):
         session.run("python", str(script))

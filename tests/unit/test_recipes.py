@@ -9,8 +9,9 @@ import pytest
 
 from bailing_tasks import context, needs
 from bailing_tasks.diagnosis import diagnose
+from bailing_tasks.dockerfile import remote_inputs
 from bailing_tasks.dockerfile.dockerignore import DockerIgnore
-from bailing_tasks.errors import DockerfileError
+from bailing_tasks.errors import DockerfileError, SettingsError
 from bailing_tasks.platforms import Platform
 from bailing_tasks.recipes import Recipe, Variant, read_recipe
 from bailing_tasks.settings import Settings, resolve
@@ -121,6 +122,37 @@ def test_a_dockerfile_that_is_missing_is_named(tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").mkdir()
     with pytest.raises(DockerfileError, match=r"^Dockerfile: the Dockerfile of app cannot be read"):
         recipe(settings, "app")
+
+
+def test_a_build_context_that_is_not_there_is_named(tmp_path: Path) -> None:
+    settings = workspace(tmp_path, app={"context": "not/there"})
+    with pytest.raises(SettingsError, match="'not/there' of app is no folder"):
+        recipe(settings, "app")
+
+
+def test_a_frontend_is_wanted_for_the_platform_that_builds(tmp_path: Path) -> None:
+    settings = workspace(tmp_path)
+    (tmp_path / "Dockerfile").write_text("# syntax=docker/dockerfile:1.7\nFROM scratch\n")
+    (image,) = recipe(settings, "app").external
+    assert str(image.reference) == "docker.io/docker/dockerfile:1.7"
+    assert image.platform == AMD64
+    assert recipe(settings, "app").images == ()
+
+
+def test_what_is_added_from_elsewhere_without_a_checksum_may_change(tmp_path: Path) -> None:
+    settings = workspace(tmp_path)
+    checksum = "sha256:" + "0" * 64
+    (tmp_path / "Dockerfile").write_text(
+        "FROM scratch AS other\nADD https://files.example/other /\n"
+        "FROM scratch\nARG V=1\nADD https://files.example/$V.tgz /\n"
+        f"ADD --checksum={checksum} https://files.example/fixed /\nADD main.py /\n"
+        "ADD https://github.com/a/b.git#main /b\n"
+    )
+    found = recipe(settings, "app")
+    assert [each.pattern for each in remote_inputs(found.text, **found.selection)] == [
+        "https://files.example/1.tgz",
+        "https://github.com/a/b.git#main",
+    ]
 
 
 def test_an_unknown_stage_is_answered_with_those_there_are(tmp_path: Path) -> None:
