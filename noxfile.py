@@ -25,7 +25,7 @@ def group(name: str) -> list[str]:
     return list(nox.project.dependency_groups(PROJECT, name))
 
 
-@nox.session
+@nox.session(reuse_venv=True)
 def demo(session: nox.Session) -> None:
     """Build, verify and show the reference app: `-- --sandbox`, `-- --no-sandbox`."""
     session.install("-e", ".")

@@ -339,7 +339,8 @@ def _outcome(
 def _describe(outcome: Outcome) -> str:
     if outcome.status == "present":
         return "present"
-    return f"pulled {size(outcome.bytes)} in {outcome.seconds:.1f} s from {outcome.served_from}"
+    came = size(outcome.bytes) if outcome.bytes else "(its layers were here)"
+    return f"pulled {came} in {outcome.seconds:.1f} s from {outcome.served_from}"
 
 
 Chooser = Callable[[Sequence[Outcome]], str]
