@@ -65,6 +65,8 @@ def unit(session: nox.Session) -> None:
     covered = session.python == COVERED and not session.posargs
     coverage = ["--cov", "--cov-report=term"] if covered else []
     session.run("pytest", "tests/unit", *coverage, *session.posargs)
+    if covered:
+        session.run("pytest", "tests/soak", env={"BAILING_FUZZ_COUNT": "3000"})
 
 
 @nox.session

@@ -1,4 +1,4 @@
-"""Tasks and sessions that prefetch, build, verify and release a builder image and an app image.
+"""Tasks and sessions that prefetch, build and verify a builder image and an app image.
 
 `from bailing_tasks import namespace` is all that a repository's tasks.py needs. The name is
 looked up on first use, so that the rules (`bailing_tasks.dockerfile` and others) can be imported

@@ -7,7 +7,8 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bailing_tasks.build_plan import BuildPlan, changed_files
+from bailing_tasks import process
+from bailing_tasks.build_plan import BuildPlan, changed_files, check_secrets
 from bailing_tasks.console import Console
 from bailing_tasks.diagnosis import diagnose
 from bailing_tasks.engine import buildx
@@ -87,6 +88,7 @@ def build(
         console.say(f"{variant}: skipped, {reason}")
         return _result(plan, engine, "skipped", reason, time.monotonic() - started)
     check_platform(plan, engine)
+    check_secrets(plan)
     _warn_of_registries(plan, engine, console)
     _write_copy(plan, state)
     with console.activity(f"building {variant}: {reason}") as show:
@@ -94,14 +96,30 @@ def build(
     log_path = state.write(f"logs/{plan.request.dockerfile.stem}.log", log.text + "\n")
     if not log.ok:
         raise _failed(plan, log.text, log_path, engine, console)
-    _refuse_changes(plan, engine)
-    engine.tag(plan.kept, plan.name)
+    _accept(plan, engine)
     result = _result(plan, engine, "built", reason, time.monotonic() - started)
     console.say(
         f"{variant}: built {plan.name} in {log.seconds:.1f} s, "
         f"{log.cached} of {log.steps} steps from the build cache"
     )
     return replace(result, steps=log.steps, cached=log.cached)
+
+
+def commands(
+    plan: BuildPlan, engine: DockerEngine, *, force: bool, no_cache: bool
+) -> tuple[str, ...]:
+    """Return what `build` would run, in a form for a shell; empty where it would skip."""
+    if not (force or no_cache) and reason_to_build(plan, engine) is None:
+        return ()
+    request = replace(plan.request, no_cache=no_cache)
+    lines = (
+        request.command(),
+        ["docker", "tag", plan.staged, plan.kept],
+        ["docker", "tag", plan.staged, plan.name],
+        ["docker", "rmi", plan.staged],
+    )
+    note = f"# writes {request.dockerfile}, a copy of {plan.recipe.path} on pins"
+    return (note, *map(process.quote, lines))
 
 
 def reason_to_build(plan: BuildPlan, engine: DockerEngine) -> str | None:
@@ -162,16 +180,20 @@ def _write_copy(plan: BuildPlan, state: State) -> None:
     state.write(f"{copy}.dockerignore", os.fsencode(plan.ignore))
 
 
-def _refuse_changes(plan: BuildPlan, engine: DockerEngine) -> None:
-    """Let no image stand for inputs that it was not, or not wholly, made from."""
-    changed = changed_files(plan)
-    if changed:
-        engine.untag(plan.kept)
-        raise BuildError(
-            f"{plan.recipe.variant} is not what was planned",
-            cause=f"{len(changed)} files changed while it was built: {', '.join(changed[:5])}",
-            remedy="run it again",
-        )
+def _accept(plan: BuildPlan, engine: DockerEngine) -> None:
+    """Give an image its names, unless it was not, or not wholly, made from what was planned."""
+    try:
+        changed = changed_files(plan)
+        if changed:
+            raise BuildError(
+                f"{plan.recipe.variant} is not what was planned",
+                cause=f"{len(changed)} files changed while it was built: {', '.join(changed[:5])}",
+                remedy="run it again",
+            )
+        engine.tag(plan.staged, plan.kept)
+        engine.tag(plan.staged, plan.name)
+    finally:
+        engine.untag(plan.staged)
 
 
 def _result(

@@ -26,6 +26,7 @@ from bailing_tasks.names import (
     fingerprint_name,
     local_name,
     pin_name,
+    staging_name,
 )
 from bailing_tasks.recipes import Recipe, image_key
 from bailing_tasks.settings import Settings
@@ -73,6 +74,11 @@ class BuildPlan:
         return fingerprint_name(self.recipe.variant.target, self.fingerprint)
 
     @property
+    def staged(self) -> str:
+        """The name while it is not known whether the image is what was planned."""
+        return staging_name(self.recipe.variant.target, self.fingerprint)
+
+    @property
     def label(self) -> str:
         """What the image's label says if it was made from these inputs."""
         variant = self.recipe.variant
@@ -93,7 +99,6 @@ def plan_build(
 
     Raises:
         DockerfileError: The context cannot be read.
-        SettingsError: A secret is not there.
     """
     variant = recipe.variant
     target, platform = variant.target, variant.platform
@@ -105,7 +110,7 @@ def plan_build(
     sources = _sources(recipe, pins)
     builder = engine.image(recipe.builder) if recipe.own and recipe.builder else None
     builder_id = builder.id if builder else ""
-    name = local_name(target, settings, platform, variant.python, engine.platform)
+    name = local_name(variant, settings, engine.platform)
     copy = f"{name.replace(':', '-').replace('/', '-')}.Dockerfile"
     return BuildPlan(
         recipe=recipe,
@@ -133,7 +138,7 @@ def plan_build(
             secrets=_secrets(settings, recipe),
             labels={LABEL: fingerprint_label(target, platform, digest)}
             | ({BUILDER_LABEL: builder_id} if recipe.own else {}),
-            tags=(fingerprint_name(target, digest),),
+            tags=(staging_name(target, digest),),
         ),
     )
 
@@ -191,26 +196,25 @@ def _ignore(recipe: Recipe, folder: Path, state: State) -> str:
     return f"{text}\n{escaped}\n"
 
 
+def check_secrets(plan: BuildPlan) -> None:
+    """Make sure that the secrets of a build are there.
+
+    Raises:
+        SettingsError: A file or an environment variable is not.
+    """
+    name = plan.recipe.variant.target.name
+    for secret, place in plan.request.secrets.items():
+        variable = place.removeprefix("env:") if place.startswith("env:") else ""
+        if variable not in os.environ if variable else not Path(place).is_file():
+            raise SettingsError(
+                f"the build secret {secret!r} is not there: {variable or place}",
+                remedy=f"set or write it, or change {name}.secrets in [tool.bailing-tasks]",
+            )
+
+
 def _secrets(settings: Settings, recipe: Recipe) -> dict[str, str]:
     """Return the secrets of a target, files by their whole path."""
-    found = {}
-    for name, place in recipe.variant.target.secrets.items():
-        kind, _, variable = place.partition("env:")
-        if not kind and variable:
-            if variable not in os.environ:
-                raise SettingsError(
-                    f"the build secret {name!r} is to come from {variable}, which is not set",
-                    remedy=f"set {variable}, or change {recipe.variant.target.name}.secrets in "
-                    "[tool.bailing-tasks]",
-                )
-            found[name] = place
-            continue
-        path = settings.root / Path(place).expanduser()
-        if not path.is_file():
-            raise SettingsError(
-                f"the file of the build secret {name!r} is not there: {path}",
-                remedy=f"write it, or change {recipe.variant.target.name}.secrets in "
-                "[tool.bailing-tasks]",
-            )
-        found[name] = str(path)
-    return found
+    return {
+        name: place if place.startswith("env:") else str(settings.root / Path(place).expanduser())
+        for name, place in recipe.variant.target.secrets.items()
+    }

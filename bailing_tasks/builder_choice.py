@@ -15,9 +15,10 @@ from bailing_tasks.engine.docker import DockerEngine
 from bailing_tasks.errors import BuildError, PullError
 from bailing_tasks.names import LABEL, fingerprint_label, identity_name, registry_tag
 from bailing_tasks.platforms import Platform
-from bailing_tasks.prefetch import Prefetcher, WantedImage, same_machine
+from bailing_tasks.prefetch import Prefetcher
 from bailing_tasks.references import Reference
 from bailing_tasks.settings import Settings
+from bailing_tasks.wanted import WantedImage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +46,7 @@ def named_builder(
     reference = Reference.parse(name)
     engine = prefetcher.engine
     here = engine.image(name)
-    if here and same_machine(here.platform, platform):
+    if here and platform.takes(here.platform):
         kept = identity_name(settings.builder, here.id)
         engine.tag(here.id, kept)
         return BuilderChoice(image=kept, why=f"{name} was named, and is here")

@@ -35,6 +35,8 @@ class Console:
     def standard(cls, *, json: bool) -> Console:
         """Return the console of this process: standard output, or standard error with JSON."""
         stream = (sys.stderr if json else sys.stdout) or io.StringIO()
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
         return cls(
             stream,
             live=stream.isatty() and os.environ.get("TERM") != "dumb",

@@ -42,11 +42,8 @@ def files(context: Path, ignore: DockerIgnore, patterns: Iterable[str]) -> tuple
     known = set(todo)
     for pattern in todo:
         start, led = _start(context, pattern)
-        taken = [
-            path
-            for path in _walk(context, start)
-            if not ignore.ignores(path) and matches_source(pattern, path)
-        ]
+        walk = _Walk(context, ignore, pattern)
+        taken = [path for path in walk.below(start) if walk.takes(path)]
         found.update(taken)
         for path in (*led, *taken):
             target = _link_target(context, path)
@@ -82,20 +79,52 @@ def _link_target(context: Path, path: str) -> str | None:
     return target.relative_to(root).as_posix() if target.is_relative_to(root) else None
 
 
-def _walk(context: Path, path: str) -> Iterator[str]:
-    full = context / path
-    if path and os.path.lexists(full):
-        yield path
-    if full.is_symlink() or not full.is_dir():
-        return
-    try:
-        names = sorted(entry.name for entry in full.iterdir())
-    except OSError as error:
-        raise DockerfileError(
-            f"the build context {full} cannot be read", cause=str(error)
-        ) from error
-    for name in names:
-        yield from _walk(context, f"{path}/{name}" if path else name)
+class _Walk:
+    """Goes through a context for one pattern, into no folder that can hold nothing of it.
+
+    Args:
+        context: The context's folder.
+        ignore: What is kept out.
+        pattern: What is looked for.
+    """
+
+    def __init__(self, context: Path, ignore: DockerIgnore, pattern: str) -> None:
+        self._context = context
+        self._ignore = ignore
+        self._pattern = pattern
+        self._parts = [part for part in pattern.split("/") if part not in ("", ".")]
+
+    def takes(self, path: str) -> bool:
+        """Whether a path is looked for, and not kept out."""
+        return not self._ignore.ignores(path) and matches_source(self._pattern, path)
+
+    def below(self, path: str) -> Iterator[str]:
+        """Yield a path, if it is there, and what is below it."""
+        full = self._context / path
+        if path and os.path.lexists(full):
+            yield path
+        if full.is_symlink() or not full.is_dir() or not self._enters(path):
+            return
+        try:
+            names = sorted(entry.name for entry in full.iterdir())
+        except OSError as error:
+            raise DockerfileError(
+                f"the build context {full} cannot be read",
+                cause=str(error),
+                remedy="make it readable, or name it in the .dockerignore file",
+            ) from error
+        for name in names:
+            yield from self.below(f"{path}/{name}" if path else name)
+
+    def _enters(self, folder: str) -> bool:
+        """Whether a folder may hold something: it is not kept out as a whole, and on the way."""
+        if not folder or ".." in self._parts:
+            return True
+        if self._ignore.ignores(folder) and not self._ignore.has_exceptions:
+            return False
+        depth = folder.count("/") + 1
+        above = "/".join(self._parts[:depth])
+        return depth > len(self._parts) or matches_source(above, folder)
 
 
 def digest(context: Path, path: str) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bailing_tasks import needs, process
+from bailing_tasks import git, needs, process
 from bailing_tasks.console import Console, size
 from bailing_tasks.errors import BailingError, EngineError, PullError
 from bailing_tasks.settings import Settings, load
@@ -35,10 +35,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console.standard(json=False)
     try:
         chosen = {"platforms": options.platform, "python": options.python}
+        url = git.remote_url(Path.cwd())
         settings = load(
             Path.cwd(),
             environment=os.environ,
             overrides={key: value for key, value in chosen.items() if value},
+            remote_path=git.repository_path(url) if url else None,
         )
         if options.sandbox or not (options.no_sandbox or _docker_will_do(settings, console)):
             environment = _sandbox(settings, console)

@@ -16,6 +16,7 @@ _COMPILE_FAILED = re.compile(
     r"|failed building wheel for pyaudio|failed to build [`']?pyaudio|gcc: (?:command )?not found",
     re.IGNORECASE,
 )
+_PYAUDIO = re.compile(r"pyaudio|portaudio", re.IGNORECASE)
 _ERROR = re.compile(r"^(?:#\d+ )?(?:\d+\.\d+ )?\s*((?:ERROR|error|E):? .+)$")
 
 
@@ -46,7 +47,7 @@ def diagnose(log: str, recipe: Recipe) -> Diagnosis:
         )
     if _COMPILE_FAILED.search(log):
         return Diagnosis(
-            cause="a C extension (PyAudio) does not compile",
+            cause="a C extension does not compile" + (": PyAudio" if _PYAUDIO.search(log) else ""),
             advice=_compile_checks(recipe),
         )
     if "exec format error" in log:
@@ -61,7 +62,8 @@ def _compile_checks(recipe: Recipe) -> tuple[str, ...]:
     """Check what the seeds' troubleshooting says to check."""
     text = "\n".join(instructions(recipe.text, **recipe.selection))
     target = recipe.variant.target
-    missing = [name for name in (*COMPILERS, *AUDIO_HEADERS) if not _installs(text, name)]
+    needed = AUDIO_HEADERS if _installs(text, "build-essential") else (*COMPILERS, *AUDIO_HEADERS)
+    missing = [name for name in needed if not _installs(text, name)]
     checks = {
         "the lock file is compiled in the builder, not in what is built on it": (
             target.name == "builder" or not recipe.own

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 from bailing_tasks.errors import SettingsError
 from bailing_tasks.references import Reference
 
+_USER = re.compile(r"[^/@]*@")
 DOCKER_HUB = "docker.io"
 DOCKER_HUB_API = "registry-1.docker.io"
 
@@ -106,7 +108,7 @@ def parse_address(address: str) -> tuple[str, str, str]:
         or parts.fragment
     ):
         raise SettingsError(
-            f"the mirror {address!r} is no address",
+            f"the mirror {_USER.sub('***@', address)!r} is no address",
             remedy='write it as "https://mirror.example/prefix", without user or query; '
             "credentials come from `docker login`",
         )

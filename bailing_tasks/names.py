@@ -7,6 +7,7 @@ import hashlib
 from bailing_tasks.platforms import Platform
 from bailing_tasks.references import Reference
 from bailing_tasks.settings import Settings, Target
+from bailing_tasks.variants import Variant
 
 LABEL = "io.bailing-tasks.fingerprint"
 """`<repository>:<platform>:<hex>`; images built on ours inherit it: the repository must match."""
@@ -18,16 +19,15 @@ KEPT = "localhost/bailing-tasks/kept"
 """What a pin needs is tagged here: `docker image prune` takes what has only a digest."""
 
 
-def local_name(
-    target: Target, settings: Settings, platform: Platform, python: str, host: Platform
-) -> str:
+def local_name(variant: Variant, settings: Settings, host: Platform) -> str:
     """Return the name that people use, such as `bailing:latest` or `bailing:latest-arm64`.
 
     The plain name is for the host's platform and the first Python of the settings.
     """
+    platform, python = variant.platform, variant.python
     suffix = "" if platform == host else "-" + "-".join(str(platform).split("/")[1:])
     suffix += "" if python == settings.plain_python else f"-py{python}"
-    return f"{target.image}:latest{suffix}"
+    return f"{variant.target.image}:latest{suffix}"
 
 
 def fingerprint_name(target: Target, fingerprint: str) -> str:
@@ -37,6 +37,11 @@ def fingerprint_name(target: Target, fingerprint: str) -> str:
     first, and waits if that one is silent.
     """
     return f"localhost/{target.image}:fp-{fingerprint[:16]}"
+
+
+def staging_name(target: Target, fingerprint: str) -> str:
+    """Return the name of an image until it is known to be what was planned."""
+    return f"localhost/{target.image}:new-{fingerprint[:16]}"
 
 
 def identity_name(target: Target, identity: str) -> str:

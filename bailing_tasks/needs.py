@@ -8,9 +8,10 @@ from dataclasses import replace
 
 from bailing_tasks.errors import UsageError
 from bailing_tasks.platforms import Platform
-from bailing_tasks.prefetch import WantedImage, wanted_images
-from bailing_tasks.recipes import Recipe, Variant, read_recipe
+from bailing_tasks.recipes import Recipe, read_recipe
 from bailing_tasks.settings import Settings, Target
+from bailing_tasks.variants import variants
+from bailing_tasks.wanted import WantedImage, wanted_images
 
 
 def machine() -> Platform:
@@ -27,14 +28,8 @@ def recipes(
         DockerfileError: The Dockerfile is missing, or BuildKit would refuse it.
     """
     return [
-        read_recipe(
-            settings,
-            Variant(target=target, platform=chosen, python=python),
-            host,
-            all_stages=all_stages,
-        )
-        for python in settings.chosen_pythons()
-        for chosen in settings.chosen_platforms(host)
+        read_recipe(settings, variant, host, all_stages=all_stages)
+        for variant in variants(settings, target, host)
     ]
 
 

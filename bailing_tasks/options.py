@@ -14,7 +14,7 @@ from typing import Any
 from bailing_tasks.errors import SettingsError, UsageError
 from bailing_tasks.mirrors import parse_address
 from bailing_tasks.platforms import Platform
-from bailing_tasks.references import Reference
+from bailing_tasks.references import DEFAULT_HOST, Reference
 
 ENVIRONMENT_PREFIX = "BAILING_TASKS_"
 OTHER_VARIABLES = frozenset({"BAILING_TASKS_SANDBOX_HOME"})
@@ -22,21 +22,23 @@ OTHER_VARIABLES = frozenset({"BAILING_TASKS_SANDBOX_HOME"})
 
 
 def _text(value: Any) -> str:
-    if not isinstance(value, str):
+    if not isinstance(value, str) or "\0" in value:
         raise TypeError("a string")
     return value
 
 
-def _image(value: Any) -> str:
+def _repository(value: Any) -> str:
     text = _text(value).lower()
-    reference = Reference.parse(text)
-    if reference.digest or text.rpartition("/")[2].count(":"):
+    if text and (Reference.parse(text).digest or ":" in text.rpartition("/")[2]):
         raise TypeError("an image name without tag or digest")
     return text
 
 
-def _repository(value: Any) -> str:
-    return _image(value) if _text(value) else ""
+def _image(value: Any) -> str:
+    text = _repository(value)
+    if not text or Reference.parse(text).host != DEFAULT_HOST or text.startswith(DEFAULT_HOST):
+        raise TypeError("a name without registry, tag or digest, such as bailing")
+    return text
 
 
 def _texts(value: Any) -> tuple[str, ...]:

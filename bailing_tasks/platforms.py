@@ -7,7 +7,7 @@ BuildKit use.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bailing_tasks.errors import UsageError
 
@@ -74,6 +74,34 @@ class Platform:
         if arm := _ARM_MACHINE.match(machine):
             return cls("linux", "arm", arm[1])
         return cls("linux", *_normal_architecture("386" if _X86.fullmatch(machine) else machine))
+
+    def takes(self, other: Platform) -> bool:
+        """Whether an image for another platform runs here."""
+        return other in self.preferences()
+
+    def preferences(self) -> tuple[Platform, ...]:
+        """The platforms whose images are taken for this one, the best first.
+
+        As in containerd's ``platformVector``: an older variant of the same architecture runs as
+        well, a 32-bit Arm image on 64-bit Arm, and a 386 image on amd64.
+        """
+        found = [self]
+        if self.architecture == "amd64":
+            level = int(self.variant[1:]) if re.fullmatch(r"v[2-9]", self.variant) else 1
+            lower = [f"v{number}" if number > 1 else "" for number in range(level - 1, 0, -1)]
+            found += [replace(self, variant=variant) for variant in lower]
+            found.append(replace(self, architecture="386", variant=""))
+        elif self.architecture == "arm":
+            found += self._older_arm(self.variant)
+        elif self.architecture == "arm64" and not self.variant:
+            eight = replace(self, architecture="arm", variant="v8")
+            found += [eight, *eight._older_arm("v8")]
+        return tuple(found)
+
+    def _older_arm(self, variant: str) -> list[Platform]:
+        order = ("v8", "v7", "v6", "v5")
+        older = order[order.index(variant) + 1 :] if variant in order else ()
+        return [replace(self, architecture="arm", variant=name) for name in older]
 
     def __str__(self) -> str:
         system = f"{self.os}({self.os_version})" if self.os_version else self.os

@@ -7,47 +7,23 @@ and remedy, and the build is tried. What came is pinned to its digest and tagged
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import TypeVar
 
 from bailing_tasks.console import Console, Transfer, size
-from bailing_tasks.dockerfile import ExternalImage
 from bailing_tasks.engine.docker import DockerEngine, Progress
 from bailing_tasks.engine.registry import Registries
 from bailing_tasks.errors import PullError, UnreachableError
 from bailing_tasks.mirrors import Source, sources
 from bailing_tasks.names import kept_name
 from bailing_tasks.platforms import Platform
-from bailing_tasks.recipes import Recipe, image_key
-from bailing_tasks.references import Reference
 from bailing_tasks.retry import ATTEMPTS, retried
 from bailing_tasks.state import Pin, State
+from bailing_tasks.wanted import WantedImage
 
 Value = TypeVar("Value")
-
-
-@dataclass(frozen=True, kw_only=True)
-class WantedImage:
-    """An image that a run needs, once for each platform.
-
-    Attributes:
-        reference: What it is.
-        platform: For which platform.
-        named_at: Where the Dockerfiles name it, as `docker/Dockerfile:12`.
-        targets: The targets that need it.
-    """
-
-    reference: Reference
-    platform: Platform
-    named_at: tuple[str, ...]
-    targets: tuple[str, ...]
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """Reference and platform as text."""
-        return (str(self.reference), str(self.platform))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,37 +60,31 @@ class PrefetchResult:
     Attributes:
         images: What became of each image.
         seconds: How long it took in all.
+        stopped: Whether the failures end the run.
     """
 
     images: tuple[Outcome, ...]
     seconds: float
+    stopped: bool
 
     def count(self, status: str) -> int:
         """Return how many images ended so."""
         return sum(image.status == status for image in self.images)
 
+    def check(self) -> None:
+        """End the run where it was decided to.
 
-def wanted_images(recipes: Iterable[Recipe]) -> tuple[WantedImage, ...]:
-    """Return each external image of some recipes once a platform, sorted by name."""
-    places: dict[tuple[str, str], list[tuple[ExternalImage, Recipe]]] = {}
-    for recipe in recipes:
-        for image in recipe.external:
-            places.setdefault(image_key(image), []).append((image, recipe))
-    return tuple(
-        WantedImage(
-            reference=found[0][0].reference,
-            platform=found[0][0].platform,
-            named_at=tuple(
-                dict.fromkeys(
-                    f"{recipe.variant.target.dockerfile}:{mention.line}"
-                    for image, recipe in found
-                    for mention in image.mentions
-                )
-            ),
-            targets=tuple(dict.fromkeys(recipe.variant.target.name for _, recipe in found)),
-        )
-        for _, found in sorted(places.items())
-    )
+        Raises:
+            PullError: An image failed, and the run is not to go on without it.
+        """
+        failed = [image for image in self.images if image.status == "failed"]
+        if self.stopped:
+            names = ", ".join(f"{image.reference} ({image.platform})" for image in failed)
+            raise PullError(
+                f"{len(failed)} of {len(self.images)} images could not be pulled: {names}",
+                cause=failed[0].cause,
+                remedy=failed[0].remedy,
+            )
 
 
 @dataclass(kw_only=True)
@@ -238,7 +208,8 @@ class Prefetcher:
             self.pins[pin.key] = pin
         if self._has(pin):
             return ()
-        return (f"docker pull {pin.image}", f"docker tag {pin.image} {kept_name(*pin.key)}")
+        tags = (f"docker tag {pin.image} {name}" for name in self._names(pin, image))
+        return (f"docker pull {pin.image}", *tags)
 
     def _bring_from(
         self, source: Source, image: WantedImage, transfer: Transfer
@@ -284,13 +255,16 @@ class Prefetcher:
         return _holds(self.engine, pin.image, Platform.parse(pin.platform))
 
     def _keep(self, pin: Pin, image: WantedImage) -> None:
-        """Tag the image of a pin; under its own name as well where nothing else has that name."""
-        self.engine.tag(pin.image, kept_name(*pin.key))
-        if not image.reference.tag or image.platform != self.engine.platform:
-            return
-        name = str(replace(image.reference, digest=None))
-        if self.engine.image(name) is None:
+        for name in self._names(pin, image):
             self.engine.tag(pin.image, name)
+
+    def _names(self, pin: Pin, image: WantedImage) -> list[str]:
+        """Return the tags an image gets; its own name among them where nothing else has that."""
+        names = [kept_name(*pin.key)]
+        if image.reference.tag and image.platform == self.engine.platform:
+            own = str(replace(image.reference, digest=None))
+            names += [] if self.engine.image(own) else [own]
+        return names
 
 
 def is_present(engine: DockerEngine, pin: Pin | None, image: WantedImage) -> bool:
@@ -301,12 +275,7 @@ def is_present(engine: DockerEngine, pin: Pin | None, image: WantedImage) -> boo
 
 def _holds(engine: DockerEngine, name: str, platform: Platform) -> bool:
     found = engine.image(name)
-    return found is not None and same_machine(found.platform, platform)
-
-
-def same_machine(one: Platform, other: Platform) -> bool:
-    """Compare without the variant, which old images leave out."""
-    return (one.os, one.architecture) == (other.os, other.architecture)
+    return found is not None and platform.takes(found.platform)
 
 
 def _meter(transfer: Transfer, sizes: Mapping[str, int]) -> Callable[[Progress], None]:
@@ -347,8 +316,8 @@ Chooser = Callable[[Sequence[Outcome]], str]
 """Decides what to do about images that failed: `retry`, `continue` or `stop`."""
 
 
-def prefetch(
-    prefetcher: Prefetcher, wanted: Sequence[WantedImage], *, choose: Chooser, strict: bool
+def fetch(
+    prefetcher: Prefetcher, wanted: Sequence[WantedImage], *, choose: Chooser
 ) -> PrefetchResult:
     """Bring all images of a run; see the module.
 
@@ -356,24 +325,19 @@ def prefetch(
         prefetcher: Who brings them.
         wanted: What is needed.
         choose: Asked while there are failures.
-        strict: Whether a failure ends the run.
-
-    Raises:
-        PullError: An image failed, and `strict` or the person said to stop.
     """
     started = time.monotonic()
     outcomes = prefetcher.fetch_all(wanted)
+    decision = ""
     while failed := [outcome for outcome in outcomes.values() if outcome.status == "failed"]:
-        decision = "stop" if strict else choose(failed)
-        if decision == "stop":
-            names = ", ".join(f"{item.reference} ({item.platform})" for item in failed)
-            raise PullError(
-                f"{len(failed)} of {len(wanted)} images could not be pulled: {names}",
-                cause=failed[0].cause,
-                remedy=failed[0].remedy,
-            )
-        if decision == "continue":
+        decision = choose(failed)
+        if decision != "retry":
             break
-        again = [image for image in wanted if outcomes[image.key].status == "failed"]
-        outcomes |= prefetcher.fetch_all(again)
-    return PrefetchResult(images=tuple(outcomes.values()), seconds=time.monotonic() - started)
+        outcomes |= prefetcher.fetch_all(
+            [image for image in wanted if outcomes[image.key].status == "failed"]
+        )
+    return PrefetchResult(
+        images=tuple(outcomes.values()),
+        seconds=time.monotonic() - started,
+        stopped=bool(failed) and decision == "stop",
+    )

@@ -20,18 +20,7 @@ from bailing_tasks.names import own_repositories
 from bailing_tasks.platforms import Platform
 from bailing_tasks.references import Reference
 from bailing_tasks.settings import Settings, Target
-
-
-@dataclass(frozen=True, kw_only=True)
-class Variant:
-    """One target for one platform and one Python version."""
-
-    target: Target
-    platform: Platform
-    python: str
-
-    def __str__(self) -> str:
-        return f"{self.target.name} {self.platform} (Python {self.python})"
+from bailing_tasks.variants import Variant
 
 
 class Selection(TypedDict):

@@ -7,7 +7,7 @@ and containerd share; the canonical form is the one they send to registries and 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from bailing_tasks.errors import UsageError
 
@@ -92,16 +92,6 @@ class Reference:
             if short != text and Reference.parse(short) == self:
                 return short
         return text
-
-    def with_digest(self, digest: str) -> Reference:
-        """The same name, bound to a digest.
-
-        Raises:
-            UsageError: The digest is malformed.
-        """
-        if _DIGEST.fullmatch(digest) is None:
-            raise _malformed(digest, "it is not a sha256, sha384 or sha512 digest")
-        return replace(self, digest=digest)
 
 
 def _split_host(text: str) -> tuple[str, str]:

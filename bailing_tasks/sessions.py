@@ -1,7 +1,6 @@
-"""nox sessions that build per architecture and per Python, for this noxfile and for users'.
+"""What noxfiles share: the Python versions to test on, and where to find them.
 
-`from bailing_tasks.sessions import register; register()` is all that another repository's
-noxfile.py needs. Importing this needs nox and the standard library alone.
+Importing this needs the standard library alone.
 """
 
 from __future__ import annotations
@@ -15,9 +14,10 @@ PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 
 
 def add_pyenv_to_path(versions: Iterable[str] = PYTHONS) -> None:
-    """Let nox find Pythons that pyenv has installed but not activated.
+    """Let nox find the Pythons that pyenv has installed but not activated.
 
-    Only versions that no other program on PATH answers for are looked for.
+    Its shims are taken from PATH: they answer for versions that they then do not start. The
+    versions themselves come last, so that any other program of that name is found first.
     """
     root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
     found = [

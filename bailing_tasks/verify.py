@@ -13,6 +13,7 @@ from bailing_tasks.errors import EngineError, VerifyError
 from bailing_tasks.names import BUILDER_LABEL
 from bailing_tasks.platforms import Platform
 from bailing_tasks.settings import VerifySettings
+from bailing_tasks.variants import Variant
 
 POLL_SECONDS = 0.5
 
@@ -68,11 +69,10 @@ class Verification:
 
 def verify(
     engine: DockerEngine,
-    *,
     app: str,
     builder: str,
-    platform: Platform,
-    python: str,
+    variant: Variant,
+    *,
     settings: VerifySettings,
     owner: str,
 ) -> Verification:
@@ -82,8 +82,7 @@ def verify(
         engine: The engine.
         app: The app image.
         builder: The builder image it is compared with, unless its label names the one it has.
-        platform: The platform of both.
-        python: The Python version of both, for the report.
+        variant: What both are for.
         settings: What it has to be.
         owner: The workspace, whose containers these are.
 
@@ -97,13 +96,13 @@ def verify(
     if image is None:
         raise VerifyError(f"there is no image {app}", remedy="run `invoke build-app` first")
     checks = [
-        *_still_checks(engine, app, image, builder, platform, settings, owner),
-        *_live_checks(engine, app, platform, settings, owner),
+        *_still_checks(engine, app, image, builder, variant.platform, settings, owner),
+        *_live_checks(engine, app, variant.platform, settings, owner),
     ]
     return Verification(
         image=app,
-        platform=str(platform),
-        python=python,
+        platform=str(variant.platform),
+        python=variant.python,
         checks=tuple(checks),
         seconds=time.monotonic() - started,
     )

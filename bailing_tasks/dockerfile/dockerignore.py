@@ -47,6 +47,11 @@ class DockerIgnore:
         patterns = (_clean(line) for line in text.removeprefix(_BOM).split("\n"))
         return cls(tuple(_rule(pattern) for pattern in patterns if pattern))
 
+    @property
+    def has_exceptions(self) -> bool:
+        """Whether a rule lets something back in."""
+        return any(rule.keeps for rule in self.rules)
+
     def ignores(self, path: str) -> bool:
         """Whether a path, relative to the context's root, is kept out of the build.
 

@@ -119,7 +119,14 @@ def _endpoint(environment: Mapping[str, str]) -> tuple[str, TLSConfig | None, st
     """Return address, TLS and buildx's name of the engine, as Docker's own command finds it."""
     host = environment.get("DOCKER_HOST", "")
     if host:
-        parameters = kwargs_from_env(dict(environment))
+        try:
+            parameters = kwargs_from_env(dict(environment))
+        except (DockerException, OSError) as error:
+            raise UsageError(
+                f"the Docker engine at {host} cannot be used with TLS as the environment says",
+                cause=str(error),
+                remedy="check DOCKER_TLS_VERIFY and DOCKER_CERT_PATH",
+            ) from error
         return host, parameters.get("tls"), "default"
     name = environment.get("DOCKER_CONTEXT") or get_current_context_name() or "default"
     try:
@@ -145,6 +152,12 @@ def _client(host: str, tls: TLSConfig | None) -> docker.APIClient:
         )
     except DockerException as error:
         raise _unreachable(host, error) from error
+    except ValueError as error:
+        raise UsageError(
+            f"DOCKER_HOST is no address: {host!r}",
+            cause=str(error),
+            remedy="write it as unix:///var/run/docker.sock or tcp://host:2376",
+        ) from error
 
 
 def _unreachable(host: str, error: DockerException) -> EngineError:

@@ -12,13 +12,17 @@ from dataclasses import dataclass
 from typing import IO, Any, cast
 
 import requests
-from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+from docker.errors import DockerException, ImageNotFound, NotFound
+from urllib3.exceptions import HTTPError
 
 import docker
 from bailing_tasks.errors import EngineError
 from bailing_tasks.failures import pull_error
 from bailing_tasks.platforms import Platform
 from bailing_tasks.references import Reference
+
+ENGINE_ERRORS = (DockerException, requests.RequestException, HTTPError, tarfile.TarError)
+"""What comes up from below when an engine refuses, or its connection breaks."""
 
 OWNER_LABEL = "io.bailing-tasks.owner"
 """On a container under test: the workspace that made it."""
@@ -35,7 +39,6 @@ class Image:
         size: Bytes, as the engine counts them.
         user: The user that its processes run as; empty for root.
         labels: Its labels.
-        repo_digests: The names by digest that it is known under.
     """
 
     id: str
@@ -43,7 +46,6 @@ class Image:
     size: int
     user: str
     labels: dict[str, str]
-    repo_digests: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +76,8 @@ class DockerEngine:
     def __init__(self, client: docker.APIClient, *, builder: str) -> None:
         self._client = client
         self.builder = builder
-        info = client.info()
+        with _engine_errors("the engine says nothing of itself"):
+            info = client.info()
         machine = Platform.from_machine(info["Architecture"])
         self.platform: Platform = machine
         self.registry_mirrors: tuple[str, ...] = tuple(
@@ -87,7 +90,7 @@ class DockerEngine:
             found = self._client.inspect_image(name)  # type: ignore[no-untyped-call]
         except (ImageNotFound, NotFound):
             return None
-        except (APIError, requests.RequestException) as error:
+        except ENGINE_ERRORS as error:
             raise _engine_error(f"{name} could not be looked up", error) from error
         parts = (found["Os"], found["Architecture"], found.get("Variant") or "")
         config = found.get("Config") or {}
@@ -97,7 +100,6 @@ class DockerEngine:
             size=found["Size"],
             user=config.get("User") or "",
             labels=config.get("Labels") or {},
-            repo_digests=tuple(found.get("RepoDigests") or ()),
         )
 
     def pull(
@@ -146,7 +148,7 @@ class DockerEngine:
                         total=detail.get("total", 0),
                     )
                 )
-        except (DockerException, requests.RequestException) as error:
+        except ENGINE_ERRORS as error:
             raise pull_error(
                 _words(error), reference=wanted, platform=str(platform or ""), host=host
             ) from error
@@ -159,7 +161,7 @@ class DockerEngine:
         """
         try:
             found = self._client.inspect_distribution(str(reference))  # type: ignore[no-untyped-call]
-        except (DockerException, requests.RequestException):
+        except ENGINE_ERRORS:
             return None
         return str(found["Descriptor"]["digest"])
 
@@ -172,7 +174,7 @@ class DockerEngine:
         repository, tag = _split(new)
         try:
             self._client.tag(name, repository, tag)
-        except (DockerException, requests.RequestException) as error:
+        except ENGINE_ERRORS as error:
             raise _engine_error(f"{name} could not be tagged {new}", error) from error
 
     def untag(self, name: str) -> None:
@@ -185,14 +187,14 @@ class DockerEngine:
             self._client.remove_image(name)
         except ImageNotFound:
             return
-        except (DockerException, requests.RequestException) as error:
+        except ENGINE_ERRORS as error:
             raise _engine_error(f"the name {name} could not be removed", error) from error
 
     def answers(self) -> bool:
         """Whether it is still there."""
         try:
             return bool(self._client.ping())
-        except (DockerException, requests.RequestException):
+        except ENGINE_ERRORS:
             return False
 
     @contextlib.contextmanager
@@ -223,7 +225,7 @@ class DockerEngine:
                     self._client.start(made)
             yield Container(self._client, made)
         finally:
-            with contextlib.suppress(DockerException, requests.RequestException):
+            with contextlib.suppress(*ENGINE_ERRORS):
                 self._client.remove_container(made, force=True, v=True)
 
     def remove_containers(self, owner: str) -> None:
@@ -242,7 +244,7 @@ class DockerEngine:
 def _engine_errors(message: str) -> Iterator[None]:
     try:
         yield
-    except (DockerException, requests.RequestException) as error:
+    except ENGINE_ERRORS as error:
         raise _engine_error(message, error) from error
 
 
@@ -286,7 +288,7 @@ class Container:
         """Yield the path of each file in its file system, without a leading slash."""
         with _engine_errors("the image's files could not be read"):
             reader = cast("IO[bytes]", _Chunks(self._client.export(self._id)))
-            with tarfile.open(fileobj=reader, mode="r|") as archive:
+            with tarfile.open(fileobj=reader, mode="r|", bufsize=1 << 20) as archive:
                 for member in archive:
                     yield member.name
 

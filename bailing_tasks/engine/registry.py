@@ -75,9 +75,10 @@ class Registries:
         document = _json(response, failed)
         if "manifests" not in document:
             return Resolved(digest=digest, index_digest=digest)
-        for entry in _entries(document, failed):
-            if _is_for(entry, platform):
-                return Resolved(digest=entry["digest"], index_digest=digest)
+        offered = {_platform(entry): entry["digest"] for entry in _entries(document, failed)}
+        for taken in platform.preferences():
+            if taken in offered:
+                return Resolved(digest=offered[taken], index_digest=digest)
         raise failed(f"no matching manifest for {platform}; the index has {_platforms(document)}")
 
     def layers(self, reference: Reference, digest: str, source: Source) -> dict[str, int]:
@@ -95,17 +96,19 @@ class Registries:
     def _manifest(self, source: Source, wanted: str, failed: _Failed) -> requests.Response:
         url = f"{source.url}/v2/{source.name}/manifests/{wanted}"
         headers = {"Accept": ACCEPT}
-        token = self._tokens.get((source.url, source.name))
-        if token:
-            headers["Authorization"] = token
-        response = self._request(url, headers, failed)
-        if response.status_code == requests.codes.unauthorized and not token:
-            token = self._authorize(source, response.headers.get("WWW-Authenticate", ""), failed)
-            self._tokens[(source.url, source.name)] = token
-            response = self._request(url, headers | {"Authorization": token}, failed)
+        key = (source.url, source.name)
+        response = self._request(url, headers | self._authorization(key), failed)
+        if response.status_code == requests.codes.unauthorized:
+            # There was no token, or it has expired.
+            challenge = response.headers.get("WWW-Authenticate", "")
+            self._tokens[key] = self._authorize(source, challenge, failed)
+            response = self._request(url, headers | self._authorization(key), failed)
         if not response.ok:
             raise failed.status(response, url)
         return response
+
+    def _authorization(self, key: tuple[str, str]) -> dict[str, str]:
+        return {"Authorization": self._tokens[key]} if key in self._tokens else {}
 
     def _authorize(self, source: Source, challenge: str, failed: _Failed) -> str:
         """Return the Authorization header that a challenge asks for (RFC 6750, RFC 7617)."""
@@ -132,6 +135,8 @@ class Registries:
             found = self._config.resolve_authconfig(name) or {}
         except (DockerException, OSError, ValueError, KeyError, TypeError) as error:
             raise failed(str(error) or type(error).__name__, sign="credential") from error
+        if found.get("IdentityToken") or found.get("identitytoken"):
+            raise failed.unreachable("its login is an identity token, which engines use", "401")
         user, password = found.get("username"), found.get("password")
         if not user or password is None:
             return ""
@@ -228,13 +233,13 @@ def _entries(document: Mapping[str, Any], failed: _Failed) -> list[dict[str, Any
     return entries
 
 
-def _is_for(entry: Mapping[str, Any], platform: Platform) -> bool:
+def _platform(entry: Mapping[str, Any]) -> Platform | None:
     found = entry.get("platform") or {}
     parts = (found.get("os"), found.get("architecture"), found.get("variant"))
     try:
-        return Platform.parse("/".join(str(part) for part in parts if part)) == platform
+        return Platform.parse("/".join(str(part) for part in parts if part))
     except BailingError:
-        return False
+        return None
 
 
 def _platforms(document: Mapping[str, Any]) -> str:

@@ -129,8 +129,15 @@ def debian_sources(
 
 
 def for_images(sources: Iterable[Source]) -> tuple[Source, ...]:
-    """Return the sources that a container can reach too: those over HTTP."""
-    return tuple(source for source in sources if source.uri.startswith(("http://", "https://")))
+    """Return the sources that a container can reach too: those over HTTP.
+
+    One with credentials in its address is left out: it would end up in an image.
+    """
+    return tuple(
+        source
+        for source in sources
+        if source.uri.startswith(("http://", "https://")) and "@" not in source.uri
+    )
 
 
 def one_line(source: Source) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import contextlib
 import os
 import platform
 import sys
@@ -35,7 +36,10 @@ def unavailable() -> str | None:
     if sys.platform != "linux":
         return f"it needs Linux, and this is {sys.platform}"
     if os.geteuid() != 0:
-        return "it needs root, to start an engine and make its network"
+        return (
+            "it needs root, to start an engine and make its network: run the same command as root, "
+            f"`sudo {process.quote([sys.executable, *sys.argv])}`"
+        )
     if host_architecture(platform.machine()) is None:
         return f"it knows no Debian for the machine {platform.machine()}"
     if process.find("apt-get", path=os.defpath) is None:
@@ -100,10 +104,15 @@ def debian_sources(suite: str | None = None) -> tuple[aptsources.Source, ...]:
 
 
 def apt_options() -> tuple[str, ...]:
-    """Return the options of this machine's apt that a root file system needs as well."""
+    """Return the options of this machine's apt that a root file system needs as well.
+
+    One with credentials in it is not returned: it would end up in an image and in messages.
+    """
     shown = process.run(["apt-config", "dump"]).stdout
     return tuple(
-        line.rstrip(";") for line in shown.splitlines() if line.partition(" ")[0] in _APT_OPTIONS
+        line.rstrip(";")
+        for line in shown.splitlines()
+        if line.partition(" ")[0] in _APT_OPTIONS and "@" not in line
     )
 
 
@@ -120,7 +129,8 @@ def package_index() -> str:
     named = [os.environ[name] for name in _INDEX_VARIABLES if os.environ.get(name)]
     for path in _PIP_FILES:
         parser = configparser.RawConfigParser(strict=False)
-        parser.read(Path(path).expanduser(), encoding="utf-8")
+        with contextlib.suppress(configparser.Error, UnicodeDecodeError):
+            parser.read(Path(path).expanduser(), encoding="utf-8")
         named.append(parser.get("global", "index-url", fallback=""))
     for url in named:
         parts = urlsplit(url)

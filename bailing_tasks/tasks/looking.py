@@ -5,20 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from invoke.context import Context
-from invoke.tasks import task
 
-from bailing_tasks.tasks.run import Run, current, guarded, helped
+from bailing_tasks.tasks.run import Run, command, current
 
 if TYPE_CHECKING:
     from bailing_tasks.engine.docker import DockerEngine
-    from bailing_tasks.prefetch import WantedImage
+    from bailing_tasks.wanted import WantedImage
 
 
-@task(
-    help=helped("dockerfile", "target", "platform", "python", "build_arg", "all_stages", "json"),
-    iterable=["dockerfile", "platform", "python", "build_arg"],
-)
-@guarded
+@command("dockerfile", "target", "platform", "python", "build_arg", "all_stages", "json")
 def images(
     _context: Context,
     dockerfile: list[str],
@@ -48,35 +43,35 @@ def images(
     else:
         chosen = needs.narrowed(settings, stage=target, build_args=arguments)
         wanted = needs.wanted(chosen, host, all_stages=all_stages)
+    presences = [_presence(run, engine, image) for image in wanted]
     found = [
         {
             "reference": str(image.reference),
             "platform": str(image.platform),
             "named_at": list(image.named_at),
             "targets": list(image.targets),
-            "present": _presence(run, engine, image),
+            "present": present,
         }
-        for image in wanted
+        for image, present in zip(wanted, presences, strict=True)
     ]
     words = {True: "yes", False: "no", None: "unknown"}
     run.console.table(
-        ("image", "platform", "named at", "target", "present"),
+        ("image", "platform", "named at", "needed by", "present"),
         [
             (
                 image.reference.familiar,
                 str(image.platform),
                 ", ".join(image.named_at),
                 ", ".join(image.targets),
-                words[_presence(run, engine, image)],
+                words[present],
             )
-            for image in wanted
+            for image, present in zip(wanted, presences, strict=True)
         ],
     )
     run.report("images", {"images": found})
 
 
-@task(help=helped("platform", "python", "json"), iterable=["platform", "python"])
-@guarded
+@command("platform", "python", "json")
 def settings(_context: Context, platform: list[str], python: list[str], json: bool = False) -> None:
     """List every setting with its value and where it came from."""
     import json as json_format

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from invoke.exceptions import Exit
+from invoke.tasks import task
 
 if TYPE_CHECKING:
     from bailing_tasks.build_plan import BuildPlan
@@ -22,9 +23,10 @@ if TYPE_CHECKING:
     from bailing_tasks.engine.docker import DockerEngine
     from bailing_tasks.errors import BailingError
     from bailing_tasks.prefetch import Prefetcher
-    from bailing_tasks.recipes import Recipe, Variant
+    from bailing_tasks.recipes import Recipe
     from bailing_tasks.settings import Settings, Target
     from bailing_tasks.state import Pin, State
+    from bailing_tasks.variants import Variant
 
 SCHEMA = 1
 """Counted up when the JSON document of a run changes its shape."""
@@ -48,10 +50,28 @@ HELP = {
 }
 """What each option does, the same wherever it stands."""
 
+REPEATABLE = {option for option, text in HELP.items() if text.endswith("(repeatable)")}
 
-def helped(*options: str) -> dict[str, str]:
-    """Return the help of some options, as Invoke takes it."""
-    return {option: HELP[option] for option in options}
+
+def command(*options: str, name: str | None = None) -> Callable[[Callable[..., None]], Any]:
+    """Make an Invoke task of a function: help for its options, its failures as exit codes.
+
+    There are no one-letter options: they would mean different things in different tasks.
+
+    Args:
+        options: The options it has.
+        name: Its name, where that is not the function's.
+    """
+
+    def decorate(body: Callable[..., None]) -> Any:
+        return task(
+            name=name,
+            help={option: HELP[option] for option in options},
+            iterable=[option for option in options if option in REPEATABLE],
+            auto_shortflags=False,
+        )(guarded(body))
+
+    return decorate
 
 
 class Run:
@@ -65,6 +85,7 @@ class Run:
         self.root = root
         self.results: list[dict[str, Any]] = []
         self.json = False
+        self.dry_run = False
         self.failed: dict[str, Any] | None = None
         self._settings: dict[tuple[tuple[str, ...], tuple[str, ...]], Settings] = {}
         self._locked = False
@@ -140,12 +161,9 @@ class Run:
 
     def builder_recipe(self, settings: Settings, app: Variant) -> Recipe:
         """Read the recipe of the builder that an app variant is built on."""
-        from dataclasses import replace
-
         from bailing_tasks.recipes import read_recipe
 
-        variant = replace(app, target=settings.builder)
-        return read_recipe(settings, variant, self.engine.platform)
+        return read_recipe(settings, app.of(settings.builder), self.engine.platform)
 
     def plan(self, settings: Settings, recipe: Recipe) -> BuildPlan:
         """Work out one build on this run's pins."""
@@ -185,7 +203,7 @@ class Run:
 
 
 def workspace(start: Path) -> Path:
-    """Return the workspace's folder: where Invoke found tasks.py, else the repository's root."""
+    """Return the workspace's folder: the nearest with a tasks.py, else the repository's root."""
     for marker in ("tasks.py", ".git"):
         for folder in (start, *start.parents):
             if (folder / marker).exists():
@@ -193,13 +211,18 @@ def workspace(start: Path) -> Path:
     return start
 
 
-def current(*, json: bool = False) -> Run:
-    """Return the run of this process; `json` says that a task of it prints JSON.
+def current(*, json: bool = False, dry_run: bool = False) -> Run:
+    """Return the run of this process.
 
-    Where a later task of the chain will, the earlier ones already keep standard output free.
+    `--json` and `--dry-run` are for the whole run, whichever task of the chain they stand behind.
+
+    Args:
+        json: Whether the task was told to print JSON.
+        dry_run: Whether the task was told to change nothing.
     """
     run = _run_in(workspace(Path.cwd()))
-    run.json = run.json or json or not {"--json", "-j"}.isdisjoint(sys.argv)
+    run.json = run.json or json or "--json" in sys.argv
+    run.dry_run = run.dry_run or dry_run or "--dry-run" in sys.argv
     return run
 
 

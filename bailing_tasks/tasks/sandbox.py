@@ -5,20 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from invoke.context import Context
-from invoke.tasks import task
 
-from bailing_tasks.tasks.run import Run, current, guarded, helped
+from bailing_tasks.tasks.run import Run, command, current
 
 if TYPE_CHECKING:
     from bailing_tasks.sandbox import SandboxStatus
 
 
-@task(
-    name="sandbox-up",
-    help=helped("platform", "python", "store", "json", "dry_run"),
-    iterable=["platform", "python"],
-)
-@guarded
+@command("platform", "python", "store", "json", "dry_run", name="sandbox-up")
 def sandbox_up(
     _context: Context,
     platform: list[str],
@@ -31,10 +25,10 @@ def sandbox_up(
     from bailing_tasks import sandbox
     from bailing_tasks.needs import standin_needs
 
-    run = current(json=json)
+    run = current(json=json, dry_run=dry_run)
     settings = run.settings(platform, python)
     references, platforms = standin_needs(settings)
-    if dry_run:
+    if run.dry_run:
         lines = sandbox.planned(references, platforms, store)
         for line in lines or ["# nothing to do: it is up"]:
             run.console.say(line)
@@ -51,8 +45,7 @@ def sandbox_up(
     run.report("sandbox-up", {**_plain(status), "environment": environment})
 
 
-@task(name="sandbox-down", help=helped("purge", "json", "dry_run"))
-@guarded
+@command("purge", "json", "dry_run", name="sandbox-down")
 def sandbox_down(
     _context: Context, purge: bool = False, json: bool = False, dry_run: bool = False
 ) -> None:
@@ -61,8 +54,8 @@ def sandbox_down(
 
     from bailing_tasks import sandbox
 
-    run = current(json=json)
-    if dry_run:
+    run = current(json=json, dry_run=dry_run)
+    if run.dry_run:
         status = sandbox.status()
         lines = [
             f"stop the {engine.store} engine (pid {engine.pid})"
@@ -83,8 +76,7 @@ def sandbox_down(
     run.report("sandbox-down", asdict(result))
 
 
-@task(name="sandbox-status", help=helped("json"))
-@guarded
+@command("json", name="sandbox-status")
 def sandbox_status(_context: Context, json: bool = False) -> None:
     """Show the private engine, its registry and the stand-ins it holds."""
     from bailing_tasks import sandbox

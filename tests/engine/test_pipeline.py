@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
+from bailing_tasks import process
 from tests.engine.support import HOST, Workspace, unique
 
 BUILDER = """\
@@ -191,6 +193,9 @@ def test_a_dry_run_prints_commands_and_changes_nothing(voice: Workspace) -> None
         "prefetch", "--dry-run", "build-builder", "--dry-run", "build-app", "--dry-run"
     )
     assert result.ok, result.stderr
+    assert voice.invoke("prefetch", "build-builder", "build-app", "--dry-run").stdout == (
+        result.stdout
+    )
     assert result.stdout.count("docker pull ") == 2
     assert result.stdout.count("docker buildx build ") == 2
     assert "--target builder" in result.stdout
@@ -265,3 +270,50 @@ def test_one_reference_on_two_platforms_and_a_stage_named_like_an_image(
         (f"{other}:latest", "linux/amd64"),
     }
     assert found["build-builder"]["images"][0]["result"] == "built"
+
+
+def test_the_demo_takes_the_engine_that_can_get_the_images(
+    plain: Workspace, tmp_path: Path
+) -> None:
+    seeds_layout(plain, tmp_path)
+    plain.write(
+        "pyproject.toml",
+        '[tool.bailing-tasks.verify]\nabsent-commands = ["gcc"]\nuser = ""\nimports = []\n'
+        "port = 0\nsmaller-than-builder = false\n",
+    )
+    argv = [sys.executable, "-m", "bailing_tasks.demo"]
+    environment = {**plain.engine.environment, **plain.environment}
+    result = process.run(argv, env=environment, cwd=plain.root)
+    assert result.ok, result.stderr
+    assert "taking the Docker engine that is reachable" in result.stdout
+    assert "base images: 2 pulled, 0 present, 0 failed; checks: 1 of 1 passed" in result.stdout
+    app = plain.environment["BAILING_TASKS_APP_IMAGE"]
+    (row,) = (line for line in result.stdout.splitlines() if line.startswith(f"{app}:latest"))
+    assert "linux/amd64" in row
+    assert "steps" in row
+    again = process.run(argv, env=environment, cwd=plain.root)
+    assert "all: nothing changed" in again.stdout
+    # An engine that cannot get them is left alone; there is no stand-in for images.example.
+    name = f"{HOST}/{unique(tmp_path, 'gone')}:1"
+    plain.write("Dockerfile", f"FROM {name}\n")
+    other = process.run(argv, env=environment, cwd=plain.root)
+    assert "taking the sandbox: " in other.stdout
+    assert other.returncode == 2
+    assert f"no stand-in for {HOST}/" in other.stderr
+    forced = process.run([*argv, "--no-sandbox"], env=environment, cwd=plain.root)
+    assert forced.returncode == 6
+    assert "sandbox" not in forced.stdout
+
+
+def test_the_sandbox_tasks_report_and_do_not_change_in_a_dry_run(plain: Workspace) -> None:
+    plain.write("Dockerfile", "FROM debian:bookworm-slim\n")
+    status = plain.document("sandbox-status", "--json")["sandbox-status"]
+    running = [engine for engine in status["engines"] if engine["running"]]
+    assert plain.engine.environment["DOCKER_HOST"] in {f"unix://{e['socket']}" for e in running}
+    assert status["registry"]["address"] == plain.engine.registry
+    assert Path(status["registry"]["access_log"]).is_file()
+    up = plain.document("sandbox-up", "--dry-run", "--json")["sandbox-up"]
+    assert up["dry_run"]
+    down = plain.document("sandbox-down", "--purge", "--dry-run", "--json")["sandbox-down"]
+    assert any(status["home"] in step for step in down["steps"])
+    assert plain.document("sandbox-status", "--json")["sandbox-status"] == status

@@ -98,7 +98,7 @@ def test_pyaudio_that_does_not_compile_is_answered_with_what_to_check(
     file.write_text(text.replace("ENV UV_COMPILE_BYTECODE", f"ENV ONCE={once} UV_COMPILE_BYTECODE"))
     result = native.invoke("prefetch", "build-builder")
     assert result.returncode == 6
-    assert "a C extension (PyAudio) does not compile" in result.stderr
+    assert "a C extension does not compile: PyAudio" in result.stderr
     assert "CHECK: compilers and audio headers are installed" in result.stderr
     assert "portaudio19-dev missing" in result.stderr
     assert "ok: the builder is built with its own stage (`--target builder`)" in result.stderr

@@ -36,6 +36,8 @@ class Registry(ThreadingHTTPServer):
     body = b""
     headers: dict[str, str]
     wants_login = False
+    realm = 'Basic realm="x"'
+    expired: frozenset[str] | set[str] = frozenset()
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -54,9 +56,10 @@ class Handler(BaseHTTPRequestHandler):
         registry = self.server
         login = self.headers.get("Authorization", "")
         registry.logins.append(login)
-        if registry.wants_login and not login:
+        asks = registry.wants_login and not login and not self.path.startswith("/token")
+        if asks or login in registry.expired:
             self.send_response(401)
-            self.send_header("WWW-Authenticate", 'Basic realm="x"')
+            self.send_header("WWW-Authenticate", registry.realm)
             body = b""
         else:
             self.send_response(registry.status)
@@ -159,6 +162,20 @@ def test_dockers_credentials_are_used_and_no_others(registry: Registry, tmp_path
     registry.body = json.dumps(INDEX).encode()
     resolve(registry)
     assert registry.logins == ["", f"Basic {login}"]
+
+
+def test_a_token_that_has_expired_is_renewed(registry: Registry) -> None:
+    registry.body = json.dumps(INDEX | {"token": "words"}).encode()
+    registry.realm = f'Bearer realm="http://{registry.address}/token",service="x"'
+    reference = Reference.parse(f"{registry.address}/x:1")
+    (source,) = sources(reference, {})
+    asking = Registries()
+    registry.wants_login = True
+    assert asking.resolve(reference, AMD64, source).digest == PART
+    registry.expired = {"Bearer words"}
+    registry.body = json.dumps(INDEX | {"token": "more words"}).encode()
+    assert asking.resolve(reference, AMD64, source).digest == PART
+    assert registry.logins[-1] == "Bearer more words"
 
 
 def test_a_login_that_nobody_gave_is_asked_for(registry: Registry) -> None:

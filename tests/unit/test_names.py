@@ -10,6 +10,7 @@ import pytest
 from bailing_tasks import names
 from bailing_tasks.platforms import Platform
 from bailing_tasks.settings import Settings, resolve
+from bailing_tasks.variants import Variant
 
 AMD64 = Platform.parse("linux/amd64")
 ARM64 = Platform.parse("linux/arm64")
@@ -35,7 +36,8 @@ def test_only_the_host_and_the_first_python_have_the_plain_name(
     platform: Platform, python: str, name: str
 ) -> None:
     found = settings()
-    assert names.local_name(found.app, found, platform, python, AMD64) == name
+    variant = Variant(target=found.app, platform=platform, python=python)
+    assert names.local_name(variant, found, AMD64) == name
 
 
 def test_a_published_tag_says_which_python_it_is_for() -> None:

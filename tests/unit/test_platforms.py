@@ -79,3 +79,26 @@ def test_normal_form_is_idempotent(text: str) -> None:
     except UsageError:
         return
     assert Platform.parse(str(platform)) == platform
+
+
+@pytest.mark.parametrize(
+    ("platform", "taken"),
+    [
+        ("linux/amd64", ["linux/amd64", "linux/386"]),
+        ("linux/amd64/v3", ["linux/amd64/v3", "linux/amd64/v2", "linux/amd64", "linux/386"]),
+        (
+            "linux/arm64",
+            ["linux/arm64", "linux/arm/v8", "linux/arm/v7", "linux/arm/v6", "linux/arm/v5"],
+        ),
+        ("linux/arm/v7", ["linux/arm/v7", "linux/arm/v6", "linux/arm/v5"]),
+        ("linux/arm/v9", ["linux/arm/v9"]),
+        ("linux/s390x", ["linux/s390x"]),
+    ],
+)
+def test_images_of_older_variants_are_taken_after_the_platforms_own(
+    platform: str, taken: list[str]
+) -> None:
+    found = Platform.parse(platform)
+    assert [str(each) for each in found.preferences()] == taken
+    assert all(found.takes(each) for each in found.preferences())
+    assert not found.takes(Platform.parse("linux/ppc64le"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from bailing_tasks.dockerfile import remote_inputs
 from bailing_tasks.dockerfile.dockerignore import DockerIgnore
 from bailing_tasks.errors import DockerfileError, SettingsError
 from bailing_tasks.platforms import Platform
-from bailing_tasks.recipes import Recipe, Variant, read_recipe
+from bailing_tasks.recipes import Recipe, read_recipe
 from bailing_tasks.settings import Settings, resolve
+from bailing_tasks.variants import Variant
 
 AMD64 = Platform.parse("linux/amd64")
 BUILDER = """\
@@ -168,7 +170,7 @@ def test_an_unknown_stage_is_answered_with_those_there_are(tmp_path: Path) -> No
 
 def test_a_compiler_that_fails_is_answered_with_what_was_checked(tmp_path: Path) -> None:
     found = diagnose("error: command '/usr/bin/gcc' failed", recipe(workspace(tmp_path), "builder"))
-    assert found.cause == "a C extension (PyAudio) does not compile"
+    assert found.cause == "a C extension does not compile"
     assert found.advice == (
         "ok: the lock file is compiled in the builder, not in what is built on it",
         "ok: the builder is built with its own stage (`--target builder`)",
@@ -178,6 +180,7 @@ def test_a_compiler_that_fails_is_answered_with_what_was_checked(tmp_path: Path)
 
 def test_an_app_that_compiles_although_it_has_a_builder_is_told_so(tmp_path: Path) -> None:
     found = diagnose("portaudio.h: No such file", recipe(workspace(tmp_path), "app"))
+    assert found.cause == "a C extension does not compile: PyAudio"
     assert found.advice[0].startswith("CHECK: the lock file is compiled in the builder")
 
 
@@ -231,6 +234,33 @@ def test_a_link_that_a_pattern_names_is_followed(tmp_path: Path) -> None:
     assert context.files(tmp_path, nothing, ["ln"]) == ("ln", "real", "real/deep", "real/deep/f")
     assert "real/deep/f" in context.files(tmp_path, nothing, ["ln/deep"])
     assert context.files(tmp_path, nothing, ["loop", "out"]) == ("loop", "out")
+
+
+def test_folders_that_can_hold_nothing_are_not_entered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path in ("a/b/x.py", "a/c/x.py", "data/x.py", "keep/x.py", "x.py"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(path)
+    entered: list[str] = []
+    listed = Path.iterdir
+
+    def iterdir(folder: Path) -> Iterator[Path]:
+        entered.append(folder.relative_to(tmp_path).as_posix())
+        return listed(folder)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    ignore = DockerIgnore.parse("data\n")
+    assert context.files(tmp_path, ignore, ["*.py"]) == ("x.py",)
+    assert entered == ["."]
+    entered.clear()
+    assert context.files(tmp_path, ignore, ["a/*/x.py"]) == ("a/b/x.py", "a/c/x.py")
+    assert entered == ["a", "a/b", "a/c"]
+    entered.clear()
+    assert "data/x.py" not in context.files(tmp_path, ignore, ["."])
+    assert "data" not in entered
+    back = DockerIgnore.parse("*\n!keep/x.py\n")
+    assert context.files(tmp_path, back, ["."]) == ("keep/x.py",)
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:

@@ -103,15 +103,6 @@ def test_repository_has_neither_tag_nor_digest() -> None:
     assert Reference.parse(f"alpine:3@{DIGEST}").repository == "docker.io/library/alpine"
 
 
-def test_a_digest_can_be_bound() -> None:
-    assert str(Reference.parse("alpine:3").with_digest(DIGEST)).endswith(f"alpine:3@{DIGEST}")
-
-
-def test_a_malformed_digest_cannot_be_bound() -> None:
-    with pytest.raises(UsageError):
-        Reference.parse("alpine").with_digest("sha256:1")
-
-
 _COMPONENT = st.from_regex(r"[a-z0-9]{1,5}((\.|_|__|-{1,3})[a-z0-9]{1,5}){0,2}", fullmatch=True)
 _HOSTS = st.sampled_from(["docker.io", "localhost", "ghcr.io", "host:5000", "HOST", "10.0.0.1:80"])
 
