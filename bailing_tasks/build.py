@@ -94,6 +94,8 @@ def build(
     with console.activity(f"building {variant}: {reason}") as show:
         log = buildx.build(replace(plan.request, no_cache=no_cache), show)
     log_path = state.write(f"logs/{plan.request.dockerfile.stem}.log", log.text + "\n")
+    if log.interrupted:
+        raise KeyboardInterrupt
     if not log.ok:
         raise _failed(plan, log.text, log_path, engine, console)
     _accept(plan, engine)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,6 +85,7 @@ class BuildLog:
 
     Attributes:
         ok: Whether it succeeded.
+        interrupted: Whether it was ended by Ctrl-C.
         seconds: Wall time.
         steps: How many steps of the Dockerfile it took.
         cached: How many of them came from the build cache.
@@ -91,6 +93,7 @@ class BuildLog:
     """
 
     ok: bool
+    interrupted: bool
     seconds: float
     steps: int
     cached: int
@@ -107,6 +110,7 @@ def build(request: BuildRequest, on_line: Callable[[str], None]) -> BuildLog:
     steps, cached = count_steps(result.stdout.splitlines())
     return BuildLog(
         ok=result.ok,
+        interrupted=result.returncode in (-signal.SIGINT, 128 + signal.SIGINT),
         seconds=result.seconds,
         steps=steps,
         cached=cached,

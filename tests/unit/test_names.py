@@ -50,6 +50,9 @@ def test_names_that_are_never_used_twice_stand_under_a_host_that_refuses_at_once
     assert names.fingerprint_name(target, "0123456789abcdef" * 4) == (
         "localhost/bailing-builder:fp-0123456789abcdef"
     )
+    assert names.staging_name(target, "0123456789abcdef" * 4) == (
+        "localhost/bailing-builder:new-0123456789abcdef"
+    )
     assert names.identity_name(target, "sha256:" + "ab" * 32) == (
         "localhost/bailing-builder:id-" + "ab" * 8
     )
