@@ -1,0 +1,97 @@
+"""The context files that are found are those that BuildKit copies: generated, really built."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bailing_tasks import context
+from bailing_tasks.dockerfile import context_inputs
+from bailing_tasks.dockerfile.dockerignore import DockerIgnore
+from tests.engine.support import Engine
+
+PATHS = (
+    "a.py",
+    "a/d.py",
+    "a/b.txt",
+    "a/b/c.txt",
+    "a/b/c/e.py",
+    "b/f",
+    "b/b/.g",
+    ".a",
+    "c d",
+    "[a]",
+)
+"""No two files have one name: copied into one folder, none takes another's place."""
+
+PARTS = st.sampled_from(
+    ["a", "b", "c", "*", "**", "?", "a*", "*.py", "[a-b]", ".*", "f", "b.txt", "."]
+)
+RULES = st.builds(
+    lambda keep, root, parts, end: f"{keep}{root}{'/'.join(parts)}{end}",
+    st.sampled_from(["", "", "!"]),
+    st.sampled_from(["", "", "/", "./"]),
+    st.lists(PARTS, min_size=1, max_size=3),
+    st.sampled_from(["", "", "/", " "]),
+)
+SOURCES = st.sampled_from(
+    [".", "a", "a/", "./a/b", "a/*", "*", "*.py", "a/b*", "?", "[ab]*", "a/../b", "/b", "b/b", "ln"]
+)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A context in which each file holds its own path."""
+    root = tmp_path / "context"
+    for path in PATHS:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(path)
+    (root / "ln").symlink_to("a/b")
+    return root
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(rules=st.lists(RULES, max_size=4), source=SOURCES)
+def test_the_files_found_are_those_that_buildkit_copies(
+    containerd: Engine, tree: Path, tmp_path: Path, rules: list[str], source: str
+) -> None:
+    text = f"FROM scratch\nCOPY {source} /x/\n"
+    (tmp_path / "Dockerfile").write_text(text)
+    ignore = "\n".join(rules)
+    (tmp_path / "Dockerfile.dockerignore").write_text(ignore)
+    copied = copies(containerd, tmp_path, tree)
+    if copied is None:
+        return
+    patterns = [each.pattern for each in context_inputs(text)]
+    found = context.files(tree, DockerIgnore.parse(ignore), patterns)
+    ours = {path for path in found if (tree / path).is_file()}
+    assert copied <= ours, (ignore, source)
+    # What is found too much is only what a link leads to, which the rules may keep out.
+    assert {path for path in ours - copied if not path.startswith(("a/b/", "ln"))} == set(), (
+        ignore,
+        source,
+    )
+
+
+def copies(engine: Engine, folder: Path, tree: Path) -> set[str] | None:
+    """Return the files that a build copies; None where one that it names is not there."""
+    output = folder / "output"
+    shutil.rmtree(output, ignore_errors=True)
+    argv = ["buildx", "build", "--provenance=false", f"--output=type=local,dest={output}"]
+    result = engine.docker(*argv, "-f", str(folder / "Dockerfile"), str(tree))
+    if not result.ok:
+        assert "not found" in result.stderr or "no such file" in result.stderr, result.stderr
+        return None
+    return {
+        path.read_text()
+        for path in output.rglob("*")
+        if path.is_file() and not path.is_symlink() and path.read_text()
+    }
