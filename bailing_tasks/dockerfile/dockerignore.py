@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import posixpath
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from bailing_tasks.dockerfile.text import trim_decoded
@@ -99,20 +98,6 @@ def matches_source(pattern: str, path: str) -> bool:
     return any(compiled.fullmatch(path, 0, end) for end in _ends(path))
 
 
-def context_files(
-    paths: Iterable[str], ignore: DockerIgnore, patterns: Iterable[str]
-) -> tuple[str, ...]:
-    """The files among ``paths`` that sources of COPY, ADD or a mount read, sorted."""
-    sources = tuple(dict.fromkeys(patterns))
-    return tuple(
-        sorted(
-            path
-            for path in paths
-            if any(matches_source(source, path) for source in sources) and not ignore.ignores(path)
-        )
-    )
-
-
 def _ends(path: str) -> list[int]:
     """Where the folders of a path end, and the path itself."""
     return [match.start() for match in re.finditer("/", path)] + [len(path)]
@@ -135,7 +120,7 @@ def _clean(line: str) -> str:
 def _rule(pattern: str) -> _Rule:
     keeps = pattern.startswith("!")
     body = pattern.removeprefix("!") if keeps else pattern
-    if not body:
+    if not body or pattern == "!/":
         raise UsageError(
             "a line of .dockerignore holds ! alone",
             cause="an exception needs a pattern",

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from bailing_tasks import context
 from bailing_tasks.dockerfile import context_inputs
 from bailing_tasks.dockerfile.dockerignore import DockerIgnore
+from bailing_tasks.errors import UsageError
 from tests.engine.support import Engine
 
 PATHS = (
@@ -67,11 +68,17 @@ def test_the_files_found_are_those_that_buildkit_copies(
     (tmp_path / "Dockerfile").write_text(text)
     ignore = "\n".join(rules)
     (tmp_path / "Dockerfile.dockerignore").write_text(ignore)
-    copied = copies(containerd, tmp_path, tree)
-    if copied is None:
+    refused, copied = copies(containerd, tmp_path, tree)
+    if "illegal exclusion pattern" in refused:
+        with pytest.raises(UsageError):
+            DockerIgnore.parse(ignore)
+        return
+    parsed = DockerIgnore.parse(ignore)
+    if refused:
+        assert "not found" in refused or "no such file" in refused, refused
         return
     patterns = [each.pattern for each in context_inputs(text)]
-    found = context.files(tree, DockerIgnore.parse(ignore), patterns)
+    found = context.files(tree, parsed, patterns)
     ours = {path for path in found if (tree / path).is_file()}
     assert copied <= ours, (ignore, source)
     # What is found too much is only what a link leads to, which the rules may keep out.
@@ -81,17 +88,15 @@ def test_the_files_found_are_those_that_buildkit_copies(
     )
 
 
-def copies(engine: Engine, folder: Path, tree: Path) -> set[str] | None:
-    """Return the files that a build copies; None where one that it names is not there."""
+def copies(engine: Engine, folder: Path, tree: Path) -> tuple[str, set[str]]:
+    """Return why a build is refused, if it is, and the files that it copies."""
     output = folder / "output"
     shutil.rmtree(output, ignore_errors=True)
     argv = ["buildx", "build", "--provenance=false", f"--output=type=local,dest={output}"]
     result = engine.docker(*argv, "-f", str(folder / "Dockerfile"), str(tree))
-    if not result.ok:
-        assert "not found" in result.stderr or "no such file" in result.stderr, result.stderr
-        return None
-    return {
+    copied = {
         path.read_text()
         for path in output.rglob("*")
         if path.is_file() and not path.is_symlink() and path.read_text()
     }
+    return "" if result.ok else result.stderr, copied
