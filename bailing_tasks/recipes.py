@@ -105,11 +105,7 @@ def read_recipe(
     target = variant.target
     path = settings.root / target.dockerfile
     text = _read(path, target)
-    if not (settings.root / target.context).is_dir():
-        raise SettingsError(
-            f"the build context {target.context!r} of {target.name} is no folder",
-            remedy=f"name another one: {target.name}.context in [tool.bailing-tasks]",
-        )
+    _check_context(settings, target)
     try:
         arguments = _build_args(settings, variant, declared_args(text), builder)
         found = external_images(
@@ -142,6 +138,14 @@ def _frontend(reference: Reference | None, build_platform: Platform) -> External
     if reference is None:
         return None
     return ExternalImage(reference, build_platform, (Mention(1, "syntax"),))
+
+
+def _check_context(settings: Settings, target: Target) -> None:
+    if not (settings.root / target.context).is_dir():
+        raise SettingsError(
+            f"the build context {target.context!r} of {target.name} is no folder",
+            remedy=f"name another one: {target.name}.context in [tool.bailing-tasks]",
+        )
 
 
 def _read(path: Path, target: Target) -> bytes:

@@ -9,6 +9,8 @@ from invoke.context import Context
 from bailing_tasks.tasks.run import Run, command, current
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bailing_tasks.engine.docker import DockerEngine
     from bailing_tasks.wanted import WantedImage
 
@@ -43,7 +45,10 @@ def images(
     else:
         chosen = needs.narrowed(settings, stage=target, build_args=arguments)
         wanted = needs.wanted(chosen, host, all_stages=all_stages)
-    presences = [_presence(run, engine, image) for image in wanted]
+    _show_images(run, wanted, [_presence(run, engine, image) for image in wanted])
+
+
+def _show_images(run: Run, wanted: Sequence[WantedImage], presences: Sequence[bool | None]) -> None:
     found = [
         {
             "reference": str(image.reference),
