@@ -104,6 +104,37 @@ def test_pyaudio_that_does_not_compile_is_answered_with_what_to_check(
     assert "ok: the builder is built with its own stage (`--target builder`)" in result.stderr
 
 
+def test_a_workspaces_uv_lock_serves_as_well(native: Workspace, tmp_path: Path) -> None:
+    native.environment["BAILING_TASKS_BUILDER_IMAGE"] = "reference-uv-lock"
+    # The optional certificate bundle goes along; it may be in no layer.
+    native.environment["BAILING_TASKS_BUILDER_SECRETS"] = '{"ca-bundle": "bundle.pem"}'
+    bundle = Path("/etc/ssl/certs/ca-certificates.crt").read_text()
+    native.write("bundle.pem", f"{bundle}\n# {unique(tmp_path, 'words')}\n")
+    app = native.root / "docker" / "app"
+    for lock in app.glob("requirements*"):
+        lock.unlink()
+    app.joinpath("pyproject.toml").write_text(
+        '[project]\nname = "voice"\nversion = "1"\nrequires-python = ">=3.11"\n'
+        'dependencies = ["idna"]\n'
+    )
+    result = native.invoke("prefetch", "build-builder")
+    assert result.returncode == 6
+    assert "neither uv.lock nor requirements.lock" in result.stdout
+    uv = Path(sandbox.status().home) / "standins" / f"uv-{needs.machine().architecture}" / "uv"
+    trust = {**os.environ, "SSL_CERT_FILE": "/etc/ssl/certs/ca-certificates.crt"}
+    locked = process.run([str(uv), "lock", "--project", str(app)], env=trust)
+    assert locked.ok, locked.stderr
+    result = native.invoke("build-builder")
+    assert result.returncode == 0, result.stdout
+    asked = "import idna, os; print(idna.__file__, os.path.exists('/run/secrets/ca-bundle'))"
+    argv = ["run", "--rm", "reference-uv-lock", "/opt/venv/bin/python", "-c", asked]
+    shown = native.engine.must(*argv)
+    assert shown.startswith("/opt/venv/lib/")
+    assert shown.endswith("False")
+    saved = native.engine.must("history", "--no-trunc", "reference-uv-lock")
+    assert unique(tmp_path, "words") not in saved
+
+
 def test_each_check_fails_by_itself(native: Workspace) -> None:
     native.environment["BAILING_TASKS_APP_IMAGE"] = "reference-broken-app"
     native.write(
