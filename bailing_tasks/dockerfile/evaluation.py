@@ -225,6 +225,8 @@ def _run(stage: _Stage, action: Action) -> None:
         expanded.append(stage.expansion(raw))
         return expanded[-1].text
 
+    if action.command.many.get("device"):
+        raise Refused("RUN takes --device in the labs frontend only", "remove it")
     words = action.command.many.get("mount", ())
     mounts = []
     for word in words:

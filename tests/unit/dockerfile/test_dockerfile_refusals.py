@@ -106,6 +106,7 @@ REFUSED = {
     "unknown network": (f"{F}RUN --network=x y", 2, "--network"),
     "unknown security": (f"{F}RUN --security=x y", 2, "--security"),
     "device with an unknown field": (f"{F}RUN --device=a,b=c y", 2, "device"),
+    "device, which is for the labs frontend": (f"{F}RUN --device=a/b=c y", 2, "labs"),
     "device neither required nor not": (f"{F}RUN --device=a,required=x y", 2, "device"),
     "not UTF-8": (b"FROM a\nRUN echo \xff", 2, "UTF-8"),
     "heredoc that is not UTF-8": (b"FROM a\nRUN <<E\n\xff\nE\n", 2, "UTF-8"),
@@ -239,7 +240,9 @@ TAKEN = {
     "mount at a working directory below": f"{F}WORKDIR x\nWORKDIR $PATH\nRUN --mount=target=. x",
     "mount at an unknown place": f"{F}RUN --mount=target=/$X x",
     "tmpfs from an image": f"{F}RUN --mount=type=tmpfs,from=b,target=/x y",
-    "devices": f"{F}RUN --device=a/b=c,required --device=name=d --device=required,e y",
+    "devices where nobody builds": (
+        "FROM a AS x\nRUN --device=a/b=c,required --device=name=d --device=required,e y\nFROM b\n"
+    ),
     "quoted flag at the end": f'{F}RUN --network="none"',
     "network and security": f"{F}RUN --network=none --security=insecure x",
     "switches": f"{F}COPY --link --parents=FALSE --exclude=a --exclude=b c d",
