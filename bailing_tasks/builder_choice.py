@@ -13,7 +13,7 @@ from bailing_tasks.build_plan import BuildPlan
 from bailing_tasks.console import Console
 from bailing_tasks.engine.docker import DockerEngine
 from bailing_tasks.errors import BuildError, PullError
-from bailing_tasks.names import LABEL, fingerprint_label, identity_name, registry_tag
+from bailing_tasks.names import LABEL, identity_name, registry_tag
 from bailing_tasks.platforms import Platform
 from bailing_tasks.prefetch import Prefetcher
 from bailing_tasks.references import Reference
@@ -84,12 +84,14 @@ def own_builder(
         except PullError as error:
             tried.append(f"{name}: {error.cause}")
             continue
-        if not _is_right(image, plan, prefetcher.engine):
-            console.warn(
-                f"{name} was made from other inputs than this workspace has\n"
-                "`invoke build-builder` makes one from these"
-            )
-        return BuilderChoice(image=image, why=f"{name} was pulled: none with the same inputs here")
+        if _is_right(image, plan, prefetcher.engine):
+            prefetcher.engine.tag(image, plan.kept)
+            return BuilderChoice(image=plan.kept, why=f"{name} was pulled: the same inputs")
+        console.warn(
+            f"{name} was made from other inputs than this workspace has\n"
+            "`invoke build-builder` makes one from these"
+        )
+        return BuilderChoice(image=image, why=f"{name} was pulled: none with the same inputs")
     raise _no_builder(plan, tried)
 
 
@@ -106,9 +108,7 @@ def _pulled(
 
 def _is_right(name: str, plan: BuildPlan, engine: DockerEngine) -> bool:
     found = engine.image(name)
-    variant = plan.recipe.variant
-    wanted = fingerprint_label(variant.target, variant.platform, plan.fingerprint)
-    return found is not None and found.labels.get(LABEL) == wanted
+    return found is not None and found.labels.get(LABEL) == plan.label
 
 
 def _no_builder(plan: BuildPlan, tried: list[str]) -> BuildError:

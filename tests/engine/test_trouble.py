@@ -178,8 +178,9 @@ def test_the_registrys_builder_is_taken(plain: Workspace, tmp_path: Path) -> Non
     plain.engine.must("rmi", pushed, built["kept"], built["image"])
     result = plain.invoke("build-app")
     assert result.returncode == 0, result.stderr
-    assert f"{repository}-builder:latest was pulled" in result.stdout
-    assert "other inputs" not in result.stdout
+    assert f"{repository}-builder:latest was pulled: the same inputs" in result.stdout
+    assert plain.engine.has(built["kept"])
+    assert "it is here" in plain.invoke("build-app").stdout
     # Now the workspace's builder has changed: the registry's is taken, with a warning.
     plain.write("lock", "two")
     result = plain.invoke("build-app")
