@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from bailing_tasks.dockerfile.directives import check_lint_options, find_directive
+from bailing_tasks.dockerfile.directives import find_directive, lint_options
 from bailing_tasks.dockerfile.evaluation import REMOTE, ContextInput, evaluate
 from bailing_tasks.dockerfile.graph import build_graph
+from bailing_tasks.dockerfile.lint import CHECK_ARG, check_rules
 from bailing_tasks.dockerfile.parser import Instruction, parse
 from bailing_tasks.dockerfile.states import Graph, Kind, Request, Site, State
 from bailing_tasks.dockerfile.syntax import Program, read_program
@@ -89,9 +90,12 @@ def analyse(
         all_stages,
     )
     raw = to_raw(text)
-    check_lint_options(raw)
+    options = lint_options(raw, build_args.get(CHECK_ARG))
     graph, reached = build_graph(read_program(parse(raw)), request)
-    return Analysis(graph, reached, evaluate(graph, reached))
+    inputs = evaluate(graph, reached)
+    if options.is_error:
+        check_rules(raw, graph, reached, options)
+    return Analysis(graph, reached, inputs)
 
 
 def external_images(

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from bailing_tasks.dockerfile.text import BOM, Refused, from_raw, trim, trim_left
-from bailing_tasks.dockerfile.values import check_bool
+from bailing_tasks.dockerfile.text import BOM, Refused, from_raw, to_raw, trim, trim_left
+from bailing_tasks.dockerfile.values import check_bool, is_true
 
 _DIRECTIVE = re.compile(r"([a-zA-Z][a-zA-Z0-9]*)[\t\n\f\r ]*=[\t\n\f\r ]*(.+)")
 _SPACE = "\t\n\f\r "
@@ -73,24 +73,55 @@ def find_directive(raw: str, name: str, mark: str = "#") -> tuple[int, str] | No
     return None
 
 
-def check_lint_options(raw: str) -> None:
-    """Refuse malformed options of ``# check=``.
+@dataclass(frozen=True, slots=True)
+class LintOptions:
+    """What ``# check=`` asks for.
+
+    Attributes:
+        is_error: Whether a rule that warns fails the build.
+        skipped: Rules that are not to warn; ``all`` among them means every one.
+        experimental: Rules on trial that are to warn; ``all`` as well.
+    """
+
+    is_error: bool = False
+    skipped: frozenset[str] = frozenset()
+    experimental: frozenset[str] = frozenset()
+
+
+def lint_options(raw: str, given: str | None = None) -> LintOptions:
+    """The options of ``# check=``, or of the build argument that stands in for it.
+
+    Args:
+        raw: The file.
+        given: The value of the build argument ``BUILDKIT_DOCKERFILE_CHECK``; None for none.
 
     Raises:
         DockerfileError: An option is unknown, or has no value.
     """
-    found = find_directive(raw, "check")
-    if found is None:
-        return
-    line, value = found
+    line, value = (0, to_raw(given)) if given is not None else (0, "")
+    if given is None and (found := find_directive(raw, "check")):
+        line, value = found[0], found[1].partition(" ")[0]
     try:
-        for option in value.partition(" ")[0].split(";", 1):
-            name, equals, setting = option.partition("=")
-            if not equals or trim(name) not in ("skip", "error"):
-                raise Refused(
-                    f"the check directive has no option {from_raw(name)!r}", _CHECK_REMEDY
-                )
-            if trim(name) == "error":
-                check_bool("error of the check directive", trim(setting))
+        return _read_lint_options(trim(value))
     except Refused as refused:
         raise refused.at(line) from None
+
+
+def _read_lint_options(value: str) -> LintOptions:
+    """As ``ParseLintOptions`` in BuildKit's linter; ``all`` stays when the option is repeated."""
+    is_error = False
+    rules: dict[str, frozenset[str]] = {"skip": frozenset(), "experimental": frozenset()}
+    for option in value.split(";", 2) if value else ():
+        name, equals, setting = option.partition("=")
+        name, setting = trim(name), trim(setting)
+        if not equals or name not in ("skip", "error", "experimental"):
+            raise Refused(f"the check directive has no option {from_raw(name)!r}", _CHECK_REMEDY)
+        if name == "error":
+            check_bool("error of the check directive", setting)
+            is_error = is_true(setting)
+        elif setting == "all":
+            rules[name] |= {"all"}
+        else:
+            listed = {trim(rule) for rule in setting.split(",")} - {"all"}
+            rules[name] = (rules[name] & {"all"}) | listed
+    return LintOptions(is_error, rules["skip"], rules["experimental"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from bailing_tasks.dockerfile.environment import Environment
 from bailing_tasks.dockerfile.heredocs import opens_heredoc
@@ -24,6 +25,7 @@ from bailing_tasks.platforms import Platform
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 WHOLE_CONTEXT = "."
 REMOTE = "remote"
+_Run = TypeVar("_Run", bound="StageRun")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class ContextInput:
 
 
 @dataclass(slots=True)
-class _Stage:
+class StageRun:
     """A stage while its commands are carried out.
 
     Attributes:
@@ -61,7 +63,7 @@ class _Stage:
     inputs: list[ContextInput] = field(default_factory=list)
 
     @classmethod
-    def begin(cls, graph: Graph, state: State, stages: dict[State, _Stage]) -> _Stage:
+    def begin(cls: type[_Run], graph: Graph, state: State, stages: dict[State, _Run]) -> _Run:
         """What a stage starts with: its base's, or what every image has."""
         if state.base is not None:
             base = stages[state.base]
@@ -76,10 +78,12 @@ class _Stage:
         return cls(graph, env, platform, directory)
 
     def expand(self, raw: str) -> str:
+        """A word with its variables expanded."""
         return self.expansion(raw).text
 
-    def expansion(self, raw: str) -> Expansion:
-        return self.graph.lexer.expand(raw, self.env)
+    def expansion(self, raw: str, lexer: Lexer | None = None) -> Expansion:
+        """A word with its variables expanded, and their names."""
+        return (lexer or self.graph.lexer).expand(raw, self.env)
 
     def known(self, expansion: Expansion) -> bool:
         """Whether an expansion is the same whatever the image holds."""
@@ -102,18 +106,23 @@ def evaluate(graph: Graph, reached: list[State]) -> list[ContextInput]:
     Raises:
         DockerfileError: BuildKit refuses a command.
     """
-    stages: dict[State, _Stage] = {}
+    stages: dict[State, StageRun] = {}
     for state in reached:
         if state.stage is None:
             continue
-        stage = stages[state] = _Stage.begin(graph, state, stages)
+        stage = stages[state] = StageRun.begin(graph, state, stages)
         for action in state.actions:
-            _carry_out(stage, action)
+            carry_out(stage, action)
         state.ready = True
     return [each for stage in stages.values() for each in stage.inputs]
 
 
-def _carry_out(stage: _Stage, action: Action) -> None:
+def carry_out(stage: StageRun, action: Action) -> None:
+    """Carry out one command.
+
+    Raises:
+        DockerfileError: BuildKit refuses it.
+    """
     keyword = action.command.keyword
     handler = _HANDLERS.get(keyword)
     if handler is None:
@@ -124,7 +133,7 @@ def _carry_out(stage: _Stage, action: Action) -> None:
         raise refused.at(action.line, keyword.upper()) from None
 
 
-def _env(stage: _Stage, action: Action) -> None:
+def _env(stage: StageRun, action: Action) -> None:
     args = action.command.instruction.args
     pairs = [
         (stage.expand(name), stage.expansion(value))
@@ -135,12 +144,12 @@ def _env(stage: _Stage, action: Action) -> None:
         stage.env.set(name, value.text, decided_by_image=not is_known)
 
 
-def _label(stage: _Stage, action: Action) -> None:
+def _label(stage: StageRun, action: Action) -> None:
     for arg in action.command.instruction.args:
         stage.expand(arg)
 
 
-def _arg(stage: _Stage, action: Action) -> None:
+def _arg(stage: StageRun, action: Action) -> None:
     request = stage.graph.request
     for text in action.command.instruction.args:
         name, equals, default = text.partition("=")
@@ -154,7 +163,7 @@ def _arg(stage: _Stage, action: Action) -> None:
             stage.env.set(name, stage.graph.global_env[name])
 
 
-def _workdir(stage: _Stage, action: Action) -> None:
+def _workdir(stage: StageRun, action: Action) -> None:
     expansion = stage.expansion(action.command.instruction.args[0])
     path = expansion.text
     stage.check_path(path)
@@ -164,27 +173,27 @@ def _workdir(stage: _Stage, action: Action) -> None:
         stage.directory = posixpath.join(stage.directory or "/", path)
 
 
-def _user(stage: _Stage, action: Action) -> None:
+def _user(stage: StageRun, action: Action) -> None:
     stage.expand(action.command.instruction.args[0])
 
 
-def _volume(stage: _Stage, action: Action) -> None:
+def _volume(stage: StageRun, action: Action) -> None:
     for arg in action.command.instruction.args:
         if not stage.expand(arg):
             raise Refused("a VOLUME is an empty string", "give its variable a value")
 
 
-def _stop_signal(stage: _Stage, action: Action) -> None:
+def _stop_signal(stage: StageRun, action: Action) -> None:
     check_signal(stage.expand(action.command.instruction.args[0]))
 
 
-def _expose(stage: _Stage, action: Action) -> None:
+def _expose(stage: StageRun, action: Action) -> None:
     for arg in action.command.instruction.args:
         for word in stage.graph.lexer.split(arg, stage.env):
             check_port(word)
 
 
-def _copy(stage: _Stage, action: Action) -> None:
+def _copy(stage: StageRun, action: Action) -> None:
     command = action.command
     flags, is_add = command.flags, command.keyword == "add"
     _, mode, checksum = (
@@ -210,15 +219,15 @@ def _copy(stage: _Stage, action: Action) -> None:
             stage.inputs.append(ContextInput(pattern, action.line, command.keyword.upper()))
 
 
-def _expand_bodies(stage: _Stage, instruction: Instruction) -> None:
+def _expand_bodies(stage: StageRun, instruction: Instruction) -> None:
     """Variables in heredocs whose name is not quoted are expanded, quotes meaning nothing."""
     lexer = Lexer(quotes=False, budget=stage.graph.lexer.budget)
     for heredoc in instruction.heredocs:
         if heredoc.expand:
-            lexer.expand(heredoc.body, stage.env)
+            stage.expansion(heredoc.body, lexer)
 
 
-def _run(stage: _Stage, action: Action) -> None:
+def _run(stage: StageRun, action: Action) -> None:
     expanded: list[Expansion] = []
 
     def expand(raw: str) -> str:
@@ -254,7 +263,7 @@ def _check_command(instruction: Instruction) -> None:
         raise Refused("it holds bytes that are not UTF-8", "save the file as UTF-8")
 
 
-def _check_mount(stage: _Stage, mount: Mount, *, known: bool) -> None:
+def _check_mount(stage: StageRun, mount: Mount, *, known: bool) -> None:
     if mount.type == "ssh" and mount.source:
         raise Refused("a mount of type ssh has no source", "remove it")
     if mount.type in ("ssh", "secret"):
@@ -279,7 +288,7 @@ def _literal(path: str) -> str:
     return "".join(f"\\{char}" if char in "*?[\\" else char for char in path)
 
 
-_HANDLERS: dict[str, Callable[[_Stage, Action], None]] = {
+_HANDLERS: dict[str, Callable[[StageRun, Action], None]] = {
     "env": _env,
     "label": _label,
     "arg": _arg,

@@ -24,7 +24,7 @@ def build_graph(program: Program, request: Request) -> tuple[Graph, list[State]]
         DockerfileError: BuildKit refuses the file before it asks a registry.
     """
     lexer = Lexer(program.escape, budget=Budget())
-    graph = Graph(program, request, _global_env(program, request, lexer), lexer)
+    graph = Graph(program, request, global_env(program, request, lexer), lexer)
     for stage in program.stages:
         command = stage.origin
         try:
@@ -38,14 +38,23 @@ def build_graph(program: Program, request: Request) -> tuple[Graph, list[State]]
     return graph, _resolve(graph, target)
 
 
-def _global_env(program: Program, request: Request, lexer: Lexer) -> dict[str, str]:
-    """The predefined arguments, and the ARGs before the first FROM."""
+def global_env(
+    program: Program, request: Request, lexer: Lexer, *, defaults_only: bool = False
+) -> dict[str, str]:
+    """The predefined arguments, and the ARGs before the first FROM.
+
+    Args:
+        program: The file.
+        request: What is to be built.
+        lexer: Reads their values.
+        defaults_only: Leave out what is given for the file's own ARGs.
+    """
     env = _predefined(program, request)
     env = {name: _arg(request.build_args, name, value) for name, value in env.items()}
     for command in program.global_args:
         for text in command.instruction.args:
             name, equals, default = text.partition("=")
-            given = request.build_args.get(from_raw(name))
+            given = None if defaults_only else request.build_args.get(from_raw(name))
             try:
                 if given is not None:
                     env[name] = to_raw(given)

@@ -47,6 +47,7 @@ class Instruction(NamedTuple):
         arguments_at: Where its arguments begin in its text, after the flags.
         pieces: Pairs of an offset in the text and the offset in the file that it comes from.
         trigger: For ONBUILD, what it holds back.
+        has_gap: Whether an empty line stands among its lines.
     """
 
     keyword: str
@@ -60,6 +61,7 @@ class Instruction(NamedTuple):
     arguments_at: int
     pieces: tuple[tuple[int, int], ...] = ()
     trigger: Instruction | None = None
+    has_gap: bool = False
 
     def source_ranges(self, ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
         """Where in the file parts of the text stand; one over several lines is several."""
@@ -126,9 +128,9 @@ def parse(raw: str) -> Parsed:
             directives.read(content)
             if not content or content.startswith("#"):
                 continue
-            text, pieces = _logical_line(lines, line, content, directives.escape)
+            text, pieces, has_gap = _logical_line(lines, line, content, directives.escape)
             instruction = _instruction(text, number, directives.escape)
-            found.append(_complete(instruction, lines, pieces))
+            found.append(_complete(instruction, lines, pieces, has_gap=has_gap))
         except Refused as refused:
             raise refused.at(number) from None
     if not found:
@@ -142,21 +144,23 @@ def parse(raw: str) -> Parsed:
 
 def _logical_line(
     lines: _Lines, line: str, content: str, escape: str
-) -> tuple[str, list[tuple[int, int]]]:
-    """An instruction's lines as one, and where each piece comes from."""
+) -> tuple[str, list[tuple[int, int]], bool]:
+    """An instruction's lines as one, where each piece comes from, and whether one is empty."""
     leading = len(line.rstrip("\r\n")) - len(content)
     content, more = _continued(content, escape)
     pieces, texts, length = [(0, lines.start + leading)], [content], len(content)
+    has_gap = False
     while more and (following := lines.next()) is not None:
         following = following.rstrip("\r\n")
         visible = trim_left(following)
         if not visible or visible.startswith("#"):
+            has_gap = has_gap or not visible
             continue
         content, more = _continued(following, escape)
         pieces.append((length, lines.start))
         texts.append(content)
         length += len(content)
-    return "".join(texts), pieces
+    return "".join(texts), pieces, has_gap
 
 
 def _continued(content: str, escape: str) -> tuple[str, bool]:
@@ -171,7 +175,7 @@ def _continued(content: str, escape: str) -> tuple[str, bool]:
 
 
 def _complete(
-    instruction: Instruction, lines: _Lines, pieces: list[tuple[int, int]]
+    instruction: Instruction, lines: _Lines, pieces: list[tuple[int, int]], *, has_gap: bool
 ) -> Instruction:
     """The instruction with its heredocs, and with its place in the file."""
     inner = instruction.trigger or instruction
@@ -179,7 +183,7 @@ def _complete(
     if "<<" in instruction.text and inner.keyword in _WITH_HEREDOC and not inner.is_json:
         opened = heredocs_in(instruction.text)
         heredocs = tuple([each.with_body(_body(each, lines)) for each in opened])
-    return instruction._replace(heredocs=heredocs, pieces=tuple(pieces))
+    return instruction._replace(heredocs=heredocs, pieces=tuple(pieces), has_gap=has_gap)
 
 
 def _body(heredoc: Heredoc, lines: _Lines) -> str:

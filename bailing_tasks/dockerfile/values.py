@@ -76,6 +76,11 @@ def check_bool(name: str, text: str) -> None:
         raise Refused(f"{name} is {from_raw(text)!r}", "write true or false")
 
 
+def is_true(text: str) -> bool:
+    """What a truth value that was checked says."""
+    return text in _TRUE
+
+
 def check_size(name: str, text: str) -> None:
     """A size of memory, as in ``64m``."""
     if not _SIZE.fullmatch(text) or text.startswith("-"):
