@@ -91,7 +91,7 @@ RULES: dict[str, tuple[list[str], list[str], str]] = {
             f"{S}ENV A=b B=$A",
             f"{S}ARG A=$A",
             f"{S}COPY <<E /a\n$A\nE\n",
-            f"{S}RUN --mount=target=/$A b",
+            f"{S}RUN --mount=target=/x$A b",
             "ARG A=b\nFROM scratch\nUSER $A",
             "FROM scratch AS a\nONBUILD USER $A\nFROM a",
         ],
@@ -101,6 +101,7 @@ RULES: dict[str, tuple[list[str], list[str], str]] = {
             "FROM scratch AS a\nARG A\nFROM a\nUSER b$A",
             f"{S}USER $PATH",
             f"{S}USER a$BUILDKIT_SBOM_SCAN_STAGE",
+            f"{S}COPY --from=alpine a b",
             f"{S}EXPOSE 80 $A",
             f"{S}RUN echo $A",
             f"{S}ONBUILD USER $A",
@@ -123,7 +124,12 @@ RULES: dict[str, tuple[list[str], list[str], str]] = {
         "",
     ),
     "LegacyKeyValueFormat": (
-        [f"{S}ENV a b", f"{S}LABEL a  b=c", f"{S}ENV \\\n  a \\\n  b", f"{S}ENV a b\nFROM a AS b"],
+        [
+            f"{S}ENV a b",
+            f"{S}LABEL a  b=c",
+            f"{S}ENV \\\n  a \\\n  b",
+            "FROM scratch AS a\nENV a b\nFROM a",
+        ],
         [f"{S}ENV a=b", f"{S}LABEL a=b c=d", f"{S}LABEL \\\n  a=b", f"{S}ENV a b\n{S}"],
         "",
     ),
@@ -152,7 +158,7 @@ RULES: dict[str, tuple[list[str], list[str], str]] = {
     ),
     "InvalidDefaultArgInFrom": (
         ["ARG A\nFROM $A", "ARG A\nFROM b:$A", 'ARG A="b:"\nFROM b$A'],
-        ["ARG A=b\nFROM $A", "ARG B\nFROM b$B", "ARG A=${B:?b}\nFROM $A", "FROM ${A:?b}"],
+        ["ARG A=b\nFROM $A", "ARG B\nFROM b$B", "ARG A=${B:?b}\nFROM $A", "ARG A\nFROM ${A:?b}"],
         "",
     ),
     "FromPlatformFlagConstDisallowed": (
@@ -215,7 +221,8 @@ def test_what_a_rule_warns_of_is_refused(rule: str, text: str) -> None:
         check(text, options, **arguments(rule))
     assert caught.value.line > 1
     rules = re.search(r"skip=(\S+);", caught.value.remedy)
-    assert rules and rule in rules[1].split(",")
+    assert rules
+    assert rule in rules[1].split(",")
 
 
 @pytest.mark.parametrize(("rule", "text"), PASSES)
