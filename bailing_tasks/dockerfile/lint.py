@@ -60,12 +60,20 @@ def check_rules(raw: str, graph: Graph, reached: list[State], options: LintOptio
     ]
     if warnings:
         first = min(warnings, key=lambda warning: warning.line)
-        names = ",".join(sorted({warning.rule for warning in warnings}))
         raise Refused(
             f"its check directive turns warnings into errors, and {first.rule} warns: "
             f"{first.reason}",
-            f"correct it, or skip what warns: # check=skip={names};error=true",
+            _remedy({warning.rule for warning in warnings}),
         ).at(first.line)
+
+
+def _remedy(rules: set[str]) -> str:
+    """What to write so that these rules do not warn; one on trial cannot be skipped."""
+    ways = []
+    if skipped := sorted(rules - _ON_TRIAL):
+        ways.append(f"# check=skip={','.join(skipped)};error=true")
+    ways += [f"ask for no experimental={rule}" for rule in sorted(rules & _ON_TRIAL)]
+    return f"correct it, or do without the check: {'; '.join(ways)}"
 
 
 def _counts(rule: str, options: LintOptions) -> bool:

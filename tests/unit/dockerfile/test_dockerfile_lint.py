@@ -220,9 +220,7 @@ def test_what_a_rule_warns_of_is_refused(rule: str, text: str) -> None:
     with pytest.raises(DockerfileError) as caught:
         check(text, options, **arguments(rule))
     assert caught.value.line > 1
-    rules = re.search(r"skip=(\S+);", caught.value.remedy)
-    assert rules
-    assert rule in rules[1].split(",")
+    assert re.search(rf"[=,]{rule}\b", caught.value.remedy)
 
 
 @pytest.mark.parametrize(("rule", "text"), PASSES)

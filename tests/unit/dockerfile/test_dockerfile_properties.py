@@ -37,9 +37,10 @@ _PIECES = st.sampled_from(
 )  # fmt: skip
 _TEXT = st.lists(_PIECES, max_size=24).map("".join)
 _BYTES = st.one_of(_TEXT.map(str.encode), st.binary(max_size=40))
-_FILES = st.one_of(
-    _TEXT, _BYTES, st.builds(lambda head, body: head + body, st.just(b"FROM a\n"), _BYTES)
+_HEADS = st.sampled_from(
+    [b"FROM a\n", b"FROM scratch\n", b"# check=error=true;experimental=all\nFROM scratch\n"]
 )
+_FILES = st.one_of(_TEXT, _BYTES, st.builds(lambda head, body: head + body, _HEADS, _BYTES))
 _ARGS = st.dictionaries(st.sampled_from(["A", "B", "TARGETARCH"]), st.sampled_from(["", "v", "$A"]))
 
 
