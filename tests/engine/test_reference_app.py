@@ -50,7 +50,7 @@ def with_reference_app(engine: Engine, folder: Path) -> Workspace:
     return workspace
 
 
-def test_it_is_built_and_verified(reference: Workspace, platform: str) -> None:
+def test_it_is_built_and_verified(reference: Workspace, platform: str, tmp_path: Path) -> None:
     chain = [part for task in CHAIN for part in (task, "--platform", platform, "--json")]
     found = reference.document(*chain)
     assert found["prefetch"]["failed"] == 0
@@ -68,7 +68,7 @@ def test_it_is_built_and_verified(reference: Workspace, platform: str) -> None:
     assert '"status":"ok"' in checks["answers /health"]["detail"]
     # The code changes: the builder stays, and only the app is built again.
     main = reference.root / "docker" / "app" / "main.py"
-    main.write_text(main.read_text() + "# changed\n")
+    main.write_text(main.read_text() + f"# {unique(tmp_path, 'changed')}\n")
     again = reference.document(*chain)
     assert again["build-builder"]["images"][0]["result"] == "skipped"
     app = again["build-app"]["images"][0]
