@@ -17,7 +17,7 @@ from bailing_tasks.dockerfile.environment import Environment
 from bailing_tasks.dockerfile.evaluation import StageRun, carry_out
 from bailing_tasks.dockerfile.parser import Instruction
 from bailing_tasks.dockerfile.shell import Expansion, Lexer
-from bailing_tasks.dockerfile.states import SCRATCH, Action, Graph, State
+from bailing_tasks.dockerfile.states import Action, Graph, State
 from bailing_tasks.dockerfile.syntax import Command
 from bailing_tasks.dockerfile.text import decode, from_raw
 
@@ -48,23 +48,21 @@ class _LintRun(StageRun):
         undefined: Variables that the command at hand uses, and that nothing defines.
         declared: The ARGs so far, those without a value as well.
         has_workdir: Whether there was a WORKDIR.
-        has_shell: Whether there was a SHELL; None where the image may have one.
+        has_shell: Whether there was a SHELL; an image is taken to have none, as nearly all.
         lines: Where instructions stand of which the last one counts.
     """
 
     undefined: set[str] = field(default_factory=set)
     declared: Environment = field(default_factory=lambda: Environment(image=False))
     has_workdir: bool = False
-    has_shell: bool | None = None
+    has_shell: bool = False
     lines: dict[str, int] = field(default_factory=dict)
 
-    def inherit(self, state: State, base: _LintRun | None) -> None:
+    def inherit(self, base: _LintRun | None) -> None:
         """Take over what lasts from the stage this one is built on (``dispatchState.init``)."""
         if base is not None:
             self.declared = base.declared.child()
             self.has_workdir, self.has_shell = base.has_workdir, base.has_shell
-        elif state.base_name == SCRATCH:
-            self.has_shell = False
 
     def expansion(self, raw: str, lexer: Lexer | None = None) -> Expansion:
         """As in any run; what is undefined is kept (``reportUnmatchedVariables``)."""
@@ -88,7 +86,7 @@ def stage_warnings(graph: Graph, reached: list[State]) -> Iterator[LintWarning]:
         if state.stage is None:
             continue
         stage = stages[state] = _LintRun.begin(graph, state, stages)
-        stage.inherit(state, stages[state.base] if state.base else None)
+        stage.inherit(stages[state.base] if state.base else None)
         for action in state.actions:
             yield from _before(stage, action)
             for part in _parts(action):
@@ -146,7 +144,7 @@ def _shell_form(stage: _LintRun, instruction: Instruction, line: int) -> Iterato
     """``dispatchCmd`` and ``dispatchEntrypoint``: a SHELL of one's own is asked for."""
     if instruction.keyword == "shell":
         stage.has_shell = True
-    elif not instruction.is_json and stage.has_shell is False:
+    elif not instruction.is_json and not stage.has_shell:
         reason = f"{instruction.keyword.upper()} should be a JSON array"
         yield LintWarning("JSONArgsRecommended", line, reason)
 

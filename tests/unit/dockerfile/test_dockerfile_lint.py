@@ -47,6 +47,7 @@ RULES: dict[str, tuple[list[str], list[str], str]] = {
         [
             f"{S}CMD a b",
             f"{S}ENTRYPOINT a",
+            "FROM alpine\nCMD a",
             f"{S}CMD",
             "FROM scratch AS a\nFROM a\nCMD a",
             "FROM scratch AS a\nONBUILD CMD a\nFROM a",
@@ -58,7 +59,6 @@ RULES: dict[str, tuple[list[str], list[str], str]] = {
             f"{S}HEALTHCHECK CMD a",
             f"{S}RUN a",
             f"{S}ONBUILD CMD a",
-            "FROM alpine\nCMD what the image's shell reads",
             f"{S}CMD in a stage nobody reaches\n{S}",
         ],
         "",
