@@ -12,7 +12,7 @@ from bailing_tasks.build_plan import BuildPlan, changed_files, check_secrets
 from bailing_tasks.console import Console
 from bailing_tasks.diagnosis import diagnose
 from bailing_tasks.engine import buildx
-from bailing_tasks.engine.docker import DockerEngine
+from bailing_tasks.engine.docker import DockerEngine, Image
 from bailing_tasks.errors import BuildError, EngineError
 from bailing_tasks.names import BUILDER_LABEL, LABEL
 from bailing_tasks.state import State
@@ -130,18 +130,18 @@ def reason_to_build(plan: BuildPlan, engine: DockerEngine) -> str | None:
         return f"{plan.unpinned[0]} is not pinned and may have moved"
     if plan.remote:
         return f"{plan.remote[0]} may have changed"
-    if not is_built(plan, engine):
+    found = built_image(plan, engine)
+    if found is None:
         return "no image with this fingerprint"
-    found = engine.image(plan.kept)
-    if found and plan.recipe.own and found.labels.get(BUILDER_LABEL) != plan.builder_id:
+    if plan.recipe.own and found.labels.get(BUILDER_LABEL) != plan.builder_id:
         return "its builder was built anew"
     return None
 
 
-def is_built(plan: BuildPlan, engine: DockerEngine) -> bool:
-    """Whether the engine has an image made from the same inputs."""
+def built_image(plan: BuildPlan, engine: DockerEngine) -> Image | None:
+    """Return the engine's image made from the same inputs; None where there is none."""
     found = engine.image(plan.kept)
-    return found is not None and found.labels.get(LABEL) == plan.label
+    return found if found and found.labels.get(LABEL) == plan.label else None
 
 
 def check_platform(plan: BuildPlan, engine: DockerEngine) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bailing_tasks.build import is_built
+from bailing_tasks.build import built_image
 from bailing_tasks.build_plan import BuildPlan
 from bailing_tasks.console import Console
 from bailing_tasks.engine.docker import DockerEngine
@@ -68,7 +68,7 @@ def own_builder(
     Raises:
         BuildError: There is none; the error says what was looked at.
     """
-    if is_built(plan, prefetcher.engine):
+    if built_image(plan, prefetcher.engine):
         return BuilderChoice(image=plan.kept, why="it is here, made from the same inputs")
     tried = [f"{plan.kept} is not here"]
     if prefetcher.engine.image(plan.name):

@@ -34,13 +34,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     console = Console.standard(json=False)
     try:
-        chosen = {"platforms": options.platform, "python": options.python}
-        url = git.remote_url(Path.cwd())
         settings = load(
             Path.cwd(),
             environment=os.environ,
-            overrides={key: value for key, value in chosen.items() if value},
-            remote_path=git.repository_path(url) if url else None,
+            overrides={"platforms": options.platform, "python": options.python},
+            remote_path=git.remote_path(Path.cwd()),
         )
         if options.sandbox or not (options.no_sandbox or _docker_will_do(settings, console)):
             environment = _sandbox(settings, console)
@@ -58,7 +56,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _docker_will_do(settings: Settings, console: Console) -> bool:
     """Whether a Docker engine is reachable that can get every external image."""
     from bailing_tasks.engine.connect import connect
-    from bailing_tasks.engine.registry import Registries
     from bailing_tasks.prefetch import Prefetcher
     from bailing_tasks.state import State
 
@@ -67,7 +64,6 @@ def _docker_will_do(settings: Settings, console: Console) -> bool:
         engine = connect(os.environ)
         prefetcher = Prefetcher(
             engine=engine,
-            registries=Registries(),
             state=state,
             pins=state.pins(),
             mirrors=settings.mirrors,

@@ -11,6 +11,12 @@ _SCP = re.compile(r"^(?:[^@/]+@)?[^:/]+:(?!//)(?P<path>.+)$")
 _URL = re.compile(r"^(?:https?|ssh|git)://(?:[^@/]+@)?[^/]+/(?P<path>.+)$")
 
 
+def remote_path(root: Path) -> str | None:
+    """Return `owner/name` of the workspace's remote; None where there is none, or no owner."""
+    url = remote_url(root)
+    return repository_path(url) if url else None
+
+
 def remote_url(root: Path, remote: str = "origin") -> str | None:
     """Return the URL of a remote, or None where there is no Git, repository or remote."""
     if process.find("git") is None:

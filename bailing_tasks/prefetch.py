@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import TypeVar
 
@@ -93,19 +93,19 @@ class Prefetcher:
 
     Attributes:
         engine: Where to.
-        registries: Who is asked for digests.
         state: Where pins are kept.
         pins: The pins of this run, which it adds to.
         mirrors: For a registry host, addresses to try before it.
         console: Who is told.
+        registries: Who is asked for digests.
     """
 
     engine: DockerEngine
-    registries: Registries
     state: State
     pins: dict[tuple[str, str], Pin]
     mirrors: Mapping[str, Sequence[str]]
     console: Console
+    registries: Registries = field(default_factory=Registries)
 
     def fetch_all(self, wanted: Sequence[WantedImage]) -> dict[tuple[str, str], Outcome]:
         """Bring all of them, in order; a failure is an outcome."""
@@ -169,6 +169,10 @@ class Prefetcher:
             image, lambda source: self._bring_from(source, image, transfer)
         )
 
+    def _pin(self, image: WantedImage) -> Pin:
+        """Resolve an image at the first source that has it; pull nothing."""
+        return self._at_first_source(image, lambda source: self._resolve(source, image))
+
     def _at_first_source(self, image: WantedImage, attempt: Callable[[Source], Value]) -> Value:
         errors: list[PullError] = []
         for source in sources(image.reference, self.mirrors, self.engine.registry_mirrors):
@@ -192,7 +196,7 @@ class Prefetcher:
             PullError: Neither.
         """
         if not is_present(self.engine, self.pins.get(image.key), image):
-            self._at_first_source(image, lambda source: self._resolve(source, image))
+            self._pin(image)
 
     def commands(self, image: WantedImage) -> tuple[str, ...]:
         """Return the commands that would bring an image; none where it is there.
@@ -202,7 +206,7 @@ class Prefetcher:
         pin = self.pins.get(image.key)
         if pin is None:
             try:
-                pin = self._at_first_source(image, lambda source: self._resolve(source, image))
+                pin = self._pin(image)
             except PullError:
                 return (f"docker pull --platform {image.platform} {image.reference.familiar}",)
             self.pins[pin.key] = pin

@@ -156,7 +156,7 @@ def load(
     Args:
         root: The workspace's folder.
         environment: Environment variables.
-        overrides: What the command line gave, by key.
+        overrides: What the command line gave, by key; an empty list is nothing.
         remote_path: `owner/name` of the Git remote, for the default repository.
 
     Raises:
@@ -311,7 +311,7 @@ def _value(
     environment: Mapping[str, str],
     overrides: Mapping[str, Any],
 ) -> tuple[Any, str]:
-    if option.key in overrides:
+    if overrides.get(option.key):
         return option.read(overrides[option.key], "command line"), "command line"
     if option.variable in environment:
         value = option.read_text(environment[option.variable], option.variable)

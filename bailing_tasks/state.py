@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from bailing_tasks.errors import UsageError
 
@@ -113,12 +113,7 @@ class State:
         except OSError as error:
             raise _unwritable(path, error) from error
         with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.seek(0)
-                on_wait(file.read().strip())
-                fcntl.flock(file, fcntl.LOCK_EX)
+            hold(file, on_wait)
             # Who holds it is for people to read; the lock itself needs no space on the disk.
             with contextlib.suppress(OSError):
                 file.seek(0)
@@ -136,6 +131,21 @@ class State:
         except OSError as error:
             raise _unwritable(self.folder, error) from error
         return self.folder
+
+
+def hold(file: TextIO, on_wait: Callable[[str], None]) -> None:
+    """Lock an open file until it is closed; wait where another process holds it.
+
+    Args:
+        file: The file, open for reading and appending.
+        on_wait: Called once, with what the file holds, before the wait.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.seek(0)
+        on_wait(file.read().strip())
+        fcntl.flock(file, fcntl.LOCK_EX)
 
 
 def write_in_one_step(path: Path, content: bytes) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -14,6 +13,7 @@ from typing import Any
 
 from bailing_tasks.errors import EngineError
 from bailing_tasks.sandbox.model import Report, StandinImage
+from bailing_tasks.state import hold
 
 VARIABLE = "BAILING_TASKS_SANDBOX_HOME"
 SCHEMA = 1
@@ -209,10 +209,6 @@ def locked(home: Home, report: Report) -> Iterator[None]:
     The file is not in the home, so that a purge does not take it from under one who waits.
     """
     _RUN.mkdir(parents=True, exist_ok=True)
-    with (_RUN / f"{home.key}.lock").open("a") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            report(f"waiting for another run that holds {home.root}")
-            fcntl.flock(handle, fcntl.LOCK_EX)
+    with (_RUN / f"{home.key}.lock").open("a+", encoding="utf-8") as handle:
+        hold(handle, lambda _: report(f"waiting for another run that holds {home.root}"))
         yield

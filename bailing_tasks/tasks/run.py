@@ -104,13 +104,11 @@ class Run:
 
         key = (tuple(platform), tuple(python))
         if key not in self._settings:
-            chosen = {"platforms": list(platform), "python": list(python)}
-            url = git.remote_url(self.root)
             self._settings[key] = load(
                 self.root,
                 environment=os.environ,
-                overrides={name: value for name, value in chosen.items() if value},
-                remote_path=git.repository_path(url) if url else None,
+                overrides={"platforms": list(platform), "python": list(python)},
+                remote_path=git.remote_path(self.root),
             )
         return self._settings[key]
 
@@ -135,12 +133,10 @@ class Run:
 
     def prefetcher(self, settings: Settings) -> Prefetcher:
         """Return what brings images for this run."""
-        from bailing_tasks.engine.registry import Registries
         from bailing_tasks.prefetch import Prefetcher
 
         return Prefetcher(
             engine=self.engine,
-            registries=Registries(),
             state=self.state,
             pins=self.pins,
             mirrors=settings.mirrors,

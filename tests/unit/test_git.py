@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bailing_tasks import process
-from bailing_tasks.git import remote_url, repository_path
+from bailing_tasks.git import remote_path, remote_url, repository_path
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,4 @@ def test_a_folder_without_git_has_no_remote(tmp_path: Path) -> None:
     assert remote_url(tmp_path) is None
     process.run(["git", "-C", str(tmp_path), "remote", "add", "origin", "git@github.com:a/b.git"])
     assert remote_url(tmp_path) == "git@github.com:a/b.git"
+    assert remote_path(tmp_path) == "a/b"
