@@ -81,11 +81,17 @@ def test_the_files_found_are_those_that_buildkit_copies(
     found = context.files(tree, parsed, patterns)
     ours = {path for path in found if (tree / path).is_file()}
     assert copied <= ours, (ignore, source)
-    # What is found too much is only what a link leads to, which the rules may keep out.
-    assert {path for path in ours - copied if not path.startswith(("a/b/", "ln"))} == set(), (
-        ignore,
-        source,
-    )
+    # What is found too much is only what a link leads to, which the rules may keep out, and what
+    # the last rule for it keeps out again: there BuildKit's answer hangs on what it copied before.
+    more = {path for path in ours - copied if not path.startswith(("a/b/", "ln"))}
+    assert {path for path in more if not kept_out_last(path, rules)} == set(), (ignore, source)
+
+
+def kept_out_last(path: str, rules: list[str]) -> bool:
+    """Whether the last rule that holds for a path, or for a folder it is in, keeps it out."""
+    bare = [(rule.startswith("!"), rule.removeprefix("!")) for rule in rules]
+    held = [keeps for keeps, rule in bare if DockerIgnore.parse(rule).ignores(path)]
+    return bool(held) and not held[-1]
 
 
 def copies(engine: Engine, folder: Path, tree: Path) -> tuple[str, set[str]]:
