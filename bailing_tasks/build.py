@@ -12,7 +12,7 @@ from bailing_tasks.build_plan import BuildPlan, changed_files, check_secrets
 from bailing_tasks.console import Console
 from bailing_tasks.diagnosis import diagnose
 from bailing_tasks.engine import buildx
-from bailing_tasks.engine.docker import DockerEngine, Image
+from bailing_tasks.engine.base import Engine, Image
 from bailing_tasks.errors import BuildError, EngineError
 from bailing_tasks.names import BUILDER_LABEL, LABEL
 from bailing_tasks.state import State
@@ -59,7 +59,7 @@ class BuildResult:
 def build(
     plan: BuildPlan,
     *,
-    engine: DockerEngine,
+    engine: Engine,
     state: State,
     console: Console,
     force: bool = False,
@@ -107,9 +107,7 @@ def build(
     return replace(result, steps=log.steps, cached=log.cached)
 
 
-def commands(
-    plan: BuildPlan, engine: DockerEngine, *, force: bool, no_cache: bool
-) -> tuple[str, ...]:
+def commands(plan: BuildPlan, engine: Engine, *, force: bool, no_cache: bool) -> tuple[str, ...]:
     """Return what `build` would run, in a form for a shell; empty where it would skip."""
     if not (force or no_cache) and reason_to_build(plan, engine) is None:
         return ()
@@ -124,7 +122,7 @@ def commands(
     return (note, *map(process.quote, lines))
 
 
-def reason_to_build(plan: BuildPlan, engine: DockerEngine) -> str | None:
+def reason_to_build(plan: BuildPlan, engine: Engine) -> str | None:
     """Return why a build is needed; None where its image is there, made from the same inputs."""
     if plan.unpinned:
         return f"{plan.unpinned[0]} is not pinned and may have moved"
@@ -138,13 +136,13 @@ def reason_to_build(plan: BuildPlan, engine: DockerEngine) -> str | None:
     return None
 
 
-def built_image(plan: BuildPlan, engine: DockerEngine) -> Image | None:
+def built_image(plan: BuildPlan, engine: Engine) -> Image | None:
     """Return the engine's image made from the same inputs; None where there is none."""
     found = engine.image(plan.kept)
     return found if found and found.labels.get(LABEL) == plan.label else None
 
 
-def check_platform(plan: BuildPlan, engine: DockerEngine) -> None:
+def check_platform(plan: BuildPlan, engine: Engine) -> None:
     """Make sure that the engine can run what it builds.
 
     Raises:
@@ -164,7 +162,7 @@ def check_platform(plan: BuildPlan, engine: DockerEngine) -> None:
         )
 
 
-def _warn_of_registries(plan: BuildPlan, engine: DockerEngine, console: Console) -> None:
+def _warn_of_registries(plan: BuildPlan, engine: Engine, console: Console) -> None:
     for reference in plan.unpinned:
         console.warn(f"{reference} is not prefetched: the build will ask its registry")
     for pin in plan.pins:
@@ -182,7 +180,7 @@ def _write_copy(plan: BuildPlan, state: State) -> None:
     state.write(f"{copy}.dockerignore", os.fsencode(plan.ignore))
 
 
-def _accept(plan: BuildPlan, engine: DockerEngine) -> None:
+def _accept(plan: BuildPlan, engine: Engine) -> None:
     """Give an image its names, unless it was not, or not wholly, made from what was planned."""
     try:
         changed = changed_files(plan)
@@ -199,7 +197,7 @@ def _accept(plan: BuildPlan, engine: DockerEngine) -> None:
 
 
 def _result(
-    plan: BuildPlan, engine: DockerEngine, result: str, reason: str, seconds: float
+    plan: BuildPlan, engine: Engine, result: str, reason: str, seconds: float
 ) -> BuildResult:
     variant = plan.recipe.variant
     image = engine.image(plan.kept)
@@ -224,7 +222,7 @@ def _result(
 
 
 def _failed(
-    plan: BuildPlan, log: str, log_path: Path, engine: DockerEngine, console: Console
+    plan: BuildPlan, log: str, log_path: Path, engine: Engine, console: Console
 ) -> BuildError | EngineError:
     if console.live:
         for line in log.splitlines()[-LOG_LINES:]:

@@ -16,7 +16,7 @@ from bailing_tasks import context
 from bailing_tasks.dockerfile import context_inputs, instructions, pin_images, remote_inputs
 from bailing_tasks.dockerfile.dockerignore import DockerIgnore
 from bailing_tasks.engine import buildx
-from bailing_tasks.engine.docker import DockerEngine
+from bailing_tasks.engine.base import Engine
 from bailing_tasks.errors import SettingsError
 from bailing_tasks.fingerprint import Inputs, fingerprint
 from bailing_tasks.names import (
@@ -86,7 +86,7 @@ class BuildPlan:
 
 
 def plan_build(
-    settings: Settings, recipe: Recipe, pins: Pins, engine: DockerEngine, state: State
+    settings: Settings, recipe: Recipe, pins: Pins, engine: Engine, state: State
 ) -> BuildPlan:
     """Work out the build of a recipe; reads files, writes none.
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from bailing_tasks.build import built_image
 from bailing_tasks.build_plan import BuildPlan
 from bailing_tasks.console import Console
-from bailing_tasks.engine.docker import DockerEngine
+from bailing_tasks.engine.base import Engine
 from bailing_tasks.errors import BuildError, PullError
 from bailing_tasks.names import LABEL, identity_name, registry_tag
 from bailing_tasks.platforms import Platform
@@ -106,7 +106,7 @@ def _pulled(
     return kept
 
 
-def _is_right(name: str, plan: BuildPlan, engine: DockerEngine) -> bool:
+def _is_right(name: str, plan: BuildPlan, engine: Engine) -> bool:
     found = engine.image(name)
     return found is not None and found.labels.get(LABEL) == plan.label
 

@@ -13,7 +13,7 @@ from datetime import datetime, timezone
 from typing import TypeVar
 
 from bailing_tasks.console import Console, Transfer, size
-from bailing_tasks.engine.docker import DockerEngine, Progress
+from bailing_tasks.engine.base import Engine, Limits, Progress
 from bailing_tasks.engine.registry import Registries
 from bailing_tasks.errors import PullError, UnreachableError
 from bailing_tasks.mirrors import Source, sources
@@ -100,7 +100,7 @@ class Prefetcher:
         registries: Who is asked for digests.
     """
 
-    engine: DockerEngine
+    engine: Engine
     state: State
     pins: dict[tuple[str, str], Pin]
     mirrors: Mapping[str, Sequence[str]]
@@ -227,6 +227,7 @@ class Prefetcher:
             wanted=image.reference,
             platform=image.platform if pin.digest == pin.index_digest else None,
             on_progress=_meter(transfer, sizes),
+            limits=Limits(),
         )
         if not self._has(pin):
             raise PullError(
@@ -271,13 +272,13 @@ class Prefetcher:
         return names
 
 
-def is_present(engine: DockerEngine, pin: Pin | None, image: WantedImage) -> bool:
+def is_present(engine: Engine, pin: Pin | None, image: WantedImage) -> bool:
     """Whether an engine has an image for its platform: by its pin, else under its own name."""
     name = pin.image if pin else image.reference.familiar
     return _holds(engine, name, image.platform)
 
 
-def _holds(engine: DockerEngine, name: str, platform: Platform) -> bool:
+def _holds(engine: Engine, name: str, platform: Platform) -> bool:
     found = engine.image(name)
     return found is not None and platform.takes(found.platform)
 

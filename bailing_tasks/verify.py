@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from bailing_tasks.console import size
-from bailing_tasks.engine.docker import Container, DockerEngine, Image
+from bailing_tasks.engine.base import Container, Engine, Image
 from bailing_tasks.errors import EngineError, VerifyError
 from bailing_tasks.names import BUILDER_LABEL
 from bailing_tasks.platforms import Platform
@@ -68,7 +68,7 @@ class Verification:
 
 
 def verify(
-    engine: DockerEngine,
+    engine: Engine,
     app: str,
     builder: str,
     variant: Variant,
@@ -109,7 +109,7 @@ def verify(
 
 
 def _still_checks(
-    engine: DockerEngine,
+    engine: Engine,
     app: str,
     image: Image,
     builder: str,
@@ -152,7 +152,7 @@ def _smaller(image: Image, builder: Image | None, name: str) -> Check:
 
 
 def _live_checks(
-    engine: DockerEngine, app: str, platform: Platform, settings: VerifySettings, owner: str
+    engine: Engine, app: str, platform: Platform, settings: VerifySettings, owner: str
 ) -> Iterator[Check]:
     """Check what it does in a container started from it."""
     probes = dict(_probes(settings))

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import IO, Any, cast
 
 import requests
@@ -16,6 +15,7 @@ from docker.errors import DockerException, ImageNotFound, NotFound
 from urllib3.exceptions import HTTPError
 
 import docker
+from bailing_tasks.engine.base import Image, Limits, Progress
 from bailing_tasks.errors import EngineError
 from bailing_tasks.failures import pull_error
 from bailing_tasks.platforms import Platform
@@ -26,43 +26,6 @@ ENGINE_ERRORS = (DockerException, requests.RequestException, HTTPError, tarfile.
 
 OWNER_LABEL = "io.bailing-tasks.owner"
 """On a container under test: the workspace that made it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Image:
-    """An image that an engine holds.
-
-    Attributes:
-        id: Its id there: of its configuration on the classic store, of its manifest or index on
-            the containerd store.
-        platform: Its platform.
-        size: Bytes, as the engine counts them.
-        user: The user that its processes run as; empty for root.
-        labels: Its labels.
-    """
-
-    id: str
-    platform: Platform
-    size: int
-    user: str
-    labels: dict[str, str]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Progress:
-    """Where a pull stands.
-
-    Attributes:
-        status: The engine's word for what a layer is doing.
-        layer: The layer's short id.
-        current: Bytes done.
-        total: Bytes in all, 0 where that is not known.
-    """
-
-    status: str
-    layer: str
-    current: int
-    total: int
 
 
 class DockerEngine:
@@ -109,6 +72,7 @@ class DockerEngine:
         wanted: Reference,
         platform: Platform | None,
         on_progress: Callable[[Progress], None],
+        limits: Limits,  # noqa: ARG002
     ) -> None:
         """Pull an image by `repository@digest` or `repository:tag`.
 
@@ -117,6 +81,7 @@ class DockerEngine:
             wanted: The reference that people know it by, for messages.
             platform: The platform to choose from an index; None where the digest decides.
             on_progress: Told where the pull stands.
+            limits: When it is given up.
 
         Raises:
             PullError: It could not be pulled.
@@ -189,6 +154,10 @@ class DockerEngine:
             return
         except ENGINE_ERRORS as error:
             raise _engine_error(f"the name {name} could not be removed", error) from error
+
+    def free_bytes(self) -> int | None:
+        """Return the free space where it keeps images; None where that cannot be known."""
+        return None
 
     def answers(self) -> bool:
         """Whether it is still there."""

@@ -11,7 +11,7 @@ from bailing_tasks.tasks.run import Run, command, current
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bailing_tasks.engine.docker import DockerEngine
+    from bailing_tasks.engine.base import Engine
     from bailing_tasks.wanted import WantedImage
 
 
@@ -107,7 +107,7 @@ def settings(_context: Context, platform: list[str], python: list[str], json: bo
     )
 
 
-def _engine(run: Run) -> DockerEngine | None:
+def _engine(run: Run) -> Engine | None:
     """Return the engine; None, and a word about it, where none can be asked."""
     from bailing_tasks.errors import EngineError
 
@@ -118,7 +118,7 @@ def _engine(run: Run) -> DockerEngine | None:
         return None
 
 
-def _presence(run: Run, engine: DockerEngine | None, image: WantedImage) -> bool | None:
+def _presence(run: Run, engine: Engine | None, image: WantedImage) -> bool | None:
     from bailing_tasks.prefetch import is_present
 
     return is_present(engine, run.pins.get(image.key), image) if engine else None

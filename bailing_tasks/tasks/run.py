@@ -20,7 +20,7 @@ from invoke.tasks import task
 if TYPE_CHECKING:
     from bailing_tasks.build_plan import BuildPlan
     from bailing_tasks.console import Console
-    from bailing_tasks.engine.docker import DockerEngine
+    from bailing_tasks.engine.base import Engine
     from bailing_tasks.errors import BailingError
     from bailing_tasks.prefetch import Prefetcher
     from bailing_tasks.recipes import Recipe
@@ -120,7 +120,7 @@ class Run:
         return State(self.root)
 
     @functools.cached_property
-    def engine(self) -> DockerEngine:
+    def engine(self) -> Engine:
         """The engine, connected on first use."""
         from bailing_tasks.engine.connect import connect
 

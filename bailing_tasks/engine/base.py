@@ -1,0 +1,182 @@
+"""What the use cases ask of an engine: it holds images, and builds take them from it.
+
+A Docker engine is one (`bailing_tasks.engine.docker`), a BuildKit of its own another.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from bailing_tasks.platforms import Platform
+from bailing_tasks.references import Reference
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    """An image that an engine holds.
+
+    Attributes:
+        id: Its id there: of its configuration on the classic store, of its manifest or index on
+            the containerd store.
+        platform: Its platform.
+        size: Bytes, as the engine counts them.
+        user: The user that its processes run as; empty for root.
+        labels: Its labels.
+    """
+
+    id: str
+    platform: Platform
+    size: int
+    user: str
+    labels: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """Where a pull stands.
+
+    Attributes:
+        status: The engine's word for what a layer is doing.
+        layer: The layer's short id.
+        current: Bytes done.
+        total: Bytes in all, 0 where that is not known.
+    """
+
+    status: str
+    layer: str
+    current: int
+    total: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """When a pull is given up.
+
+    Attributes:
+        stall: Seconds without a byte, or any other progress.
+        deadline: When it is, by `time.monotonic()`; None for never.
+        cancelled: Set when the run is being interrupted.
+    """
+
+    stall: float = 60.0
+    deadline: float | None = None
+    cancelled: threading.Event = field(default_factory=threading.Event)
+
+    def left(self) -> float:
+        """Return the seconds until the deadline; infinity where there is none."""
+        return float("inf") if self.deadline is None else self.deadline - time.monotonic()
+
+
+class Container(Protocol):
+    """A container of an image under test; each call raises EngineError where the engine fails."""
+
+    def run(self, argv: Sequence[str]) -> tuple[int, str]:
+        """Run a command in it; return its exit code and what it printed."""
+
+    def running(self) -> bool:
+        """Whether its main process is alive."""
+
+    def log(self) -> str:
+        """Return what its main process printed."""
+
+    def uids(self) -> tuple[int, ...]:
+        """Return the user ids that its processes run under."""
+
+    def files(self) -> Iterator[str]:
+        """Yield the path of each file in its file system, without a leading slash."""
+
+
+class Engine(Protocol):
+    """Holds images by name, pulls them, and hands them to builds.
+
+    Attributes:
+        builder: The name of the buildx builder that builds here.
+    """
+
+    builder: str
+
+    @property
+    def platform(self) -> Platform:
+        """The platform of the machine it runs on."""
+
+    @property
+    def registry_mirrors(self) -> tuple[str, ...]:
+        """The mirrors of Docker Hub that it uses by itself."""
+
+    def image(self, name: str) -> Image | None:
+        """Return an image by name, digest or id; None where it is not there."""
+
+    def pull(
+        self,
+        name: str,
+        *,
+        wanted: Reference,
+        platform: Platform | None,
+        on_progress: Callable[[Progress], None],
+        limits: Limits,
+    ) -> None:
+        """Pull an image by `repository@digest` or `repository:tag`.
+
+        Args:
+            name: What the engine is asked for.
+            wanted: The reference that people know it by, for messages.
+            platform: The platform to choose from an index; None where the digest decides.
+            on_progress: Told where the pull stands.
+            limits: When it is given up.
+
+        Raises:
+            PullError: It could not be pulled.
+        """
+
+    def registry_digest(self, reference: Reference) -> str | None:
+        """Return the digest that the engine itself finds for a reference at its registry.
+
+        It may be that of an index. None where the engine finds nothing either.
+        """
+
+    def tag(self, name: str, new: str) -> None:
+        """Give an image a further name.
+
+        Raises:
+            EngineError: The engine refuses.
+        """
+
+    def untag(self, name: str) -> None:
+        """Take a name from an image; an image without any other name goes with it.
+
+        Raises:
+            EngineError: The engine refuses.
+        """
+
+    def free_bytes(self) -> int | None:
+        """Return the free space where it keeps images; None where that cannot be known."""
+
+    def answers(self) -> bool:
+        """Whether it is still there."""
+
+    def container(
+        self, image: str, platform: Platform, *, start: bool, owner: str
+    ) -> AbstractContextManager[Container]:
+        """Make a container of an image, and remove it at the end.
+
+        Args:
+            image: The image.
+            platform: Its platform.
+            start: Whether it runs, as the image says; otherwise it is only looked into.
+            owner: Who it belongs to: `remove_containers` finds it by that.
+
+        Raises:
+            EngineError: It could not be made or started, or the engine failed.
+        """
+
+    def remove_containers(self, owner: str) -> None:
+        """Remove the containers that an owner's killed run has left.
+
+        Raises:
+            EngineError: The engine failed.
+        """
