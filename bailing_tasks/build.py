@@ -13,7 +13,8 @@ from bailing_tasks.console import Console
 from bailing_tasks.diagnosis import diagnose
 from bailing_tasks.engine import buildx
 from bailing_tasks.engine.base import Engine, Image
-from bailing_tasks.errors import BuildError, EngineError
+from bailing_tasks.errors import BuildError, EngineError, PullError
+from bailing_tasks.kept import held_name
 from bailing_tasks.names import BUILDER_LABEL, LABEL
 from bailing_tasks.state import State
 
@@ -62,6 +63,7 @@ def build(
     engine: Engine,
     state: State,
     console: Console,
+    offline: bool = False,
     force: bool = False,
     no_cache: bool = False,
 ) -> BuildResult:
@@ -72,10 +74,12 @@ def build(
         engine: Where it is built.
         state: Where the copy of the Dockerfile and the log are written.
         console: Who is told.
+        offline: Whether no registry may be asked.
         force: Build even if nothing changed.
         no_cache: Build, and let BuildKit not use its cache.
 
     Raises:
+        PullError: A registry would have to be asked.
         BuildError: BuildKit failed or refused the build, or a file changed meanwhile.
         EngineError: The platform cannot be run on this machine, or the engine stopped.
     """
@@ -89,7 +93,7 @@ def build(
         return _result(plan, engine, "skipped", reason, time.monotonic() - started)
     check_platform(plan, engine)
     check_secrets(plan)
-    _warn_of_registries(plan, engine, console)
+    _check_images(plan, engine, console, offline=offline)
     _write_copy(plan, state)
     with console.activity(f"building {variant}: {reason}") as show:
         log = buildx.build(replace(plan.request, no_cache=no_cache), show)
@@ -162,16 +166,21 @@ def check_platform(plan: BuildPlan, engine: Engine) -> None:
         )
 
 
-def _warn_of_registries(plan: BuildPlan, engine: Engine, console: Console) -> None:
-    for reference in plan.unpinned:
-        console.warn(f"{reference} is not prefetched: the build will ask its registry")
-    for pin in plan.pins:
-        if engine.image(pin.image) is None:
-            console.warn(
-                f"{pin.reference} for {pin.platform} is pinned, but not here any more: "
-                f"the build will ask {pin.served_from.partition('/')[0]}\n"
-                "`invoke prefetch` brings it"
-            )
+def _check_images(plan: BuildPlan, engine: Engine, console: Console, *, offline: bool) -> None:
+    """Warn of images that are not here; a run that may ask no registry ends."""
+    absent = [f"{reference} is not prefetched" for reference in plan.unpinned] + [
+        f"{pin.reference} for {pin.platform} is pinned, but not here"
+        for pin in plan.pins
+        if held_name(engine, pin) is None
+    ]
+    if absent and offline:
+        raise PullError(
+            f"{plan.recipe.variant} cannot be built: {absent[0]}",
+            cause="; ".join([*absent, "--offline forbids asking a registry"]),
+            remedy="run `invoke prefetch` without --offline",
+        )
+    for text in absent:
+        console.warn(f"{text}: the build will ask its registry\n`invoke prefetch` brings it")
 
 
 def _write_copy(plan: BuildPlan, state: State) -> None:

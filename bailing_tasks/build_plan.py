@@ -19,6 +19,7 @@ from bailing_tasks.engine import buildx
 from bailing_tasks.engine.base import Engine
 from bailing_tasks.errors import SettingsError
 from bailing_tasks.fingerprint import Inputs, fingerprint
+from bailing_tasks.kept import held_name
 from bailing_tasks.names import (
     BUILDER_LABEL,
     LABEL,
@@ -107,7 +108,7 @@ def plan_build(
     inputs = _inputs(recipe, pins, folder, ignore)
     digest = fingerprint(inputs)
     found = [pins[image_key(image)] for image in recipe.external if image_key(image) in pins]
-    sources = _sources(recipe, pins)
+    sources = _sources(recipe, pins, engine)
     builder = engine.image(recipe.builder) if recipe.own and recipe.builder else None
     builder_id = builder.id if builder else ""
     name = local_name(variant, settings, engine.platform)
@@ -133,7 +134,7 @@ def plan_build(
             context=folder,
             stage=target.stage,
             platform=platform,
-            build_args={**recipe.build_args, **_frontend(recipe, pins)},
+            build_args={**recipe.build_args, **_frontend(recipe, pins, engine)},
             build_contexts={pin_name(*key): source for key, source in sources.items()},
             secrets=_secrets(settings, recipe),
             labels={LABEL: fingerprint_label(target, platform, digest)}
@@ -150,20 +151,25 @@ def changed_files(plan: BuildPlan) -> tuple[str, ...]:
     return tuple(sorted(path for path in {*now, *before} if now.get(path) != before.get(path)))
 
 
-def _sources(recipe: Recipe, pins: Pins) -> dict[tuple[str, str], str]:
+def _sources(recipe: Recipe, pins: Pins, engine: Engine) -> dict[tuple[str, str], str]:
     """Return where each image of a build comes from, as buildx names contexts."""
     external = {
-        image_key(image): f"docker-image://{pins[image_key(image)].image}"
+        image_key(image): f"docker-image://{_name(pins[image_key(image)], engine)}"
         for image in recipe.images
         if image_key(image) in pins
     }
     return external | {image_key(image): f"docker-image://{recipe.builder}" for image in recipe.own}
 
 
-def _frontend(recipe: Recipe, pins: Pins) -> dict[str, str]:
+def _frontend(recipe: Recipe, pins: Pins, engine: Engine) -> dict[str, str]:
     if recipe.frontend is None or image_key(recipe.frontend) not in pins:
         return {}
-    return {FRONTEND_ARG: pins[image_key(recipe.frontend)].image}
+    return {FRONTEND_ARG: _name(pins[image_key(recipe.frontend)], engine)}
+
+
+def _name(pin: Pin, engine: Engine) -> str:
+    """Return what a build takes for a pin: what is here, else what a registry has."""
+    return held_name(engine, pin) or pin.image
 
 
 def _inputs(recipe: Recipe, pins: Pins, folder: Path, ignore: str) -> Inputs:

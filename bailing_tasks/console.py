@@ -12,9 +12,10 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-UNITS = ("B", "kB", "MB", "GB", "TB")
+if TYPE_CHECKING:
+    from rich.console import Console as Terminal
 
 
 class Console:
@@ -28,6 +29,7 @@ class Console:
 
     def __init__(self, stream: TextIO, *, live: bool, folded: bool) -> None:
         self._stream = stream
+        self._print: Callable[[str], object] = self._write
         self.live = live
         self._folded = folded
 
@@ -45,6 +47,9 @@ class Console:
 
     def say(self, text: str = "") -> None:
         """Write a line; once nobody reads any more, nowhere."""
+        self._print(text)
+
+    def _write(self, text: str) -> None:
         try:
             print(text, file=self._stream, flush=True)
         except BrokenPipeError:
@@ -76,33 +81,19 @@ class Console:
             self.say("  ".join(cells).rstrip())
 
     @contextlib.contextmanager
-    def transfer(self, title: str) -> Iterator[Transfer]:
-        """Show how many bytes have come: live on a terminal, one line elsewhere."""
-        if not self.live:
-            self.say(title)
-            yield Transfer()
-            return
-        from rich.console import Console as Terminal
-        from rich.progress import (
-            BarColumn,
-            DownloadColumn,
-            Progress,
-            TextColumn,
-            TransferSpeedColumn,
-        )
+    def through(self, write: Callable[[str], object]) -> Iterator[None]:
+        """Write lines by another function while something on the terminal redraws itself."""
+        self._print = write
+        try:
+            yield
+        finally:
+            self._print = self._write
 
-        with Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            DownloadColumn(),
-            TransferSpeedColumn(),
-            console=Terminal(file=self._stream),
-            transient=True,
-        ) as progress:
-            task = progress.add_task(title, total=None)
-            yield Transfer(
-                lambda done, total: progress.update(task, completed=done, total=total or None)
-            )
+    def terminal(self) -> Terminal:
+        """Return the terminal that it writes to, for what redraws itself."""
+        from rich.console import Console as Terminal
+
+        return Terminal(file=self._stream)
 
     @contextlib.contextmanager
     def activity(self, title: str) -> Iterator[Callable[[str], None]]:
@@ -111,10 +102,9 @@ class Console:
             with self.group(title):
                 yield self.say
             return
-        from rich.console import Console as Terminal
         from rich.markup import escape
 
-        with Terminal(file=self._stream).status(escape(title)) as status:
+        with self.terminal().status(escape(title)) as status:
             yield lambda line: status.update(f"{escape(title)}  [dim]{escape(line[:80])}")
 
     def ask(self, question: str, answers: Sequence[str]) -> str:
@@ -139,36 +129,3 @@ def no_longer_read(stream: TextIO) -> None:
     """Let what is still written to a stream whose reader has gone, `head` perhaps, vanish."""
     with Path(os.devnull).open("wb") as nowhere:
         os.dup2(nowhere.fileno(), stream.fileno())
-
-
-class Transfer:
-    """The bytes of one transfer, over all its layers.
-
-    Args:
-        show: Called with the bytes done and the bytes known so far.
-    """
-
-    def __init__(self, show: Callable[[int, int], None] | None = None) -> None:
-        self._show = show
-        self._layers: dict[str, tuple[int, int]] = {}
-
-    def update(self, layer: str, current: int, total: int) -> None:
-        """Say where one layer stands, in bytes."""
-        self._layers[layer] = (current, total)
-        if self._show:
-            self._show(*(sum(numbers) for numbers in zip(*self._layers.values(), strict=True)))
-
-    @property
-    def bytes(self) -> int:
-        """The bytes that came."""
-        return sum(current for current, _ in self._layers.values())
-
-
-def size(count: int) -> str:
-    """Return a number of bytes as Docker shows it, in powers of a thousand."""
-    value = float(count)
-    for unit in UNITS:
-        if value < 1000 or unit == UNITS[-1]:
-            return f"{value:.3g} {unit}"
-        value /= 1000
-    raise AssertionError("unreachable")

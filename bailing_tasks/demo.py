@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from bailing_tasks import git, needs, process
-from bailing_tasks.console import Console, size
+from bailing_tasks.configuration import load
+from bailing_tasks.console import Console
 from bailing_tasks.errors import BailingError, EngineError, PullError
-from bailing_tasks.settings import Settings, load
+from bailing_tasks.settings import Settings
+from bailing_tasks.units import size
 
 CHAIN = ("prefetch", "build-builder", "build-app", "verify")
 
@@ -56,21 +58,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _docker_will_do(settings: Settings, console: Console) -> bool:
     """Whether a Docker engine is reachable that can get every external image."""
     from bailing_tasks.engine.connect import connect
-    from bailing_tasks.prefetch import Prefetcher
+    from bailing_tasks.kept import is_present
+    from bailing_tasks.resolver import Resolver
     from bailing_tasks.state import State
 
-    state = State(settings.root)
+    pins = State(settings.root).pins()
     try:
         engine = connect(os.environ)
-        prefetcher = Prefetcher(
+        resolver = Resolver(
             engine=engine,
-            state=state,
-            pins=state.pins(),
             mirrors=settings.mirrors,
-            console=console,
+            trust_mirrors=settings.prefetch.trust_mirrors,
+            warn=console.warn,
         )
         for image in needs.wanted(settings, engine.platform):
-            prefetcher.check_obtainable(image)
+            if not is_present(engine, pins.get(image.key), image):
+                resolver.resolve(image)
     except EngineError as error:
         console.say(f"taking the sandbox: {error.message}")
         return False

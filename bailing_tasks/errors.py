@@ -85,6 +85,9 @@ class PullError(BailingError):
         remedy: What to do about it.
         transient: Whether asking again may help.
         final: Whether no other source can help either: the disk is full.
+
+    Attributes:
+        retry_after: How many seconds the registry asks to wait; None where it does not say.
     """
 
     exit_code = 5
@@ -101,6 +104,7 @@ class PullError(BailingError):
         super().__init__(message, cause=cause, remedy=remedy)
         self.transient = transient
         self.final = final
+        self.retry_after: float | None = None
 
 
 class UnreachableError(PullError):

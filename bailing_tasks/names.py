@@ -54,9 +54,9 @@ def fingerprint_label(target: Target, platform: Platform, fingerprint: str) -> s
     return f"{target.repository or target.image}:{platform}:{fingerprint}"
 
 
-def kept_name(reference: str, platform: str) -> str:
-    """Return the tag that keeps the image of a pin."""
-    return f"{KEPT}:{_short(reference, platform)}"
+def kept_name(reference: str, platform: str, digest: str) -> str:
+    """Return the tag that keeps the image of a pin; it never names another image."""
+    return f"{KEPT}:{_short(reference, platform, digest)}"
 
 
 def pin_name(reference: str, platform: str) -> str:

@@ -86,6 +86,13 @@ def _number(value: Any) -> int:
     return number
 
 
+def _positive(value: Any) -> int:
+    number = _number(value)
+    if not number:
+        raise TypeError("a whole number from 1 to 65535")
+    return number
+
+
 def _platforms(value: Any) -> tuple[Platform, ...]:
     platforms = tuple(dict.fromkeys(Platform.parse(item) for item in _texts(value)))
     if not platforms:
@@ -227,6 +234,25 @@ OPTIONS: tuple[Option, ...] = (
         parse=_mirrors,
         default={},
         help="for a registry host, addresses to try before it",
+    ),
+    Option(
+        key="prefetch.trust-mirrors",
+        parse=_flag,
+        default=False,
+        help="take what a mirror has, even if the source has another image under that tag",
+    ),
+    Option(key="prefetch.jobs", parse=_positive, default=8, help="how many pulls at once"),
+    Option(
+        key="prefetch.jobs-per-host",
+        parse=_positive,
+        default=8,
+        help="how many of them from one registry",
+    ),
+    Option(
+        key="prefetch.timeout",
+        parse=_number,
+        default=3600,
+        help="seconds that a prefetch may take; 0: as long as it takes",
     ),
     *_target_options(
         "builder",

@@ -7,84 +7,58 @@ and remedy, and the build is tried. What came is pinned to its digest and tagged
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
-from typing import TypeVar
 
-from bailing_tasks.console import Console, Transfer, size
+from bailing_tasks import forecast, kept
+from bailing_tasks.console import Console
 from bailing_tasks.engine.base import Engine, Limits, Progress
-from bailing_tasks.engine.registry import Registries
-from bailing_tasks.errors import PullError, UnreachableError
-from bailing_tasks.mirrors import Source, sources
-from bailing_tasks.names import kept_name
-from bailing_tasks.platforms import Platform
+from bailing_tasks.errors import PullError
+from bailing_tasks.outcomes import Outcome, PrefetchResult, describe
+from bailing_tasks.parallel import in_parallel
+from bailing_tasks.progress import Transfer, Transfers, transfers
+from bailing_tasks.resolver import Resolver, combined
 from bailing_tasks.retry import ATTEMPTS, retried
 from bailing_tasks.state import Pin, State
+from bailing_tasks.units import size
 from bailing_tasks.wanted import WantedImage
 
-Value = TypeVar("Value")
+ASKED_AT_ONCE = 16
+"""How many images engine and registries are asked about at once; pulls have their own limit."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What became of one image.
+class Asked:
+    """What is known of an image before it is pulled.
 
     Attributes:
-        reference: The image in canonical form.
-        platform: Its platform.
-        status: `pulled`, `present` or `failed`.
-        digest: The digest it is pinned to; empty where there is none.
-        served_from: The repository that served it.
-        bytes: What came over the network, in bytes.
-        seconds: How long it took.
-        cause: Why it failed.
-        remedy: What to do about that.
+        image: The image.
+        pin: What it is pinned to; None where that is not known.
+        held: Whether the engine has it.
+        sizes: The bytes of its layers, by the short id that engines show.
+        moved_from: The index digest that it was pinned to before its tag was followed.
+        moved_to: The index digest that its tag stands for now, if it is not followed there.
+        error: Why nothing is known of it, or of where its tag stands.
     """
 
-    reference: str
-    platform: str
-    status: str
-    digest: str = ""
-    served_from: str = ""
-    bytes: int = 0
-    seconds: float = 0.0
-    cause: str = ""
-    remedy: str = ""
+    image: WantedImage
+    pin: Pin | None
+    held: bool
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    moved_from: str = ""
+    moved_to: str = ""
+    error: PullError | None = None
 
+    @property
+    def host(self) -> str:
+        """The registry that it will come from."""
+        served_from = self.pin.served_from if self.pin else ""
+        return (served_from or self.image.reference.repository).partition("/")[0]
 
-@dataclass(frozen=True, kw_only=True)
-class PrefetchResult:
-    """What a prefetch did.
-
-    Attributes:
-        images: What became of each image.
-        seconds: How long it took in all.
-        stopped: Whether the failures end the run.
-    """
-
-    images: tuple[Outcome, ...]
-    seconds: float
-    stopped: bool
-
-    def count(self, status: str) -> int:
-        """Return how many images ended so."""
-        return sum(image.status == status for image in self.images)
-
-    def check(self) -> None:
-        """End the run where it was decided to.
-
-        Raises:
-            PullError: An image failed, and the run is not to go on without it.
-        """
-        failed = [image for image in self.images if image.status == "failed"]
-        if self.stopped:
-            names = ", ".join(f"{image.reference} ({image.platform})" for image in failed)
-            raise PullError(
-                f"{len(failed)} of {len(self.images)} images could not be pulled: {names}",
-                cause=failed[0].cause,
-                remedy=failed[0].remedy,
-            )
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        return f"{self.image.reference.familiar} ({self.image.platform})"
 
 
 @dataclass(kw_only=True)
@@ -95,25 +69,43 @@ class Prefetcher:
         engine: Where to.
         state: Where pins are kept.
         pins: The pins of this run, which it adds to.
-        mirrors: For a registry host, addresses to try before it.
+        locked: What the lock file binds, by reference and platform.
+        resolver: Asks registries.
         console: Who is told.
-        registries: Who is asked for digests.
+        limits: When all of it is given up.
+        jobs: How many pulls at once.
+        jobs_per_host: How many of them from one registry.
+        refresh: Whether tags that have moved are followed.
     """
 
     engine: Engine
     state: State
     pins: dict[tuple[str, str], Pin]
-    mirrors: Mapping[str, Sequence[str]]
+    locked: frozenset[tuple[str, str]] = frozenset()
+    resolver: Resolver
     console: Console
-    registries: Registries = field(default_factory=Registries)
+    limits: Limits = field(default_factory=Limits)
+    jobs: int = 1
+    jobs_per_host: int = 1
+    refresh: bool = False
 
-    def fetch_all(self, wanted: Sequence[WantedImage]) -> dict[tuple[str, str], Outcome]:
-        """Bring all of them, in order; a failure is an outcome."""
-        outcomes = {}
-        for number, image in enumerate(wanted, 1):
-            title = f"[{number}/{len(wanted)}] {image.reference.familiar} ({image.platform})"
-            outcomes[image.key] = self._fetch(image, title)
-        return outcomes
+    def fetch_all(self, wanted: Sequence[WantedImage], shown: Transfers) -> list[Outcome]:
+        """Bring all of them; a failure is an outcome."""
+        answers = in_parallel(self._ask, wanted, jobs=ASKED_AT_ONCE)
+        known = {image.key: asked for image, asked in answers}
+        present = [known[image.key] for image in wanted if known[image.key].held]
+        missing = [known[image.key] for image in wanted if not known[image.key].held]
+        outcomes = [self._end(asked, self._present(asked), shown) for asked in present]
+        self._tell_unasked(present)
+        full = self._foresee(missing)
+        pulls = in_parallel(
+            lambda asked: self._fetch(asked, shown, full),
+            sorted(missing, key=lambda asked: -sum(asked.sizes.values())),
+            jobs=self.jobs,
+            group=lambda asked: asked.host,
+            jobs_per_group=self.jobs_per_host,
+        )
+        return outcomes + [self._end(*ended, shown) for _, ended in pulls]
 
     def obtain(self, image: WantedImage) -> Pin:
         """Bring one image, once, without a word, and return what it was pinned to.
@@ -121,200 +113,197 @@ class Prefetcher:
         Raises:
             PullError: It could not be had.
         """
-        pin, _ = self._bring(image, Transfer())
-        return pin
-
-    def _fetch(self, image: WantedImage, title: str) -> Outcome:
-        started = time.monotonic()
-        pin = self.pins.get(image.key)
-        if pin and self._has(pin):
-            self._keep(pin, image)
-            self.console.say(f"{title}: present")
-            return _outcome(image, "present", started, pin)
-        transfer = Transfer()
-        try:
-            with self.console.transfer(f"{title}: pulling") as transfer:
-                pin, status = retried(
-                    lambda: self._bring(image, transfer),
-                    lambda error, number, wait: self.console.say(
-                        f"{title}: {error.cause}; attempt {number} of {ATTEMPTS} in {wait:.0f} s"
-                    ),
-                )
-        except PullError as error:
-            return self._failed(image, error, started, title)
-        self._keep(pin, image)
-        self.pins[pin.key] = pin
-        self.state.keep_pin(pin)
-        outcome = _outcome(image, status, started, pin, transfer.bytes)
-        self.console.say(f"{title}: {_describe(outcome)}")
-        return outcome
-
-    def _failed(self, image: WantedImage, error: PullError, started: float, title: str) -> Outcome:
-        if is_present(self.engine, None, image):
-            self.console.say(f"{title}: present (not pinned: {error.cause})")
-            return _outcome(image, "present", started, None)
-        self.console.warn(f"{title}: failed\n{error.cause}\nremedy: {error.remedy}")
-        return Outcome(
-            reference=str(image.reference),
-            platform=str(image.platform),
-            status="failed",
-            seconds=time.monotonic() - started,
-            cause=error.cause,
-            remedy=error.remedy,
-        )
-
-    def _bring(self, image: WantedImage, transfer: Transfer) -> tuple[Pin, str]:
-        """Resolve and pull an image at the first source that has it."""
-        return self._at_first_source(
-            image, lambda source: self._bring_from(source, image, transfer)
-        )
-
-    def _pin(self, image: WantedImage) -> Pin:
-        """Resolve an image at the first source that has it; pull nothing."""
-        return self._at_first_source(image, lambda source: self._resolve(source, image))
-
-    def _at_first_source(self, image: WantedImage, attempt: Callable[[Source], Value]) -> Value:
-        errors: list[PullError] = []
-        for source in sources(image.reference, self.mirrors, self.engine.registry_mirrors):
-            try:
-                return attempt(source)
-            except PullError as error:
-                if error.final:
-                    raise
-                errors.append(error)
-        raise PullError(
-            errors[-1].message,
-            cause="; ".join(dict.fromkeys(error.cause for error in errors)),
-            remedy="; ".join(dict.fromkeys(error.remedy for error in errors)),
-            transient=any(error.transient for error in errors),
-        )
-
-    def check_obtainable(self, image: WantedImage) -> None:
-        """Make sure that an image is there, or that a registry has it; pull nothing.
-
-        Raises:
-            PullError: Neither.
-        """
-        if not is_present(self.engine, self.pins.get(image.key), image):
-            self._pin(image)
+        return self._bring(Asked(image=image, pin=None, held=False), Transfer())[0]
 
     def commands(self, image: WantedImage) -> tuple[str, ...]:
         """Return the commands that would bring an image; none where it is there.
 
         Its digest is asked for, and the pin is taken into this run but not kept.
         """
-        pin = self.pins.get(image.key)
-        if pin is None:
-            try:
-                pin = self._pin(image)
-            except PullError:
-                return (f"docker pull --platform {image.platform} {image.reference.familiar}",)
-            self.pins[pin.key] = pin
-        if self._has(pin):
+        asked = self._ask(image)
+        if asked.held:
             return ()
-        tags = (f"docker tag {pin.image} {name}" for name in self._names(pin, image))
-        return (f"docker pull {pin.image}", *tags)
+        if asked.pin is None:
+            return (f"docker pull --platform {image.platform} {image.reference.familiar}",)
+        self.pins[image.key] = asked.pin
+        names = kept.tags(self.engine, asked.pin, image)
+        return (
+            f"docker pull {asked.pin.image}",
+            *(f"docker tag {asked.pin.image} {name}" for name in names),
+        )
 
-    def _bring_from(
-        self, source: Source, image: WantedImage, transfer: Transfer
-    ) -> tuple[Pin, str]:
-        pin = self._resolve(source, image)
-        if self._has(pin):
-            return pin, "present"
-        sizes = self.registries.layers(image.reference, pin.digest, source)
+    def _ask(self, image: WantedImage) -> Asked:
+        """Find out whether an image is here, and what a registry says of it."""
+        pin = self.pins.get(image.key)
+        held = pin is not None and kept.keep(self.engine, pin, image)
+        asked = Asked(image=image, pin=pin, held=held)
+        if self.resolver.offline:
+            return asked
+        try:
+            if pin and held:
+                moved_to = self.resolver.moved(pin, image)
+                if not moved_to or not self.refresh or image.key in self.locked:
+                    return replace(asked, moved_to=moved_to)
+                asked = replace(asked, moved_from=pin.index_digest)
+                pin = self.resolver.resolve(image)
+            elif not pin or not pin.served_from:
+                pin = self.resolver.resolve(image, pin.digest if pin else None)
+            held = kept.keep(self.engine, pin, image)
+            sizes = {} if held else self.resolver.sizes(pin, image)
+            return replace(asked, pin=pin, held=held, sizes=sizes)
+        except PullError as error:
+            return replace(asked, error=error)
+
+    def _foresee(self, missing: Sequence[Asked]) -> PullError | None:
+        """Warn of limits and disk space; return the failure of all where they cannot fit."""
+        layers = {layer: count for asked in missing for layer, count in asked.sizes.items()}
+        text, full = forecast.space(layers, self.engine.free_bytes() if layers else None)
+        if full:
+            return PullError(
+                "there is no room for the images",
+                cause=text,
+                remedy="free disk space (`docker system df` shows what takes it)",
+                final=True,
+            )
+        hosts = [asked.host for asked in missing]
+        for warning in (text, *forecast.pulls(hosts, self.resolver.remaining)):
+            if warning:
+                self.console.warn(warning)
+        return None
+
+    def _fetch(
+        self, asked: Asked, shown: Transfers, full: PullError | None
+    ) -> tuple[Asked, Outcome]:
+        started = time.monotonic()
+        first = [error for error in (full or asked.error,) if error]
+        with shown.image(asked.title) as transfer:
+            transfer.expect(asked.sizes)
+
+            def attempt() -> tuple[Pin, str]:
+                if first:
+                    raise first.pop()
+                return self._bring(asked, transfer)
+
+            def on_wait(error: PullError, number: int, wait: float) -> None:
+                self.console.say(
+                    f"{asked.title}: {error.cause}; attempt {number} of {ATTEMPTS} in {wait:.0f} s"
+                )
+                self.resolver.registries.listen_again()
+
+            try:
+                pin, status = retried(
+                    attempt, on_wait, left=self.limits.left, sleep=self.limits.cancelled.wait
+                )
+            except PullError as error:
+                return asked, self._failed(asked, error, time.monotonic() - started)
+        asked = replace(asked, pin=pin, held=True)
+        outcome = self._outcome(asked, status)
+        seconds = time.monotonic() - started
+        return asked, replace(outcome, bytes=transfer.bytes, seconds=seconds)
+
+    def _bring(self, asked: Asked, transfer: Transfer) -> tuple[Pin, str]:
+        """Pull an image from the first source that has it; return its pin and what was done."""
+        image, errors = asked.image, list[PullError]()
+        if self.limits.left() <= 0:
+            raise PullError(
+                f"{asked.title} was not pulled",
+                cause="the time of --timeout was over",
+                remedy="run it again: what came is kept; or give it more time (--timeout)",
+            )
+        for pin in self._candidates(asked, errors):
+            if kept.keep(self.engine, pin, image):
+                return pin, "present"
+            try:
+                self._pull(pin, image, transfer)
+                return pin, "pulled"
+            except PullError as error:
+                if error.final:
+                    raise
+                errors.append(error)
+        raise combined(image, errors)
+
+    def _candidates(self, asked: Asked, errors: list[PullError]) -> Iterator[Pin]:
+        """Yield the pin that is known, then the same digest at other sources."""
+        known = asked.pin
+        if known and known.served_from:
+            yield known
+        for pin in self.resolver.pins(asked.image, errors, known.digest if known else None):
+            if not known or pin.served_from != known.served_from:
+                yield replace(pin, index_digest=known.index_digest) if known else pin
+
+    def _pull(self, pin: Pin, image: WantedImage, transfer: Transfer) -> None:
         self.engine.pull(
             pin.image,
             wanted=image.reference,
             platform=image.platform if pin.digest == pin.index_digest else None,
-            on_progress=_meter(transfer, sizes),
-            limits=Limits(),
+            on_progress=_meter(transfer),
+            limits=self.limits,
         )
-        if not self._has(pin):
+        if not kept.keep(self.engine, pin, image):
             raise PullError(
                 f"{image.reference.familiar} for {image.platform} could not be pulled",
-                cause=f"{source.repository} has it, but not for {image.platform}",
+                cause=f"{pin.served_from} has it, but not for {image.platform}",
                 remedy=f"choose a tag that has {image.platform}",
             )
-        return pin, "pulled"
 
-    def _resolve(self, source: Source, image: WantedImage) -> Pin:
-        """Ask a source for an image's digest; for the image's own registry, the engine as well."""
-        try:
-            resolved = self.registries.resolve(image.reference, image.platform, source)
-            digest, index_digest = resolved.digest, resolved.index_digest
-        except UnreachableError:
-            found = None if source.mirror else self.engine.registry_digest(image.reference)
-            if found is None or image.reference.digest not in (None, found):
-                raise
-            digest = index_digest = found
-        return Pin(
-            reference=str(image.reference),
-            platform=str(image.platform),
-            digest=digest,
-            index_digest=index_digest,
-            served_from=source.repository,
-            resolved_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    def _failed(self, asked: Asked, error: PullError, seconds: float) -> Outcome:
+        image = asked.image
+        if not asked.pin and kept.is_present(self.engine, None, image):
+            return replace(self._outcome(asked, "present"), cause=error.cause)
+        remedy = error.remedy
+        if asked.pin and asked.pin.key in self.pins and not error.transient and not error.final:
+            remedy += f"\nif the tag has moved, and the old image is gone: {self._follow(asked)}"
+        outcome = self._outcome(asked, "failed")
+        return replace(outcome, cause=error.cause, remedy=remedy, seconds=seconds)
+
+    def _present(self, asked: Asked) -> Outcome:
+        remedy = self._follow(asked) if asked.moved_to else ""
+        return replace(self._outcome(asked, "present"), remedy=remedy)
+
+    def _follow(self, asked: Asked) -> str:
+        """Return the command that follows a tag."""
+        locked = asked.image.key in self.locked
+        return "`invoke lock --update`" if locked else "`invoke prefetch --refresh`"
+
+    def _outcome(self, asked: Asked, status: str) -> Outcome:
+        return Outcome(
+            reference=str(asked.image.reference),
+            platform=str(asked.image.platform),
+            status=status,
+            digest=asked.pin.digest if asked.pin else "",
+            served_from=asked.pin.served_from if asked.pin else "",
+            moved_from=asked.moved_from,
+            moved_to=asked.moved_to,
         )
 
-    def _has(self, pin: Pin) -> bool:
-        return _holds(self.engine, pin.image, Platform.parse(pin.platform))
+    def _end(self, asked: Asked, outcome: Outcome, shown: Transfers) -> Outcome:
+        """Keep the pin of an image that is here, and tell people about it."""
+        pin = asked.pin
+        if pin and asked.held and pin != self.pins.get(pin.key):
+            self.pins[pin.key] = pin
+            self.state.keep_pin(pin)
+        text = f"{asked.title}: {describe(outcome)}"
+        shown.ended(text, failed=outcome.status == "failed")
+        return outcome
 
-    def _keep(self, pin: Pin, image: WantedImage) -> None:
-        for name in self._names(pin, image):
-            self.engine.tag(pin.image, name)
-
-    def _names(self, pin: Pin, image: WantedImage) -> list[str]:
-        """Return the tags an image gets; its own name among them where nothing else has that."""
-        names = [kept_name(*pin.key)]
-        if image.reference.tag and image.platform == self.engine.platform:
-            own = str(replace(image.reference, digest=None))
-            names += [] if self.engine.image(own) else [own]
-        return names
-
-
-def is_present(engine: Engine, pin: Pin | None, image: WantedImage) -> bool:
-    """Whether an engine has an image for its platform: by its pin, else under its own name."""
-    name = pin.image if pin else image.reference.familiar
-    return _holds(engine, name, image.platform)
+    def _tell_unasked(self, present: Sequence[Asked]) -> None:
+        for cause in dict.fromkeys(asked.error.cause for asked in present if asked.error):
+            self.console.say(f"whether tags have moved is not known: {cause}")
 
 
-def _holds(engine: Engine, name: str, platform: Platform) -> bool:
-    found = engine.image(name)
-    return found is not None and platform.takes(found.platform)
-
-
-def _meter(transfer: Transfer, sizes: Mapping[str, int]) -> Callable[[Progress], None]:
+def _meter(transfer: Transfer) -> Callable[[Progress], None]:
     """Count what comes; a layer so small that no progress is told counts when it is there."""
 
     def show(progress: Progress) -> None:
-        size = sizes.get(progress.layer, progress.total)
-        if progress.status == "Downloading" and progress.current:
-            transfer.update(progress.layer, progress.current, size)
-        elif progress.status in ("Download complete", "Pull complete") and size:
-            transfer.update(progress.layer, size, size)
+        _, total = transfer.layers.get(progress.layer, (0, progress.total))
+        if progress.status == "Already exists":
+            transfer.skip(progress.layer)
+        elif progress.status == "Downloading" and progress.current:
+            transfer.update(progress.layer, progress.current, total or progress.total)
+        elif progress.status in ("Download complete", "Pull complete") and total:
+            transfer.update(progress.layer, total, total)
 
     return show
-
-
-def _outcome(
-    image: WantedImage, status: str, started: float, pin: Pin | None, count: int = 0
-) -> Outcome:
-    return Outcome(
-        reference=str(image.reference),
-        platform=str(image.platform),
-        status=status,
-        digest=pin.digest if pin else "",
-        served_from=pin.served_from if pin else "",
-        bytes=count,
-        seconds=time.monotonic() - started,
-    )
-
-
-def _describe(outcome: Outcome) -> str:
-    if outcome.status == "present":
-        return "present"
-    came = size(outcome.bytes) if outcome.bytes else "(its layers were here)"
-    return f"pulled {came} in {outcome.seconds:.1f} s from {outcome.served_from}"
 
 
 Chooser = Callable[[Sequence[Outcome]], str]
@@ -332,17 +321,28 @@ def fetch(
         choose: Asked while there are failures.
     """
     started = time.monotonic()
-    outcomes = prefetcher.fetch_all(wanted)
-    decision = ""
-    while failed := [outcome for outcome in outcomes.values() if outcome.status == "failed"]:
-        decision = choose(failed)
-        if decision != "retry":
-            break
-        outcomes |= prefetcher.fetch_all(
-            [image for image in wanted if outcomes[image.key].status == "failed"]
-        )
+    outcomes: dict[tuple[str, str], Outcome] = {}
+    left, count, decision = wanted, 0, "retry"
+    while left and decision == "retry":
+        with transfers(prefetcher.console, len(left)) as shown:
+            try:
+                found = prefetcher.fetch_all(left, shown)
+            except KeyboardInterrupt:
+                prefetcher.limits.cancelled.set()
+                raise
+        outcomes |= {outcome.key: outcome for outcome in found}
+        count += shown.bytes
+        left = [image for image in wanted if outcomes[image.key].status == "failed"]
+        decision = choose([outcomes[image.key] for image in left]) if left else ""
     return PrefetchResult(
-        images=tuple(outcomes.values()),
+        images=tuple(outcomes[image.key] for image in wanted),
+        bytes=count,
         seconds=time.monotonic() - started,
-        stopped=bool(failed) and decision == "stop",
+        stopped=bool(left) and decision == "stop",
     )
+
+
+def summary(result: PrefetchResult) -> str:
+    """Return a prefetch's result in a line."""
+    counts = ", ".join(f"{count} {status}" for status, count in result.counts().items())
+    return f"prefetch: {counts}; {size(result.bytes)} in {result.seconds:.1f} s"

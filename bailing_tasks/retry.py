@@ -1,4 +1,4 @@
-"""Trying again, with growing waits."""
+"""Trying again, with growing waits, until the time is over."""
 
 from __future__ import annotations
 
@@ -20,13 +20,17 @@ def retried(
     attempt: Callable[[], Value],
     on_wait: Callable[[PullError, int, float], None],
     *,
-    sleep: Callable[[float], None] = time.sleep,
+    left: Callable[[], float] = lambda: float("inf"),
+    sleep: Callable[[float], object] = time.sleep,
 ) -> Value:
     """Return what `attempt` returns, trying again where its failure is transient.
+
+    A registry that asks to wait longer (`Retry-After`) is waited for as long as it asks.
 
     Args:
         attempt: What is tried.
         on_wait: Told the failure, the number of the next attempt and the seconds until then.
+        left: Returns the seconds that are left; a wait that is longer is not begun.
         sleep: Waits.
 
     Raises:
@@ -36,9 +40,10 @@ def retried(
         try:
             return attempt()
         except PullError as error:
-            if not error.transient:
-                raise
             wait = FIRST_WAIT * 2 ** (number - 2) * random.uniform(1.0, 1.25)  # noqa: S311
+            wait = max(wait, error.retry_after or 0.0)
+            if not error.transient or wait >= left():
+                raise
             on_wait(error, number, wait)
             sleep(wait)
     return attempt()

@@ -1,27 +1,15 @@
-"""The typed settings of a workspace, and where each value came from.
-
-Command line beats environment beats `[tool.bailing-tasks]` in
-pyproject.toml beats default. A key nobody knows is answered with the nearest one.
-"""
+"""The typed settings of a workspace, and where each value came from."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from bailing_tasks.errors import SettingsError, UsageError
-from bailing_tasks.options import ENVIRONMENT_PREFIX, OPTIONS, OTHER_VARIABLES, Option
 from bailing_tasks.platforms import Platform
-from bailing_tasks.references import Reference
 
-TABLE = "tool.bailing-tasks"
 FROM_FILE = "pyproject.toml"
 FROM_DEFAULT = "default"
-EVERY = "all"
-"""On the command line: every platform or Python that the workspace names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +37,23 @@ class VerifySettings:
     timeout: int
     smaller_than_builder: bool
     commands: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrefetchSettings:
+    """How images are pulled.
+
+    Attributes:
+        jobs: How many at once.
+        jobs_per_host: How many of them from one registry.
+        timeout: Seconds that all of it may take; 0 for as long as it takes.
+        trust_mirrors: Whether what a mirror has is taken even if the source has something else.
+    """
+
+    jobs: int
+    jobs_per_host: int
+    timeout: int
+    trust_mirrors: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +98,7 @@ class Settings:
         python_arg: The build argument that carries the Python version.
         default_branch: The branch that `latest` follows.
         mirrors: For a registry host, the addresses to try before it, in order.
+        prefetch: How images are pulled.
         builder: The image that compiles.
         app: The image that runs.
         verify: What the app image has to be.
@@ -106,6 +112,7 @@ class Settings:
     python_arg: str
     default_branch: str
     mirrors: Mapping[str, tuple[str, ...]]
+    prefetch: PrefetchSettings
     builder: Target
     app: Target
     verify: VerifySettings
@@ -138,219 +145,3 @@ class Settings:
     def targets(self) -> tuple[Target, ...]:
         """The targets in the order they are built."""
         return (self.builder, self.app)
-
-
-_BY_KEY = {option.key: option for option in OPTIONS}
-_SECTIONS = {option.key.partition(".")[0] for option in OPTIONS if "." in option.key}
-
-
-def load(
-    root: Path,
-    *,
-    environment: Mapping[str, str],
-    overrides: Mapping[str, Any] | None = None,
-    remote_path: str | None = None,
-) -> Settings:
-    """Read the settings of a workspace.
-
-    Args:
-        root: The workspace's folder.
-        environment: Environment variables.
-        overrides: What the command line gave, by key; an empty list is nothing.
-        remote_path: `owner/name` of the Git remote, for the default repository.
-
-    Raises:
-        SettingsError: A key is unknown, a value has the wrong type, or the file is no TOML.
-    """
-    return resolve(
-        root,
-        document=read_table(root / "pyproject.toml"),
-        environment=environment,
-        overrides=overrides or {},
-        remote_path=remote_path,
-    )
-
-
-def read_table(path: Path) -> Mapping[str, Any]:
-    """Return `[tool.bailing-tasks]` of a pyproject.toml; empty where there is none.
-
-    Raises:
-        SettingsError: The file cannot be read or is no TOML, or the table is no table.
-    """
-    import tomli
-
-    try:
-        document = tomli.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, UnicodeDecodeError, tomli.TOMLDecodeError) as error:
-        raise SettingsError(f"{path} cannot be read as TOML", cause=str(error)) from error
-    tool = document.get("tool", {})
-    table = tool.get("bailing-tasks", {}) if isinstance(tool, Mapping) else {}
-    if not isinstance(table, Mapping):
-        raise SettingsError(f"[{TABLE}] in {path} is no table")
-    return table
-
-
-def resolve(
-    root: Path,
-    *,
-    document: Mapping[str, Any],
-    environment: Mapping[str, str],
-    overrides: Mapping[str, Any],
-    remote_path: str | None = None,
-) -> Settings:
-    """Make typed settings of what was given in all places; see `load`."""
-    given = _flatten(document)
-    _refuse_unknown_variables(environment)
-    values: dict[str, Any] = {}
-    origins: dict[str, str] = {}
-    plain = _value(_BY_KEY["python"], given, environment, {})[0][0]
-    for option in OPTIONS:
-        chosen = overrides.get(option.key)
-        if chosen == [EVERY]:
-            values[option.key] = _value(option, given, environment, {})[0]
-            origins[option.key] = "command line"
-            continue
-        values[option.key], origins[option.key] = _value(option, given, environment, overrides)
-    if not values["repository"] and remote_path and _is_name(remote_path):
-        values["repository"] = f"ghcr.io/{remote_path}"
-        origins["repository"] = "git remote"
-    _default_repositories(values, origins)
-    _default_dockerfiles(root, values, origins)
-    if values["builder.image"] == values["app.image"]:
-        raise SettingsError(
-            f"builder and app are both called {values['app.image']!r}",
-            remedy="give builder.image or app.image another name",
-        )
-    return Settings(
-        root=root,
-        platforms=values["platforms"],
-        python=values["python"],
-        plain_python=plain,
-        python_arg=values["python-arg"],
-        default_branch=values["default-branch"],
-        mirrors=values["mirrors"],
-        builder=_target("builder", values),
-        app=_target("app", values),
-        verify=VerifySettings(**_section("verify", values)),
-        origins=origins,
-    )
-
-
-def flatten(settings: Settings) -> dict[str, Any]:
-    """Return each setting's value by its dotted key, in the order of `OPTIONS`, as plain data."""
-    values: dict[str, Any] = {}
-    for option in OPTIONS:
-        section, _, rest = option.key.rpartition(".")
-        holder: Any = getattr(settings, section) if section else settings
-        value = (
-            settings.app.repository
-            if option.key == "repository"
-            else getattr(holder, rest.replace("-", "_"))
-        )
-        values[option.key] = _plain(value)
-    return values
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    return str(value) if isinstance(value, Platform) else value
-
-
-def _flatten(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of the table by dotted key; refuse what no option is called."""
-    flat: dict[str, Any] = {}
-    for key, value in document.items():
-        if key in _SECTIONS:
-            if not isinstance(value, Mapping):
-                raise SettingsError(f"[{TABLE}] {key}: expected a table, got {value!r}")
-            flat |= {f"{key}.{name}": item for name, item in value.items()}
-        else:
-            flat[key] = value
-    for key in flat:
-        if key not in _BY_KEY:
-            raise SettingsError(
-                f"[{TABLE}] has no key {key!r}",
-                remedy=_nearest(key),
-            )
-    return flat
-
-
-def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
-    known = {option.variable for option in OPTIONS} | OTHER_VARIABLES
-    for name in environment:
-        if name.startswith(ENVIRONMENT_PREFIX) and name not in known:
-            raise SettingsError(
-                f"there is no setting for the environment variable {name}",
-                remedy=_nearest(name, known),
-            )
-
-
-def _is_name(path: str) -> bool:
-    """Whether a repository can be called so; a folder on a Git server may have any name."""
-    try:
-        return bool(Reference.parse(path))
-    except UsageError:
-        return False
-
-
-def _nearest(key: str, known: Iterable[str] = _BY_KEY) -> str:
-    close = difflib.get_close_matches(key, list(known), n=1, cutoff=0.5)
-    if close:
-        return f"perhaps you meant {close[0]!r}"
-    return "`invoke settings` lists every key"
-
-
-def _value(
-    option: Option,
-    given: Mapping[str, Any],
-    environment: Mapping[str, str],
-    overrides: Mapping[str, Any],
-) -> tuple[Any, str]:
-    if overrides.get(option.key):
-        return option.read(overrides[option.key], "command line"), "command line"
-    if option.variable in environment:
-        value = option.read_text(environment[option.variable], option.variable)
-        return value, f"environment {option.variable}"
-    if option.key in given:
-        return option.read(given[option.key], f"[{TABLE}] {option.key}"), FROM_FILE
-    return option.parse(option.default), FROM_DEFAULT
-
-
-def _default_repositories(values: dict[str, Any], origins: dict[str, str]) -> None:
-    """The app's repository is `repository`, the builder's has `-builder` appended (the seeds')."""
-    repository = values["repository"].lower()
-    for name, suffix in (("app", ""), ("builder", "-builder")):
-        key = f"{name}.repository"
-        if not values[key] and repository:
-            values[key] = repository + suffix
-            origins[key] = origins["repository"]
-
-
-def _default_dockerfiles(root: Path, values: dict[str, Any], origins: dict[str, str]) -> None:
-    """The builder's is docker/dockerfile.dev; the app's stands at the root, else in docker/."""
-    candidates = {
-        "builder.dockerfile": ("docker/dockerfile.dev",),
-        "app.dockerfile": ("Dockerfile", "docker/Dockerfile"),
-    }
-    for key, paths in candidates.items():
-        if not values[key]:
-            values[key] = next((path for path in paths if (root / path).is_file()), paths[0])
-            origins[key] = FROM_DEFAULT
-
-
-def _section(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    prefix = f"{name}."
-    return {
-        key.removeprefix(prefix).replace("-", "_"): value
-        for key, value in values.items()
-        if key.startswith(prefix)
-    }
-
-
-def _target(name: str, values: Mapping[str, Any]) -> Target:
-    return Target(name=name, **_section(name, values))

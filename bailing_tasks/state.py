@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from bailing_tasks.errors import UsageError
+from bailing_tasks.references import Reference
 
 FOLDER = ".bailing-tasks"
 
@@ -29,8 +30,9 @@ class Pin:
         platform: The platform, such as `linux/amd64`.
         digest: The digest of that platform's manifest.
         index_digest: The digest of the index it stands in; the same where there is no index.
-        served_from: The repository that has it, which may be a mirror's.
-        resolved_at: When the registry was asked, in UTC by ISO 8601.
+        served_from: The repository that has it, which may be a mirror's; empty where that is not
+            known yet.
+        resolved_at: When the registry was asked, in UTC by ISO 8601; empty if it was not.
     """
 
     reference: str
@@ -48,7 +50,8 @@ class Pin:
     @property
     def image(self) -> str:
         """The name an engine finds it by: a digest is known only under who served it."""
-        return f"{self.served_from}@{self.digest}"
+        repository = self.served_from or Reference.parse(self.reference).repository
+        return f"{repository}@{self.digest}"
 
 
 class State:
@@ -148,7 +151,7 @@ def hold(file: TextIO, on_wait: Callable[[str], None]) -> None:
         fcntl.flock(file, fcntl.LOCK_EX)
 
 
-def write_in_one_step(path: Path, content: bytes) -> None:
+def write_in_one_step(path: Path, content: bytes, *, mode: int = 0o600) -> None:
     """Write a file under a temporary name beside its place, then rename it."""
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -156,6 +159,7 @@ def write_in_one_step(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+            os.fchmod(file.fileno(), mode)
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from bailing_tasks.console import size
 from bailing_tasks.engine.base import Container, Engine, Image
 from bailing_tasks.errors import EngineError, VerifyError
 from bailing_tasks.names import BUILDER_LABEL
 from bailing_tasks.platforms import Platform
 from bailing_tasks.settings import VerifySettings
+from bailing_tasks.units import size
 from bailing_tasks.variants import Variant
 
 POLL_SECONDS = 0.5

@@ -11,17 +11,19 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import requests
-from docker.errors import DockerException
+from requests.adapters import HTTPAdapter
 
+from bailing_tasks.engine.base import Limits
 from bailing_tasks.errors import BailingError, PullError, UnreachableError
 from bailing_tasks.failures import pull_error
 from bailing_tasks.mirrors import DOCKER_HUB, Source, is_loopback
 from bailing_tasks.platforms import Platform
 from bailing_tasks.references import Reference
-from docker import auth
 
 ACCEPT = ", ".join(
     (
@@ -31,8 +33,12 @@ ACCEPT = ", ".join(
         "application/vnd.docker.distribution.manifest.v2+json",
     )
 )
-TIMEOUT = (10.0, 30.0)
+TIMEOUT = (5.0, 15.0)
 """Seconds to connect, and between two bytes."""
+HEAD_TIMEOUT = (2.0, 3.0)
+"""The same where the answer is only good to know."""
+POOL = 32
+"""Connections that are kept open to one host."""
 
 _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -52,15 +58,41 @@ class Resolved:
 
 
 class Registries:
-    """Asks registries; keeps connections, tokens and who is silent for the time of a run."""
+    """Asks registries, from many threads at once.
+
+    Keeps connections, tokens and who is silent for the time of a run.
+
+    Attributes:
+        limits: When a request is given up.
+        remaining: For each host that said so, how many pulls it still allows.
+    """
 
     def __init__(self) -> None:
         self._session = requests.Session()
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, HTTPAdapter(pool_maxsize=POOL))
         # Otherwise ~/.netrc would replace the credentials of Docker's configuration.
         self._session.auth = lambda request: request
         self._tokens: dict[tuple[str, str], str] = {}
         self._silent: dict[str, str] = {}
-        self._config = auth.load_config()
+        self.limits = Limits()
+        self.remaining: dict[str, int] = {}
+
+    def listen_again(self) -> None:
+        """Forget who was silent: what failed is about to be tried again."""
+        self._silent.clear()
+
+    def head(self, reference: Reference, source: Source) -> str | None:
+        """Return the digest that a source has for a tag, of the index where there is one.
+
+        A HEAD counts for nothing where pulls are limited. None where the source does not say.
+
+        Raises:
+            PullError: As `resolve`.
+        """
+        failed = _Failed(reference=reference, platform="", host=source.host)
+        response = self._manifest(source, str(reference.tag), failed, method="HEAD")
+        return response.headers.get("Docker-Content-Digest")
 
     def resolve(self, reference: Reference, platform: Platform, source: Source) -> Resolved:
         """Return the digest that one source has for a reference and a platform.
@@ -93,16 +125,21 @@ class Registries:
         except (PullError, KeyError, TypeError, ValueError, AttributeError):
             return {}
 
-    def _manifest(self, source: Source, wanted: str, failed: _Failed) -> requests.Response:
+    def _manifest(
+        self, source: Source, wanted: str, failed: _Failed, *, method: str = "GET"
+    ) -> requests.Response:
         url = f"{source.url}/v2/{source.name}/manifests/{wanted}"
         headers = {"Accept": ACCEPT}
         key = (source.url, source.name)
-        response = self._request(url, headers | self._authorization(key), failed)
+        response = self._request(url, headers | self._authorization(key), failed, method=method)
         if response.status_code == requests.codes.unauthorized:
             # There was no token, or it has expired.
             challenge = response.headers.get("WWW-Authenticate", "")
             self._tokens[key] = self._authorize(source, challenge, failed)
-            response = self._request(url, headers | self._authorization(key), failed)
+            response = self._request(url, headers | self._authorization(key), failed, method=method)
+        remaining = response.headers.get("ratelimit-remaining", "").partition(";")[0]
+        if remaining.isdecimal():
+            self.remaining[source.host] = int(remaining)
         if not response.ok:
             raise failed.status(response, url)
         return response
@@ -130,9 +167,13 @@ class Registries:
         return f"Bearer {document.get('token') or document.get('access_token', '')}"
 
     def _basic(self, host: str, failed: _Failed) -> str:
+        from docker.errors import DockerException
+
+        from docker import auth
+
         name = auth.INDEX_NAME if host == DOCKER_HUB else host
         try:
-            found = self._config.resolve_authconfig(name) or {}
+            found = auth.load_config().resolve_authconfig(name) or {}
         except (DockerException, OSError, ValueError, KeyError, TypeError) as error:
             raise failed(str(error) or type(error).__name__, sign="credential") from error
         if found.get("IdentityToken") or found.get("identitytoken"):
@@ -148,6 +189,8 @@ class Registries:
         headers: Mapping[str, str],
         failed: _Failed,
         params: Mapping[str, str] | None = None,
+        *,
+        method: str = "GET",
     ) -> requests.Response:
         server = "/".join(url.split("/")[:3])
         host = server.rpartition("/")[2]
@@ -155,12 +198,20 @@ class Registries:
             raise failed.unreachable(self._silent[server], "timeout")
         # Loopback is asked directly, as Docker does, whatever proxy the environment names.
         direct = {"http": "", "https": ""} if is_loopback(host) else None
+        left = max(self.limits.left(), 0.1)
+        connect, read = HEAD_TIMEOUT if method == "HEAD" else TIMEOUT
         try:
-            return self._session.get(
-                url, headers=dict(headers), params=params, timeout=TIMEOUT, proxies=direct
+            return self._session.request(
+                method,
+                url,
+                headers=dict(headers),
+                params=params,
+                timeout=(min(connect, left), min(read, left)),
+                proxies=direct,
+                allow_redirects=True,
             )
         except requests.Timeout as error:
-            self._silent[server] = f"{server} was silent for {TIMEOUT[1]:.0f} s"
+            self._silent[server] = f"{server} was silent for {min(read, left):.0f} s"
             raise failed.unreachable(self._silent[server], "timeout") from error
         except requests.exceptions.SSLError as error:
             raise failed.unreachable(_reason(error), "certificate") from error
@@ -185,7 +236,9 @@ class _Failed:
     def status(self, response: requests.Response, place: str) -> PullError:
         """Return the error for a status code."""
         code = response.status_code
-        return self(f"{code} {response.reason} from {place}", sign=str(code))
+        found = self(f"{code} {response.reason} from {place}", sign=str(code))
+        found.retry_after = _seconds(response.headers.get("Retry-After", ""))
+        return found
 
     def unreachable(self, said: str, sign: str) -> UnreachableError:
         """Return the error for a registry that this process cannot speak to."""
@@ -193,6 +246,17 @@ class _Failed:
         return UnreachableError(
             found.message, cause=found.cause, remedy=found.remedy, transient=found.transient
         )
+
+
+def _seconds(retry_after: str) -> float | None:
+    """Return how long a registry asks to wait: seconds, or until a date (RFC 9110, 10.2.3)."""
+    if retry_after.isdecimal():
+        return float(retry_after)
+    try:
+        until = parsedate_to_datetime(retry_after)
+        return max((until - datetime.now(timezone.utc)).total_seconds(), 0.0)
+    except (ValueError, TypeError):
+        return None
 
 
 def _reason(error: requests.RequestException) -> str:

@@ -160,7 +160,11 @@ def environment(status: SandboxStatus, store: str) -> dict[str, str]:
     hosts = dict.fromkeys(image.reference.partition("/")[0] for image in status.images)
     mirrors = {host: [f"http://{status.registry.address}/{host}"] for host in hosts}
     variables = engine.client_environment(Home(Path(status.home)), store)
-    return {**variables, "BAILING_TASKS_MIRRORS": json.dumps(mirrors)}
+    return {
+        **variables,
+        "BAILING_TASKS_MIRRORS": json.dumps(mirrors),
+        "BAILING_TASKS_PREFETCH_TRUST_MIRRORS": "true",
+    }
 
 
 def planned(*, references: Iterable[str], platforms: Iterable[str], store: str) -> list[str]:

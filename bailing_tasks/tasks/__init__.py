@@ -13,6 +13,7 @@ from bailing_tasks.tasks import looking, pipeline, sandbox
 namespace = Collection()
 for _task in (
     pipeline.prefetch,
+    pipeline.lock,
     pipeline.build_builder,
     pipeline.build_app,
     pipeline.verify,

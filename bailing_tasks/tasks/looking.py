@@ -81,7 +81,7 @@ def settings(_context: Context, platform: list[str], python: list[str], json: bo
     """List every setting with its value and where it came from."""
     import json as json_format
 
-    from bailing_tasks.settings import flatten
+    from bailing_tasks.configuration import flatten
 
     run = current(json=json)
     found = run.settings(platform, python)
@@ -119,6 +119,6 @@ def _engine(run: Run) -> Engine | None:
 
 
 def _presence(run: Run, engine: Engine | None, image: WantedImage) -> bool | None:
-    from bailing_tasks.prefetch import is_present
+    from bailing_tasks.kept import is_present
 
     return is_present(engine, run.pins.get(image.key), image) if engine else None

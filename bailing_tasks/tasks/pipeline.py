@@ -13,16 +13,34 @@ if TYPE_CHECKING:
 
     from bailing_tasks.build_plan import BuildPlan
     from bailing_tasks.builder_choice import BuilderChoice
-    from bailing_tasks.prefetch import Outcome, Prefetcher
+    from bailing_tasks.outcomes import Outcome
+    from bailing_tasks.prefetch import Prefetcher
     from bailing_tasks.settings import Settings, Target
     from bailing_tasks.variants import Variant
 
 
-@command("platform", "python", "on_failure", "strict", "json", "dry_run")
+@command(
+    "platform",
+    "python",
+    "jobs",
+    "timeout",
+    "refresh",
+    "frozen",
+    "offline",
+    "on_failure",
+    "strict",
+    "json",
+    "dry_run",
+)
 def prefetch(
     _context: Context,
     platform: list[str],
     python: list[str],
+    jobs: int = 0,
+    timeout: int = -1,
+    refresh: bool = False,
+    frozen: bool = False,
+    offline: bool = False,
     on_failure: str = "",
     strict: bool = False,
     json: bool = False,
@@ -32,41 +50,85 @@ def prefetch(
     from dataclasses import asdict
 
     from bailing_tasks import needs
-    from bailing_tasks.prefetch import fetch
+    from bailing_tasks.prefetch import fetch, summary
 
-    run = current(json=json, dry_run=dry_run)
-    settings = run.settings(platform, python)
+    run = current(json=json, dry_run=dry_run, frozen=frozen, offline=offline)
+    given = {"jobs": str(jobs)} if jobs else {}
+    given |= {"timeout": str(timeout)} if timeout >= 0 else {}
+    settings = run.settings(platform, python, **given)
     choose = _chooser(run, "stop" if strict else on_failure)
     wanted = needs.wanted(settings, run.engine.platform)
+    run.check_frozen(wanted)
+    prefetcher = run.prefetcher(settings, refresh=refresh)
     if run.dry_run:
-        prefetcher = run.prefetcher(settings)
         commands = [line for image in wanted for line in prefetcher.commands(image)]
         _print_commands(run, "prefetch", commands, f"{len(wanted)} images, all present")
         return
     run.hold()
     with run.console.group(f"prefetch: {len(wanted)} images"):
-        result = fetch(run.prefetcher(settings), wanted, choose=choose)
-    counts = {status: result.count(status) for status in ("pulled", "present", "failed")}
-    run.console.say(
-        f"prefetch: {', '.join(f'{n} {status}' for status, n in counts.items())} "
-        f"in {result.seconds:.1f} s"
-    )
-    run.report("prefetch", {**counts, **asdict(result)})
+        result = fetch(prefetcher, wanted, choose=choose)
+    run.console.say(summary(result))
+    run.report("prefetch", {**result.counts(), **asdict(result)})
     result.check()
 
 
-@command("platform", "python", "force", "no_cache", "json", "dry_run", name="build-builder")
+@command("update", "timeout", "json", "dry_run")
+def lock(
+    _context: Context,
+    update: str | bool = "",
+    timeout: int = -1,
+    json: bool = False,
+    dry_run: bool = False,
+) -> None:
+    """Write images.lock: each external image of all platforms and Pythons with its digest."""
+    from bailing_tasks import lockfile, locking, needs
+
+    run = current(json=json, dry_run=dry_run)
+    given = {"timeout": str(timeout)} if timeout >= 0 else {}
+    settings = run.settings(["all"], ["all"], **given)
+    before = run.locked or {}
+    after = locking.renewed(
+        needs.wanted(settings, run.engine.platform),
+        locked=before,
+        pins=run.state.pins(),
+        resolver=run.resolver(settings),
+        update="" if update is True else str(update) or None,
+        jobs=settings.prefetch.jobs,
+    )
+    changes = lockfile.difference(before, after)
+    for line in lockfile.describe(changes) or ["nothing has changed"]:
+        run.console.say(line)
+    if not run.dry_run and (changes or run.locked is None):
+        run.hold()
+        locking.write(run.root, after)
+        run.console.say(f"{lockfile.NAME}: {len(after)} images written")
+    run.report("lock", lockfile.report(after, changes))
+
+
+@command(
+    "platform",
+    "python",
+    "force",
+    "no_cache",
+    "frozen",
+    "offline",
+    "json",
+    "dry_run",
+    name="build-builder",
+)
 def build_builder(
     _context: Context,
     platform: list[str],
     python: list[str],
     force: bool = False,
     no_cache: bool = False,
+    frozen: bool = False,
+    offline: bool = False,
     json: bool = False,
     dry_run: bool = False,
 ) -> None:
     """Build the builder image: the stage that compiles, and no other."""
-    run = current(json=json, dry_run=dry_run)
+    run = current(json=json, dry_run=dry_run, frozen=frozen, offline=offline)
     settings = run.settings(platform, python)
     _ready(run, settings, settings.builder)
     plans = (run.plan(settings, recipe) for recipe in run.recipes(settings, settings.builder))
@@ -79,6 +141,8 @@ def build_builder(
     "builder_image",
     "force",
     "no_cache",
+    "frozen",
+    "offline",
     "json",
     "dry_run",
     name="build-app",
@@ -90,11 +154,13 @@ def build_app(
     builder_image: str = "",
     force: bool = False,
     no_cache: bool = False,
+    frozen: bool = False,
+    offline: bool = False,
     json: bool = False,
     dry_run: bool = False,
 ) -> None:
     """Build the app image on the builder image, from here or from the registry."""
-    run = current(json=json, dry_run=dry_run)
+    run = current(json=json, dry_run=dry_run, frozen=frozen, offline=offline)
     settings = run.settings(platform, python)
     _ready(run, settings, settings.app)
     plans = _app_plans(run, settings, builder_image)
@@ -148,7 +214,9 @@ def verify(
 
 def _ready(run: Run, settings: Settings, target: Target) -> None:
     """See that the recipes can be read, then hold the workspace, so that plans stay true."""
-    run.recipes(settings, target)
+    from bailing_tasks.wanted import wanted_images
+
+    run.check_frozen(wanted_images(run.recipes(settings, target)))
     if not run.dry_run:
         run.hold()
 
@@ -203,6 +271,7 @@ def _build_all(
                 engine=run.engine,
                 state=run.state,
                 console=run.console,
+                offline=run.offline,
                 force=force,
                 no_cache=no_cache,
             )

@@ -10,7 +10,7 @@ import atexit
 import functools
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +22,14 @@ if TYPE_CHECKING:
     from bailing_tasks.console import Console
     from bailing_tasks.engine.base import Engine
     from bailing_tasks.errors import BailingError
+    from bailing_tasks.lockfile import Key, Locked
     from bailing_tasks.prefetch import Prefetcher
     from bailing_tasks.recipes import Recipe
+    from bailing_tasks.resolver import Resolver
     from bailing_tasks.settings import Settings, Target
     from bailing_tasks.state import Pin, State
     from bailing_tasks.variants import Variant
+    from bailing_tasks.wanted import WantedImage
 
 SCHEMA = 1
 """Counted up when the JSON document of a run changes its shape."""
@@ -39,6 +42,12 @@ HELP = {
     "force": "build even if nothing changed",
     "no_cache": "build, and let BuildKit not use its cache either",
     "strict": "end the run if an image cannot be pulled",
+    "jobs": "how many images are pulled at once",
+    "timeout": "seconds that all pulls may take; 0: as long as they take",
+    "refresh": "follow tags that have moved",
+    "frozen": "take no image that images.lock does not bind",
+    "offline": "ask no registry",
+    "update": "renew what is locked: all of it, or one image",
     "on_failure": "what to do about failed pulls: retry, continue, stop or ask",
     "builder_image": "the builder image to build on, by name",
     "dockerfile": "a Dockerfile, instead of those of the settings (repeatable)",
@@ -49,6 +58,9 @@ HELP = {
     "store": "image store of the private engine: containerd or classic",
 }
 """What each option does, the same wherever it stands."""
+
+OPTIONAL = {"update"}
+"""Options that may stand without a value."""
 
 REPEATABLE = {option for option, text in HELP.items() if text.endswith("(repeatable)")}
 
@@ -68,6 +80,7 @@ def command(*options: str, name: str | None = None) -> Callable[[Callable[..., N
             name=name,
             help={option: HELP[option] for option in options},
             iterable=[option for option in options if option in REPEATABLE],
+            optional=[option for option in options if option in OPTIONAL],
             auto_shortflags=False,
         )(guarded(body))
 
@@ -86,8 +99,10 @@ class Run:
         self.results: list[dict[str, Any]] = []
         self.json = False
         self.dry_run = False
+        self.frozen = False
+        self.offline = False
         self.failed: dict[str, Any] | None = None
-        self._settings: dict[tuple[tuple[str, ...], tuple[str, ...]], Settings] = {}
+        self._settings: dict[tuple[object, ...], Settings] = {}
         self._locked = False
 
     @property
@@ -97,17 +112,26 @@ class Run:
 
         return Console.standard(json=self.json)
 
-    def settings(self, platform: Sequence[str] = (), python: Sequence[str] = ()) -> Settings:
-        """Return the workspace's settings, with what the command line chose."""
-        from bailing_tasks import git
-        from bailing_tasks.settings import load
+    def settings(
+        self, platform: Sequence[str] = (), python: Sequence[str] = (), **others: Any
+    ) -> Settings:
+        """Return the workspace's settings, with what the command line chose.
 
-        key = (tuple(platform), tuple(python))
+        Args:
+            platform: Platforms, `all` for each that the workspace names.
+            python: Python versions, likewise.
+            others: The values of settings of `[tool.bailing-tasks.prefetch]`.
+        """
+        from bailing_tasks import git
+        from bailing_tasks.configuration import load
+
+        key = (tuple(platform), tuple(python), tuple(others.items()))
         if key not in self._settings:
             self._settings[key] = load(
                 self.root,
                 environment=os.environ,
-                overrides={"platforms": list(platform), "python": list(python)},
+                overrides={"platforms": list(platform), "python": list(python)}
+                | {f"prefetch.{name}": value for name, value in others.items()},
                 remote_path=git.remote_path(self.root),
             )
         return self._settings[key]
@@ -127,20 +151,52 @@ class Run:
         return connect(os.environ)
 
     @functools.cached_property
-    def pins(self) -> dict[tuple[str, str], Pin]:
-        """The pins of this run: the state's, and what a prefetch added."""
-        return self.state.pins()
+    def locked(self) -> dict[Key, Locked] | None:
+        """What `images.lock` binds; None where there is no such file."""
+        from bailing_tasks import locking
 
-    def prefetcher(self, settings: Settings) -> Prefetcher:
-        """Return what brings images for this run."""
+        return locking.read(self.root)
+
+    @functools.cached_property
+    def pins(self) -> dict[Key, Pin]:
+        """The pins of this run: of the lock file, of the state, and what a prefetch added."""
+        from bailing_tasks import locking
+
+        return locking.bind(self.state.pins(), self.locked or {})
+
+    def resolver(self, settings: Settings) -> Resolver:
+        """Return what asks registries for this run."""
+        import time
+
+        from bailing_tasks.engine.base import Limits
+        from bailing_tasks.resolver import Resolver
+
+        timeout = settings.prefetch.timeout
+        return Resolver(
+            engine=self.engine,
+            mirrors=settings.mirrors,
+            trust_mirrors=settings.prefetch.trust_mirrors,
+            offline=self.offline,
+            limits=Limits(deadline=time.monotonic() + timeout if timeout else None),
+            warn=self.console.warn,
+        )
+
+    def prefetcher(self, settings: Settings, *, refresh: bool = False) -> Prefetcher:
+        """Return what brings images for this run; its time begins now."""
         from bailing_tasks.prefetch import Prefetcher
 
+        resolver = self.resolver(settings)
         return Prefetcher(
             engine=self.engine,
             state=self.state,
             pins=self.pins,
-            mirrors=settings.mirrors,
+            locked=frozenset(self.locked or ()),
+            resolver=resolver,
             console=self.console,
+            limits=resolver.limits,
+            jobs=settings.prefetch.jobs,
+            jobs_per_host=settings.prefetch.jobs_per_host,
+            refresh=refresh,
         )
 
     def recipes(self, settings: Settings, target: Target) -> list[Recipe]:
@@ -166,6 +222,13 @@ class Run:
         from bailing_tasks.build_plan import plan_build
 
         return plan_build(settings, recipe, self.pins, self.engine, self.state)
+
+    def check_frozen(self, wanted: Iterable[WantedImage]) -> None:
+        """Make sure that the lock file binds every image, if it was said so."""
+        from bailing_tasks import locking
+
+        if self.frozen:
+            locking.check_frozen(wanted, self.locked)
 
     def hold(self) -> None:
         """Hold the workspace until this process ends; wait for another run that holds it."""
@@ -207,18 +270,19 @@ def workspace(start: Path) -> Path:
     return start
 
 
-def current(*, json: bool = False, dry_run: bool = False) -> Run:
+def current(**flags: bool) -> Run:
     """Return the run of this process.
 
-    `--json` and `--dry-run` are for the whole run, whichever task of the chain they stand behind.
+    `--json`, `--dry-run`, `--frozen` and `--offline` are for the whole run, whichever task of the
+    chain they stand behind.
 
     Args:
-        json: Whether the task was told to print JSON.
-        dry_run: Whether the task was told to change nothing.
+        flags: Those that the task was told.
     """
     run = _run_in(workspace(Path.cwd()))
-    run.json = run.json or json or "--json" in sys.argv
-    run.dry_run = run.dry_run or dry_run or "--dry-run" in sys.argv
+    for name in ("json", "dry_run", "frozen", "offline"):
+        given = flags.get(name, False) or f"--{name.replace('_', '-')}" in sys.argv
+        setattr(run, name, getattr(run, name) or given)
     return run
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bailing_tasks import needs, process, sandbox, settings
+from bailing_tasks import configuration, needs, process, sandbox
 from tests.engine.support import HOST, Engine, Workspace, copy_reference_app, made, started, unique
 
 SETTINGS = """
@@ -29,7 +29,7 @@ def platform(request: pytest.FixtureRequest, home: None) -> str:
     """A platform, with the stand-ins of the reference app's base images for it."""
     chosen: str = request.param
     root = Path(__file__).parents[2]
-    found = settings.load(root, environment={}, overrides={"platforms": [chosen]})
+    found = configuration.load(root, environment={}, overrides={"platforms": [chosen]})
     references, platforms = needs.standin_needs(found)
     sandbox.up(references=references, platforms=platforms)
     return chosen
@@ -80,7 +80,7 @@ def test_it_is_built_and_verified(reference: Workspace, platform: str, tmp_path:
 @pytest.fixture
 def native(containerd: Engine, tmp_path: Path) -> Workspace:
     """The reference app for this machine's platform."""
-    found = settings.load(Path(__file__).parents[2], environment={})
+    found = configuration.load(Path(__file__).parents[2], environment={})
     references, _ = needs.standin_needs(found)
     sandbox.up(references=references, platforms=[str(needs.machine())])
     return with_reference_app(containerd, tmp_path)

@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
-from bailing_tasks.console import Console, Transfer, size
+from bailing_tasks.console import Console
 from bailing_tasks.errors import DockerfileError, PullError
+from bailing_tasks.units import size
 from bailing_tasks.verify import is_command
 
 
@@ -61,16 +62,6 @@ def test_a_question_takes_whole_words_first_letters_and_enter(
     shown, stream = console()
     assert shown.ask("What now?", ("retry", "continue", "stop")) == answer
     assert "What now? [retry/continue/stop]" in stream.getvalue()
-
-
-def test_the_bytes_of_a_transfer_are_those_of_all_its_layers() -> None:
-    seen: list[tuple[int, int]] = []
-    transfer = Transfer(lambda done, total: seen.append((done, total)))
-    transfer.update("a", 1, 10)
-    transfer.update("b", 5, 5)
-    transfer.update("a", 10, 10)
-    assert seen == [(1, 10), (6, 15), (15, 15)]
-    assert transfer.bytes == 15
 
 
 @pytest.mark.parametrize(

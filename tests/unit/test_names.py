@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from bailing_tasks import names
+from bailing_tasks.configuration import resolve
 from bailing_tasks.platforms import Platform
-from bailing_tasks.settings import Settings, resolve
+from bailing_tasks.settings import Settings
 from bailing_tasks.variants import Variant
 
 AMD64 = Platform.parse("linux/amd64")
@@ -67,7 +68,8 @@ def test_the_label_names_the_repository_or_else_the_image() -> None:
 def test_pins_and_kept_images_differ_by_reference_and_by_platform() -> None:
     keys = [("a", "linux/amd64"), ("a", "linux/arm64"), ("b", "linux/amd64")]
     assert len({names.pin_name(*key) for key in keys}) == 3
-    assert len({names.kept_name(*key) for key in keys}) == 3
+    kept = {names.kept_name(*key, digest) for key in keys for digest in ("sha256:1", "sha256:2")}
+    assert len(kept) == 6
     assert names.pin_name(*keys[0]).startswith("pin-")
 
 

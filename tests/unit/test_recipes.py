@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from bailing_tasks import context, needs
+from bailing_tasks.configuration import resolve
 from bailing_tasks.diagnosis import diagnose
 from bailing_tasks.dockerfile import remote_inputs
 from bailing_tasks.dockerfile.dockerignore import DockerIgnore
 from bailing_tasks.errors import DockerfileError, SettingsError
 from bailing_tasks.platforms import Platform
 from bailing_tasks.recipes import Recipe, read_recipe
-from bailing_tasks.settings import Settings, resolve
+from bailing_tasks.settings import Settings
 from bailing_tasks.variants import Variant
 
 AMD64 = Platform.parse("linux/amd64")

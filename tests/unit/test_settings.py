@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from bailing_tasks.configuration import flatten, load, read_table, resolve
 from bailing_tasks.errors import SettingsError
 from bailing_tasks.options import OPTIONS
 from bailing_tasks.platforms import Platform
-from bailing_tasks.settings import Settings, flatten, load, read_table, resolve
+from bailing_tasks.settings import Settings
 
 AMD64 = Platform.parse("linux/amd64")
 ARM64 = Platform.parse("linux/arm64")
