@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -19,7 +19,7 @@ def in_parallel(
     jobs: int,
     group: Callable[[Item], str] = lambda _: "",
     jobs_per_group: int | None = None,
-) -> Iterator[tuple[Item, Value]]:
+) -> Generator[tuple[Item, Value], None, None]:
     """Yield each item with what `work` returns for it, as they end; they start in order.
 
     Whoever stops reading, by an interrupt perhaps, is not kept: what has begun may go on for a

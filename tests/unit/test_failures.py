@@ -93,6 +93,28 @@ def test_a_transient_failure_is_tried_again_with_growing_waits() -> None:
     assert 2.0 <= waits[1] <= 2.5
 
 
+def test_a_registry_that_asks_to_wait_is_waited_for() -> None:
+    asked = PullError("slow down", transient=True)
+    asked.retry_after = 7.0
+    waits: list[float] = []
+    tries = iter([asked, None])
+
+    def attempt() -> None:
+        if error := next(tries):
+            raise error
+
+    retried(attempt, lambda *_: None, sleep=waits.append)
+    assert waits == [7.0]
+
+
+def test_a_wait_that_is_longer_than_the_time_left_is_not_begun() -> None:
+    def attempt() -> None:
+        raise PullError("reset", transient=True)
+
+    with pytest.raises(PullError, match="reset"):
+        retried(attempt, lambda *_: pytest.fail("waited"), left=lambda: 0.5)
+
+
 def test_a_failure_that_lasts_is_raised_in_the_end() -> None:
     tried = []
 

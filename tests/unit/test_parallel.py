@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from bailing_tasks.parallel import in_parallel
+
+
+def test_every_item_comes_with_its_value() -> None:
+    found = dict(in_parallel(lambda number: number * 2, range(50), jobs=7))
+    assert found == {number: number * 2 for number in range(50)}
+    assert list(in_parallel(str, [], jobs=7)) == []
+
+
+def test_as_many_as_allowed_work_at_once_and_no_more() -> None:
+    lock, running, most = threading.Lock(), set[str](), dict[str, int]()
+    meet = threading.Barrier(3)
+
+    def work(name: str) -> None:
+        with lock:
+            running.add(name)
+            for group in (name[0], "all"):
+                count = sum(group in ("all", other[0]) for other in running)
+                most[group] = max(most.get(group, 0), count)
+        if name in ("a1", "a2", "b1"):
+            meet.wait(10)  # these three only get on if they run at the same time
+        with lock:
+            running.remove(name)
+
+    names = ["a1", "a2", "a3", "a4", "b1", "b2"]
+    list(in_parallel(work, names, jobs=3, group=lambda name: name[0], jobs_per_group=2))
+    assert most["all"] == 3
+    assert most["a"] == 2
+
+
+def test_a_failure_comes_up_and_nothing_more_begins() -> None:
+    begun: list[int] = []
+    raised = threading.Event()
+
+    def work(number: int) -> None:
+        begun.append(number)
+        if number == 2:
+            raise ValueError("two")
+        if number > 2:
+            raised.wait(30)
+
+    with pytest.raises(ValueError, match="two"):
+        list(in_parallel(work, range(1000), jobs=1))
+    raised.set()
+    assert len(begun) <= 4
+
+
+def test_whoever_stops_reading_is_not_kept() -> None:
+    go = threading.Event()
+    results = in_parallel(lambda number: go.wait(30) if number else None, range(3), jobs=2)
+    assert next(results) == (0, None)
+    results.close()
+    go.set()
