@@ -104,7 +104,7 @@ class Resolver:
         if not image.reference.tag or image.reference.digest:
             return ""
         *mirrors, origin = self._sources(image)
-        served = [source for source in mirrors if source.repository == pin.served_from]
+        served = [source for source in mirrors if pin.served_from in ("", source.repository)]
         order = [*served, origin] if self.trust_mirrors else [origin, *served]
         error = _offline(image)
         for source in order:
