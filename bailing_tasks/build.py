@@ -87,7 +87,7 @@ def build(
     variant = plan.recipe.variant
     reason = "forced" if force or no_cache else reason_to_build(plan, engine)
     if reason is None:
-        engine.tag(plan.kept, plan.name)
+        _name(plan, engine)
         reason = f"nothing changed (fingerprint {plan.fingerprint[:16]})"
         console.say(f"{variant}: skipped, {reason}")
         return _result(plan, engine, "skipped", reason, time.monotonic() - started)
@@ -181,6 +181,13 @@ def _check_images(plan: BuildPlan, engine: Engine, console: Console, *, offline:
         )
     for text in absent:
         console.warn(f"{text}: the build will ask its registry\n`invoke prefetch` brings it")
+
+
+def _name(plan: BuildPlan, engine: Engine) -> None:
+    """Let the name that people use stand for the image, unless it does."""
+    named, built = engine.image(plan.name), engine.image(plan.kept)
+    if not named or not built or named.id != built.id:
+        engine.tag(plan.kept, plan.name)
 
 
 def _write_copy(plan: BuildPlan, state: State) -> None:

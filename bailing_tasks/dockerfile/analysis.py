@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from bailing_tasks.dockerfile.directives import find_directive, lint_options
+from bailing_tasks.dockerfile.directives import CHECK_ARG, find_directive, lint_options
 from bailing_tasks.dockerfile.evaluation import REMOTE, ContextInput, evaluate
 from bailing_tasks.dockerfile.graph import build_graph
-from bailing_tasks.dockerfile.lint import CHECK_ARG, check_rules
 from bailing_tasks.dockerfile.parser import Instruction, parse
 from bailing_tasks.dockerfile.states import Graph, Kind, Request, Site, State
 from bailing_tasks.dockerfile.syntax import Program, read_program
@@ -20,6 +20,8 @@ from bailing_tasks.platforms import Platform
 from bailing_tasks.references import Reference
 
 DEFAULT_PLATFORM = "linux/amd64"
+ANALYSES = 16
+"""How many of the last ones are kept."""
 _NO_ARGS: Mapping[str, str] = {}
 
 
@@ -76,24 +78,40 @@ def analyse(
     build_args: Mapping[str, str],
     all_stages: bool,
 ) -> Analysis:
-    """Work a Dockerfile through.
+    """Work a Dockerfile through; a run asks for the same more than once, and gets the same.
 
     Raises:
         DockerfileError: BuildKit refuses it.
         UsageError: A platform is malformed.
     """
-    request = Request(
+    return _analyse(
+        to_raw(text),
         target,
         platform if isinstance(platform, Platform) else Platform.parse(platform),
         build_platform if isinstance(build_platform, Platform) else Platform.parse(build_platform),
-        build_args,
+        tuple(build_args.items()),
         all_stages,
     )
-    raw = to_raw(text)
-    options = lint_options(raw, build_args.get(CHECK_ARG))
-    graph, reached = build_graph(read_program(parse(raw)), request)
+
+
+@functools.lru_cache(maxsize=ANALYSES)
+def _analyse(
+    raw: str,
+    target: str | None,
+    platform: Platform,
+    build_platform: Platform,
+    build_args: tuple[tuple[str, str], ...],
+    all_stages: bool,
+) -> Analysis:
+    arguments = dict(build_args)
+    request = Request(target, platform, build_platform, arguments, all_stages)
+    options = lint_options(raw, arguments.get(CHECK_ARG))
+    graph, reached = build_graph(_program(raw), request)
     inputs = evaluate(graph, reached)
     if options.is_error:
+        # Few files ask for it, and the rules are long.
+        from bailing_tasks.dockerfile.lint import check_rules
+
         check_rules(raw, graph, reached, options)
     return Analysis(graph, reached, inputs)
 
@@ -151,7 +169,7 @@ def stages(text: str | bytes) -> tuple[StageInfo, ...]:
     """
     return tuple(
         StageInfo(number, stage.name or None, stage.origin.line)
-        for number, stage in enumerate(_program(text).stages)
+        for number, stage in enumerate(_program(to_raw(text)).stages)
     )
 
 
@@ -161,7 +179,7 @@ def declared_args(text: str | bytes) -> frozenset[str]:
     Raises:
         DockerfileError: BuildKit cannot read the file.
     """
-    program = _program(text)
+    program = _program(to_raw(text))
     commands = [*program.global_args]
     for stage in program.stages:
         commands += [command for command in stage.commands if command.keyword == "arg"]
@@ -271,8 +289,9 @@ def _json_syntax(raw: str) -> tuple[int, str] | None:
     return (1, value) if isinstance(value, str) else None
 
 
-def _program(text: str | bytes) -> Program:
-    return read_program(parse(to_raw(text)))
+@functools.lru_cache(maxsize=ANALYSES)
+def _program(raw: str) -> Program:
+    return read_program(parse(raw))
 
 
 def _normal_text(instruction: Instruction) -> str:

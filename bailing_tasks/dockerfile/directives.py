@@ -16,6 +16,9 @@ _SPACE = "\t\n\f\r "
 _NAMES = frozenset({"syntax", "escape", "check"})
 _CHECK_REMEDY = "write it as in # check=skip=RuleName;error=true, without spaces"
 
+#: The build argument whose value stands in for the directive `# check=`.
+CHECK_ARG = "BUILDKIT_DOCKERFILE_CHECK"
+
 
 @dataclass(slots=True)
 class Directives:

@@ -24,8 +24,6 @@ from bailing_tasks.dockerfile.text import BOM, Refused, from_raw, lower, trim, t
 from bailing_tasks.errors import DockerfileError, UsageError
 from bailing_tasks.references import Reference
 
-#: The build argument whose value stands in for the directive's.
-CHECK_ARG = "BUILDKIT_DOCKERFILE_CHECK"
 _ON_TRIAL = frozenset({"InvalidDefinitionDescription"})
 _RESERVED = frozenset({"context", "scratch"})
 _TARGET = "TARGETPLATFORM"
