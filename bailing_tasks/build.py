@@ -13,6 +13,7 @@ from bailing_tasks.console import Console
 from bailing_tasks.diagnosis import diagnose
 from bailing_tasks.engine import buildx
 from bailing_tasks.engine.base import Engine, Image
+from bailing_tasks.engine.connect import check_buildx
 from bailing_tasks.errors import BuildError, EngineError, PullError
 from bailing_tasks.kept import held_name
 from bailing_tasks.names import BUILDER_LABEL, LABEL
@@ -81,7 +82,8 @@ def build(
     Raises:
         PullError: A registry would have to be asked.
         BuildError: BuildKit failed or refused the build, or a file changed meanwhile.
-        EngineError: The platform cannot be run on this machine, or the engine stopped.
+        EngineError: There is no buildx, the platform cannot be run on this machine, or the engine
+            stopped.
     """
     started = time.monotonic()
     variant = plan.recipe.variant
@@ -91,6 +93,7 @@ def build(
         reason = f"nothing changed (fingerprint {plan.fingerprint[:16]})"
         console.say(f"{variant}: skipped, {reason}")
         return _result(plan, engine, "skipped", reason, time.monotonic() - started)
+    check_buildx()
     check_platform(plan, engine)
     check_secrets(plan)
     _check_images(plan, engine, console, offline=offline)

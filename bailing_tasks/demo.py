@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _docker_will_do(settings: Settings, console: Console) -> bool:
     """Whether a Docker engine is reachable that can get every external image."""
-    from bailing_tasks.engine.connect import connect
+    from bailing_tasks.engine.connect import check_buildx, connect
     from bailing_tasks.kept import is_present
     from bailing_tasks.resolver import Resolver
     from bailing_tasks.state import State
@@ -65,6 +65,7 @@ def _docker_will_do(settings: Settings, console: Console) -> bool:
     pins = State(settings.root).pins()
     try:
         engine = connect(os.environ)
+        check_buildx()
         resolver = Resolver(
             engine=engine,
             mirrors=settings.mirrors,

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import base64
 import errno
+import functools
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from docker.auth import load_config
-from docker.context import ContextAPI
-from docker.context.config import get_current_context_name
-from docker.errors import DockerException
-from docker.tls import TLSConfig
-from docker.utils import kwargs_from_env
-
-import docker
 from bailing_tasks import process
 from bailing_tasks.engine.docker import DockerEngine
+from bailing_tasks.engine.transport import (
+    BROKEN,
+    RefusedError,
+    SdkTransport,
+    Transport,
+    UnixTransport,
+)
 from bailing_tasks.errors import EngineError, UsageError
+
+if TYPE_CHECKING:
+    from docker.tls import TLSConfig
 
 OLDEST_ENGINE = (23, 0)
 """The first engine whose BuildKit knows named contexts (`--build-context`)."""
@@ -33,54 +39,66 @@ START = (
 _VERSION = re.compile(r"\bv?(\d+)\.(\d+)")
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Endpoint:
+    """Where an engine is: its address, its TLS, and buildx's own builder for it."""
+
+    host: str
+    builder: str
+    tls: TLSConfig | None = None
+
+
 def connect(environment: Mapping[str, str]) -> DockerEngine:
-    """Return the engine of DOCKER_HOST, else of Docker's current context, ready to build.
+    """Return the engine of DOCKER_HOST, else of Docker's current context.
 
     Raises:
-        EngineError: No engine, a stopped one, one that may not be used, or too old; buildx missing
-            or too old.
+        UsageError: Docker's configuration, or the environment, makes no sense.
+        EngineError: No engine, a stopped one, one that may not be used, or too old.
     """
-    check_configuration(environment)
-    host, tls, context = _endpoint(environment)
-    client = _client(host, tls)
-    _check_engine(client, host)
-    check_buildx()
-    return DockerEngine(client, builder=context)
+    configuration = _configuration(environment)
+    endpoint = _endpoint(environment, configuration)
+    transport = _transport(endpoint, configuration)
+    version = _version_of(transport)
+    return DockerEngine(transport, version, builder=endpoint.builder)
 
 
-def check_configuration(environment: Mapping[str, str]) -> None:
-    """Make sure that Docker's config.json can be read, which the SDK takes for granted.
-
-    Raises:
-        UsageError: It is no JSON, or a part of it has the wrong type.
-    """
+def _configuration(environment: Mapping[str, str]) -> dict[str, Any]:
+    """Read Docker's config.json; what relies on it, the SDK too, takes it for sound."""
     folder = environment.get("DOCKER_CONFIG") or str(Path.home() / ".docker")
     path = Path(folder) / "config.json"
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        return
+        return {}
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"Docker's {path} cannot be read", cause=str(error)) from error
     try:
         document = json.loads(text)
-        if not isinstance(document, dict):
-            raise ValueError("it holds no object")
-        for key in ("auths", "credHelpers", "HttpHeaders", "proxies"):
-            if not isinstance(document.get(key) or {}, dict):
-                raise ValueError(f"{key} is no object")
-        for host, entry in (document.get("auths") or {}).items():
-            if not isinstance(entry, dict):
-                raise ValueError(f"the entry of {host} in auths is no object")
-        load_config(str(path))
-    except (ValueError, TypeError, DockerException) as error:
+        _check_configuration(document)
+    except ValueError as error:
         raise UsageError(
             f"Docker's {path} is damaged",
             cause=str(error),
             remedy="mend it, or move it away and log in anew with `docker login`",
         ) from error
+    return dict(document)
 
 
+def _check_configuration(document: Any) -> None:
+    if not isinstance(document, dict):
+        raise ValueError("it holds no object")
+    for key in ("auths", "credHelpers", "HttpHeaders", "proxies"):
+        if not isinstance(document.get(key) or {}, dict):
+            raise ValueError(f"{key} is no object")
+    for host, entry in (document.get("auths") or {}).items():
+        if not isinstance(entry, dict):
+            raise ValueError(f"the entry of {host} in auths is no object")
+        login = entry.get("auth") or "Og=="
+        if not isinstance(login, str) or b":" not in base64.b64decode(login):
+            raise ValueError(f"the login of {host} in auths is no user:password in Base64")
+
+
+@functools.cache
 def check_buildx() -> None:
     """Make sure that `docker buildx` is there and new enough.
 
@@ -115,20 +133,36 @@ def _version(text: str) -> tuple[int, int] | None:
     return (int(match[1]), int(match[2])) if match else None
 
 
-def _endpoint(environment: Mapping[str, str]) -> tuple[str, TLSConfig | None, str]:
-    """Return address, TLS and buildx's name of the engine, as Docker's own command finds it."""
+def _endpoint(environment: Mapping[str, str], configuration: Mapping[str, Any]) -> _Endpoint:
+    """Find the engine as Docker's own command does."""
     host = environment.get("DOCKER_HOST", "")
     if host:
-        try:
-            parameters = kwargs_from_env(dict(environment))
-        except (DockerException, OSError) as error:
-            raise UsageError(
-                f"the Docker engine at {host} cannot be used with TLS as the environment says",
-                cause=str(error),
-                remedy="check DOCKER_TLS_VERIFY and DOCKER_CERT_PATH",
-            ) from error
-        return host, parameters.get("tls"), "default"
-    name = environment.get("DOCKER_CONTEXT") or get_current_context_name() or "default"
+        return _Endpoint(host=host, builder="default", tls=_tls(host, environment))
+    name = environment.get("DOCKER_CONTEXT") or configuration.get("currentContext") or "default"
+    return _Endpoint(host=DEFAULT_HOST, builder=name) if name == "default" else _context(name)
+
+
+def _tls(host: str, environment: Mapping[str, str]) -> TLSConfig | None:
+    if _socket(host):
+        return None
+    from docker.errors import DockerException
+    from docker.utils import kwargs_from_env
+
+    try:
+        found: TLSConfig | None = kwargs_from_env(dict(environment)).get("tls")
+    except (DockerException, OSError) as error:
+        raise UsageError(
+            f"the Docker engine at {host} cannot be used with TLS as the environment says",
+            cause=str(error),
+            remedy="check DOCKER_TLS_VERIFY and DOCKER_CERT_PATH",
+        ) from error
+    return found
+
+
+def _context(name: str) -> _Endpoint:
+    from docker.context import ContextAPI
+    from docker.errors import DockerException
+
     try:
         context = ContextAPI.get_context(name)
     except (DockerException, ValueError) as error:
@@ -138,29 +172,42 @@ def _endpoint(environment: Mapping[str, str]) -> tuple[str, TLSConfig | None, st
             f"Docker has no context {name!r}",
             remedy="`docker context ls` lists the contexts, `docker context use` chooses one",
         )
-    return context.Host or DEFAULT_HOST, context.TLSConfig, name
+    return _Endpoint(host=context.Host or DEFAULT_HOST, builder=name, tls=context.TLSConfig)
 
 
-def _client(host: str, tls: TLSConfig | None) -> docker.APIClient:
+def _socket(host: str) -> str:
+    """Return the path of an engine's Unix socket; empty where it is reached otherwise."""
+    path = host.removeprefix("unix://")
+    return path if path != host and path.startswith("/") else ""
+
+
+def _transport(endpoint: _Endpoint, configuration: Mapping[str, Any]) -> Transport:
+    if socket := _socket(endpoint.host):
+        return UnixTransport(socket, configuration.get("HttpHeaders") or {})
+    from docker.errors import DockerException
+
+    import docker
+
     try:
-        return docker.APIClient(
-            base_url=host,
-            tls=tls or False,
+        client = docker.APIClient(
+            base_url=endpoint.host,
+            tls=endpoint.tls or False,
             version="auto",
-            use_ssh_client=host.startswith("ssh://"),
+            use_ssh_client=endpoint.host.startswith("ssh://"),
             timeout=120,
         )
     except DockerException as error:
-        raise _unreachable(host, error) from error
+        raise _unreachable(endpoint.host, error) from error
     except ValueError as error:
         raise UsageError(
-            f"DOCKER_HOST is no address: {host!r}",
+            f"DOCKER_HOST is no address: {endpoint.host!r}",
             cause=str(error),
             remedy="write it as unix:///var/run/docker.sock or tcp://host:2376",
         ) from error
+    return SdkTransport(endpoint.host, client)
 
 
-def _unreachable(host: str, error: DockerException) -> EngineError:
+def _unreachable(host: str, error: Exception) -> EngineError:
     if host.startswith("ssh://") and "paramiko" in str(error):
         return EngineError(
             f"the Docker engine at {host} is reached by SSH, which needs one package more",
@@ -206,17 +253,23 @@ def _errno(error: BaseException) -> int | None:
     return None
 
 
-def _check_engine(client: docker.APIClient, host: str) -> None:
+def _version_of(transport: Transport) -> Mapping[str, Any]:
+    """Return what an engine says of itself, if it is new enough."""
     try:
-        text = client.version()["Version"]
-    except (DockerException, OSError) as error:
+        found: Mapping[str, Any] = transport.ask("GET", "/version")
+    except RefusedError as error:
         raise EngineError(
-            f"the Docker engine at {host} does not answer", cause=str(error), remedy=START
+            f"the Docker engine at {transport.host} does not answer",
+            cause=str(error),
+            remedy=START,
         ) from error
-    version = _version(text)
+    except BROKEN as error:
+        raise _unreachable(transport.host, error) from error
+    version = _version(found["Version"])
     if version is not None and version < OLDEST_ENGINE:
         raise EngineError(
-            f"the Docker engine is too old: {text}",
+            f"the Docker engine is too old: {found['Version']}",
             cause="its BuildKit knows no named contexts",
             remedy=f"install Docker {OLDEST_ENGINE[0]}.{OLDEST_ENGINE[1]} or later",
         )
+    return found

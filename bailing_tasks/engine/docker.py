@@ -1,60 +1,75 @@
-"""A Docker engine: the images it holds, pulls, tags and containers, through the Docker SDK.
+"""A Docker engine: the images it holds, pulls, tags and containers, through its API.
 
-Builds are in `bailing_tasks.engine.buildx`: the SDK cannot drive BuildKit.
+Builds are in `bailing_tasks.engine.buildx`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import tarfile
-from collections.abc import Callable, Iterator, Sequence
-from typing import IO, Any, cast
+import functools
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
-import requests
-from docker.errors import DockerException, ImageNotFound, NotFound
-from urllib3.exceptions import HTTPError
-
-import docker
-from bailing_tasks.engine.base import Image, Limits, Progress
+from bailing_tasks.engine.base import Container, Image, Limits, Progress
+from bailing_tasks.engine.pulling import TICK_SECONDS, Pull, Traffic
+from bailing_tasks.engine.transport import BROKEN, RefusedError, Transport
 from bailing_tasks.errors import EngineError
-from bailing_tasks.failures import pull_error
 from bailing_tasks.platforms import Platform
 from bailing_tasks.references import Reference
 
-ENGINE_ERRORS = (DockerException, requests.RequestException, HTTPError, tarfile.TarError)
+if TYPE_CHECKING:
+    from docker.auth import AuthConfig
+
+ENGINE_ERRORS = (RefusedError, *BROKEN)
 """What comes up from below when an engine refuses, or its connection breaks."""
 
-OWNER_LABEL = "io.bailing-tasks.owner"
-"""On a container under test: the workspace that made it."""
+NOT_FOUND = 404
 
 
 class DockerEngine:
-    """One Docker engine.
+    """One Docker engine; pulls of several threads may run at once.
 
     Args:
-        client: A connection to it.
+        transport: The way to its API.
+        version: What it says of itself (`GET /version`).
         builder: The name of buildx's own builder for it.
     """
 
-    def __init__(self, client: docker.APIClient, *, builder: str) -> None:
-        self._client = client
+    def __init__(self, transport: Transport, version: Mapping[str, Any], *, builder: str) -> None:
+        self._transport = transport
+        self._api = f"/v{version['ApiVersion']}"
+        self._traffic = Traffic()
         self.builder = builder
+        machine = version["Arch"]
+        if machine == "arm":
+            # Which kind of it, only the kernel's name for the machine says.
+            machine = self._info["Architecture"]
+        self.platform: Platform = Platform.from_machine(machine)
+
+    @functools.cached_property
+    def _info(self) -> Mapping[str, Any]:
         with _engine_errors("the engine says nothing of itself"):
-            info = client.info()
-        machine = Platform.from_machine(info["Architecture"])
-        self.platform: Platform = machine
-        self.registry_mirrors: tuple[str, ...] = tuple(
-            (info.get("RegistryConfig") or {}).get("Mirrors") or ()
-        )
+            found: Mapping[str, Any] = self._transport.ask("GET", f"{self._api}/info")
+        return found
+
+    @property
+    def registry_mirrors(self) -> tuple[str, ...]:
+        """The mirrors of Docker Hub that it uses by itself."""
+        return tuple((self._info.get("RegistryConfig") or {}).get("Mirrors") or ())
 
     def image(self, name: str) -> Image | None:
         """Return an image by name, digest or id; None where it is not there."""
-        try:
-            found = self._client.inspect_image(name)  # type: ignore[no-untyped-call]
-        except (ImageNotFound, NotFound):
-            return None
-        except ENGINE_ERRORS as error:
-            raise _engine_error(f"{name} could not be looked up", error) from error
+        with _engine_errors(f"{name} could not be looked up"):
+            try:
+                found = self._transport.ask("GET", f"{self._image(name)}/json")
+            except RefusedError as error:
+                if error.status == NOT_FOUND:
+                    return None
+                raise
         parts = (found["Os"], found["Architecture"], found.get("Variant") or "")
         config = found.get("Config") or {}
         return Image(
@@ -72,7 +87,7 @@ class DockerEngine:
         wanted: Reference,
         platform: Platform | None,
         on_progress: Callable[[Progress], None],
-        limits: Limits,  # noqa: ARG002
+        limits: Limits,
     ) -> None:
         """Pull an image by `repository@digest` or `repository:tag`.
 
@@ -87,36 +102,48 @@ class DockerEngine:
             PullError: It could not be pulled.
         """
         repository, tag = _split(name)
-        host = repository.partition("/")[0]
+        params = {"fromImage": repository, "tag": tag}
+        if platform:
+            params["platform"] = str(platform)
+        pull = Pull(
+            wanted=wanted,
+            platform=platform,
+            host=repository.partition("/")[0],
+            limits=limits,
+            traffic=self._traffic,
+        )
+        pull.check()
+        headers = self._login(repository, pull)
         try:
-            events = self._client.pull(
-                repository,
-                tag=tag,
-                stream=True,
-                decode=True,
-                platform=str(platform) if platform else None,
-            )
-            for event in cast("Iterator[dict[str, Any]]", events):
-                if "error" in event:
-                    raise pull_error(
-                        str(event["error"]),
-                        reference=wanted,
-                        platform=str(platform or ""),
-                        host=host,
-                    )
-                detail = event.get("progressDetail") or {}
-                on_progress(
-                    Progress(
-                        status=event.get("status", ""),
-                        layer=event.get("id", ""),
-                        current=detail.get("current", 0),
-                        total=detail.get("total", 0),
-                    )
-                )
-        except ENGINE_ERRORS as error:
-            raise pull_error(
-                _words(error), reference=wanted, platform=str(platform or ""), host=host
-            ) from error
+            stream = self._transport.follow(f"{self._api}/images/create", params, headers)
+            with contextlib.closing(stream):
+                for document in stream.documents(TICK_SECONDS):
+                    if document:
+                        on_progress(pull.take(document))
+                    pull.check()
+        except RefusedError as error:
+            raise pull.failed(str(error)) from error
+        except BROKEN as error:
+            raise pull.broken(str(error)) from error
+
+    def _login(self, repository: str, pull: Pull) -> dict[str, str]:
+        """Return what tells the engine the login for a repository, as `docker pull` does."""
+        from docker.errors import DockerException
+
+        from docker import auth
+
+        try:
+            registry, _ = auth.resolve_repository_name(repository)
+            found = self._logins.resolve_authconfig(registry)
+        except (DockerException, OSError, ValueError) as error:
+            raise pull.failed(str(error), sign="credential") from error
+        return {"X-Registry-Auth": auth.encode_header(found).decode()} if found else {}
+
+    @functools.cached_property
+    def _logins(self) -> AuthConfig:
+        from docker.auth import load_config
+
+        return load_config()
 
     def registry_digest(self, reference: Reference) -> str | None:
         """Return the digest that the engine finds for a reference at its registry.
@@ -124,8 +151,9 @@ class DockerEngine:
         The engine has proxies, certificates and insecure registries in its own configuration. The
         digest may be that of an index. None where the engine finds nothing either.
         """
+        path = f"{self._api}/distribution/{_quoted(str(reference))}/json"
         try:
-            found = self._client.inspect_distribution(str(reference))  # type: ignore[no-untyped-call]
+            found = self._transport.ask("GET", path)
         except ENGINE_ERRORS:
             return None
         return str(found["Descriptor"]["digest"])
@@ -137,10 +165,9 @@ class DockerEngine:
             EngineError: The engine refuses.
         """
         repository, tag = _split(new)
-        try:
-            self._client.tag(name, repository, tag)
-        except ENGINE_ERRORS as error:
-            raise _engine_error(f"{name} could not be tagged {new}", error) from error
+        with _engine_errors(f"{name} could not be tagged {new}"):
+            params = {"repo": repository, "tag": tag}
+            self._transport.ask("POST", f"{self._image(name)}/tag", params)
 
     def untag(self, name: str) -> None:
         """Take a name from an image; an image without any other name goes with it.
@@ -148,28 +175,44 @@ class DockerEngine:
         Raises:
             EngineError: The engine refuses.
         """
-        try:
-            self._client.remove_image(name)
-        except ImageNotFound:
-            return
-        except ENGINE_ERRORS as error:
-            raise _engine_error(f"the name {name} could not be removed", error) from error
+        with _engine_errors(f"the name {name} could not be removed"):
+            try:
+                self._transport.ask("DELETE", self._image(name))
+            except RefusedError as error:
+                if error.status != NOT_FOUND:
+                    raise
+
+    def _image(self, name: str) -> str:
+        return f"{self._api}/images/{_quoted(name)}"
 
     def free_bytes(self) -> int | None:
-        """Return the free space where it keeps images; None where that cannot be known."""
-        return None
+        """Return the free space where it keeps images; None where that cannot be known.
+
+        It can where the engine runs on this machine, whose name it then has, and not in a virtual
+        machine or behind a forwarded socket.
+        """
+        info = self._info
+        if (
+            not self._transport.host.startswith("unix://")
+            or info.get("Name") != os.uname().nodename
+        ):
+            return None
+        try:
+            return shutil.disk_usage(info["DockerRootDir"]).free
+        except OSError:
+            return None
 
     def answers(self) -> bool:
         """Whether it is still there."""
         try:
-            return bool(self._client.ping())
+            self._transport.ask("GET", "/_ping")
         except ENGINE_ERRORS:
             return False
+        return True
 
-    @contextlib.contextmanager
     def container(
         self, image: str, platform: Platform, *, start: bool, owner: str
-    ) -> Iterator[Container]:
+    ) -> AbstractContextManager[Container]:
         """Make a container of an image, and remove it at the end.
 
         Args:
@@ -181,21 +224,11 @@ class DockerEngine:
         Raises:
             EngineError: It could not be made or started, or the engine failed.
         """
-        with _engine_errors(f"no container could be made from {image}"):
-            made = self._client.create_container(
-                image,
-                command=None if start else ["-"],
-                platform=str(platform),
-                labels={OWNER_LABEL: owner},
-            )["Id"]
-        try:
-            if start:
-                with _engine_errors(f"the container of {image} could not be started"):
-                    self._client.start(made)
-            yield Container(self._client, made)
-        finally:
-            with contextlib.suppress(*ENGINE_ERRORS):
-                self._client.remove_container(made, force=True, v=True)
+        from bailing_tasks.engine import containers
+
+        return containers.container(
+            self._transport.client, image, platform, start=start, owner=owner
+        )
 
     def remove_containers(self, owner: str) -> None:
         """Remove the containers that an owner's killed run has left.
@@ -203,10 +236,9 @@ class DockerEngine:
         Raises:
             EngineError: The engine failed.
         """
-        with _engine_errors("what an earlier run left could not be removed"):
-            label = {"label": f"{OWNER_LABEL}={owner}"}
-            for found in self._client.containers(all=True, filters=label):
-                self._client.remove_container(found["Id"], force=True, v=True)
+        from bailing_tasks.engine import containers
+
+        containers.remove(self._transport.client, owner)
 
 
 @contextlib.contextmanager
@@ -214,69 +246,18 @@ def _engine_errors(message: str) -> Iterator[None]:
     try:
         yield
     except ENGINE_ERRORS as error:
-        raise _engine_error(message, error) from error
+        raise engine_error(message, str(error)) from error
 
 
-class Container:
-    """A container of an image under test; each call raises EngineError where the engine fails.
-
-    Args:
-        client: The engine's connection.
-        identity: Its id there.
-    """
-
-    def __init__(self, client: docker.APIClient, identity: str) -> None:
-        self._client = client
-        self._id = identity
-
-    def run(self, argv: Sequence[str]) -> tuple[int, str]:
-        """Run a command in it; return its exit code and what it printed."""
-        with _engine_errors(f"{argv[0]} could not be run in the container"):
-            command = self._client.exec_create(self._id, list(argv))["Id"]
-            output = self._client.exec_start(command)
-            code = self._client.exec_inspect(command)["ExitCode"]
-        return int(code), output.decode(errors="replace")
-
-    def running(self) -> bool:
-        """Whether its main process is alive."""
-        with _engine_errors("the container could not be looked at"):
-            return bool(self._client.inspect_container(self._id)["State"]["Running"])
-
-    def log(self) -> str:
-        """Return what its main process printed."""
-        with _engine_errors("the container's log could not be read"):
-            return self._client.logs(self._id).decode(errors="replace")
-
-    def uids(self) -> tuple[int, ...]:
-        """Return the user ids that its processes run under."""
-        with _engine_errors("the container's processes could not be listed"):
-            table = self._client.top(self._id, "-eo uid,pid")
-        return tuple(int(row[0]) for row in table["Processes"])
-
-    def files(self) -> Iterator[str]:
-        """Yield the path of each file in its file system, without a leading slash."""
-        with _engine_errors("the image's files could not be read"):
-            reader = cast("IO[bytes]", _Chunks(self._client.export(self._id)))
-            with tarfile.open(fileobj=reader, mode="r|", bufsize=1 << 20) as archive:
-                for member in archive:
-                    yield member.name
+def engine_error(message: str, cause: str) -> EngineError:
+    """Return the error for an engine that refuses, or that has stopped."""
+    return EngineError(
+        message, cause=cause, remedy="`docker info` shows whether the engine is well"
+    )
 
 
-class _Chunks:
-    """What tarfile wants of a stream, over the SDK's chunks."""
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = iter(chunks)
-        self._rest = b""
-
-    def read(self, size: int) -> bytes:
-        while len(self._rest) < size:
-            chunk = next(self._chunks, b"")
-            if not chunk:
-                break
-            self._rest += chunk
-        head, self._rest = self._rest[:size], self._rest[size:]
-        return head
+def _quoted(name: str) -> str:
+    return quote(name, safe="/:@")
 
 
 def _split(name: str) -> tuple[str, str]:
@@ -285,13 +266,3 @@ def _split(name: str) -> tuple[str, str]:
         return repository, digest
     repository, _, tag = name.rpartition(":")
     return repository, tag
-
-
-def _words(error: Exception) -> str:
-    return str(getattr(error, "explanation", None) or error)
-
-
-def _engine_error(message: str, error: Exception) -> EngineError:
-    return EngineError(
-        message, cause=_words(error), remedy="`docker info` shows whether the engine is well"
-    )

@@ -299,10 +299,10 @@ def test_no_engine_a_stopped_one_and_no_buildx(plain: Workspace, tmp_path: Path)
     result = plain.invoke("prefetch", DOCKER_HOST="tcp://127.0.0.1:9")
     assert result.returncode == 4
     assert "does not answer" in result.stderr
-    result = plain.invoke("prefetch", DOCKER_CONFIG=str(tmp_path))
+    result = plain.invoke("build-builder", DOCKER_CONFIG=str(tmp_path))
     assert result.returncode == 4
     assert "docker buildx is missing" in result.stderr
-    result = plain.invoke("prefetch", PATH="/nonexistent")
+    result = plain.invoke("build-builder", PATH="/nonexistent")
     assert result.returncode == 4
     assert "the docker command is not there" in result.stderr
 
