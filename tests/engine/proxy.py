@@ -1,0 +1,322 @@
+"""A proxy before a registry, for tests: it logs every request and fails as registries do.
+
+It serves pulls: GET and HEAD. Bodies are passed on in pieces, however big a blob is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import http.client
+import io
+import json
+import os
+import socket
+import struct
+import tarfile
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+PIECE = 1 << 16
+RETRY_AFTER = 3
+"""Seconds that a 429 with Retry-After asks for."""
+TRICKLE = (20, 0.2)
+"""In how many parts a trickling body comes, and the seconds between them."""
+UNANSWERED = 0
+"""The status that the log has for a request that a silent registry took."""
+_HOP = {"connection", "date", "keep-alive", "server", "transfer-encoding"}
+_CODES = {
+    401: "UNAUTHORIZED",
+    403: "DENIED",
+    404: "MANIFEST_UNKNOWN",
+    429: "TOOMANYREQUESTS",
+    500: "UNKNOWN",
+    502: "UNAVAILABLE",
+}
+
+
+class Fault(Enum):
+    """What a registry does wrong."""
+
+    UNAUTHORIZED = "401"
+    FORBIDDEN = "403"
+    NOT_FOUND = "404"
+    TOO_MANY = "429"
+    TOO_MANY_WAIT = "429 with Retry-After"
+    SERVER_ERROR = "500"
+    BAD_GATEWAY = "502"
+    RESET = "reset"
+    SHORT = "ends early"
+    CORRUPT = "corrupt"
+    STALL = "stall"
+    TRICKLE = "trickle"
+    CIRCLE = "redirect in a circle"
+    ANOTHER = "another digest"
+
+    @property
+    def status(self) -> int:
+        """The status it is answered with; 0 where it begins like a good answer."""
+        number = self.value[:3]
+        return int(number) if number.isdigit() else 307 if self is Fault.CIRCLE else 0
+
+
+@dataclass
+class _Order:
+    """A fault that a test has asked for."""
+
+    fault: Fault
+    on: str
+    path: str
+    agent: str
+    left: int | None
+
+    def wants(self, request: BaseHTTPRequestHandler) -> bool:
+        return (
+            self.left != 0
+            and f"/{self.on}/" in request.path
+            and self.path in request.path
+            and self.agent in request.headers.get("User-Agent", "")
+            and (request.command == "GET" or self.fault.status > 0)
+        )
+
+
+class RegistryProxy:
+    """A proxy on a loopback port before a registry, from `with` to its end.
+
+    Attributes:
+        address: Where it listens, as `127.0.0.1:port`.
+        log: Method, path and status of each request so far, in the order of the answers.
+
+    Args:
+        registry: The address of the registry that answers.
+    """
+
+    def __init__(self, registry: str) -> None:
+        self.registry = registry
+        self.log: list[tuple[str, str, int]] = []
+        self.gone = threading.Event()
+        self.is_silent = False
+        self._orders: list[_Order] = []
+        self._lock = threading.Lock()
+        self._server = _Server(self)
+        self.address = f"127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> RegistryProxy:
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def fault(
+        self,
+        fault: Fault,
+        *,
+        on: str,
+        times: int | None = None,
+        path: str = "",
+        agent: str = "",
+    ) -> None:
+        """Answer with a fault from now on.
+
+        Args:
+            fault: What goes wrong.
+            on: `manifests` or `blobs`.
+            times: How often; None for good.
+            path: What a request's path has to hold: a repository, a tag, a digest.
+            agent: What a request's User-Agent has to hold.
+        """
+        with self._lock:
+            self._orders.append(_Order(fault, on, path, agent, times))
+
+    def heal(self) -> None:
+        """Answer well from now on."""
+        with self._lock:
+            self._orders.clear()
+
+    def silent(self) -> None:
+        """Accept connections from now on, and never answer."""
+        self.is_silent = True
+
+    def stop(self) -> None:
+        """Close the port and every connection; again does nothing."""
+        if not self.gone.is_set():
+            self.gone.set()
+            self._server.shutdown()
+            self._server.server_close()
+            self._server.hang_up()
+
+    def ordered(self, request: BaseHTTPRequestHandler) -> Fault | None:
+        """Return the fault that a request meets, and count it."""
+        with self._lock:
+            for order in self._orders:
+                if order.wants(request):
+                    order.left = None if order.left is None else order.left - 1
+                    return order.fault
+        return None
+
+
+class _Server(ThreadingHTTPServer):
+    """Keeps the open connections, as clients keep theirs alive."""
+
+    def __init__(self, proxy: RegistryProxy) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.proxy = proxy
+        self._open: set[socket.socket] = set()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self._open.discard(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        pass  # a client that hung up
+
+    def hang_up(self) -> None:
+        for connection in list(self._open):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
+
+    def do_GET(self) -> None:
+        proxy = self.server.proxy
+        if proxy.is_silent:
+            self._note(UNANSWERED)
+            self._hang()
+            return
+        fault = proxy.ordered(self)
+        if fault and fault.status:
+            self._refuse(fault)
+        else:
+            self._forward(fault)
+
+    do_HEAD = do_GET  # noqa: N815
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Answer what is no HTTP: engines try HTTPS first."""
+        if self.server.proxy.is_silent:
+            self._hang()
+        else:
+            super().send_error(code, message, explain)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def _note(self, status: int) -> None:
+        self.server.proxy.log.append((self.command, self.path, status))
+
+    def _hang(self) -> None:
+        self.server.proxy.gone.wait()
+        self.close_connection = True
+
+    def _refuse(self, fault: Fault) -> None:
+        self._note(fault.status)
+        errors = [{"code": _CODES.get(fault.status, "UNKNOWN"), "message": fault.value}]
+        body = json.dumps({"errors": errors}).encode()
+        self.send_response(fault.status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        if fault is Fault.UNAUTHORIZED:
+            self.send_header("WWW-Authenticate", 'Basic realm="registry"')
+        if fault is Fault.TOO_MANY_WAIT:
+            self.send_header("Retry-After", str(RETRY_AFTER))
+        if fault is Fault.CIRCLE:
+            self.send_header("Location", f"http://{self.server.proxy.address}{self.path}")
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+
+    def _forward(self, fault: Fault | None) -> None:
+        upstream = http.client.HTTPConnection(self.server.proxy.registry, timeout=60)
+        headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
+        try:
+            upstream.request(self.command, self.path, headers=headers)
+            self._pass_on(upstream.getresponse(), fault)
+        finally:
+            upstream.close()
+
+    def _pass_on(self, answer: http.client.HTTPResponse, fault: Fault | None) -> None:
+        self._note(answer.status)
+        length = int(answer.headers["Content-Length"])
+        pieces = iter(lambda: answer.read(PIECE), b"")
+        if fault is Fault.ANOTHER:
+            body = _another(answer)
+            length, pieces = len(body), iter([body])
+        self.send_response_only(answer.status)
+        for name, value in answer.headers.items():
+            if name.lower() not in _HOP | {"content-length"}:
+                self.send_header(name, value)
+        self.send_header("Content-Length", str(length))
+        self.end_headers()
+        if self.command == "GET":
+            self._send(pieces, length, fault)
+
+    def _send(self, pieces: Iterator[bytes], length: int, fault: Fault | None) -> None:
+        if fault in (Fault.RESET, Fault.SHORT, Fault.STALL):
+            self._send_half(pieces, length // 2, fault)
+        elif fault is Fault.TRICKLE:
+            parts, pause = TRICKLE
+            for piece in _cut(pieces, -(-length // parts)):
+                self.wfile.write(piece)
+                time.sleep(pause)
+        elif fault is Fault.CORRUPT:
+            self._send_with_a_flipped_bit(pieces, length // 2)
+        else:
+            for piece in pieces:
+                self.wfile.write(piece)
+
+    def _send_half(self, pieces: Iterator[bytes], half: int, fault: Fault) -> None:
+        for piece in pieces:
+            self.wfile.write(piece[:half])
+            half -= len(piece[:half])
+            if not half:
+                break
+        self.close_connection = True
+        if fault is Fault.STALL:
+            self._hang()
+        elif fault is Fault.RESET:
+            time.sleep(0.05)  # else the half is lost with the connection
+            _reset(self.connection)
+
+    def _send_with_a_flipped_bit(self, pieces: Iterator[bytes], position: int) -> None:
+        for piece in pieces:
+            if 0 <= position < len(piece):
+                flipped = bytes([piece[position] ^ 1])
+                piece = piece[:position] + flipped + piece[position + 1 :]
+            self.wfile.write(piece)
+            position -= len(piece)
+
+
+def _reset(connection: socket.socket) -> None:
+    """Close a connection so that the peer sees a reset, and no end."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    os.close(connection.detach())
+
+
+def _cut(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:
+    for piece in pieces:
+        for start in range(0, len(piece), size):
+            yield piece[start : start + size]
+
+
+def _another(answer: http.client.HTTPResponse) -> bytes:
+    """Return something well-formed that is not what was asked for."""
+    if "json" in answer.headers["Content-Type"]:
+        document = json.loads(answer.read())
+        return json.dumps(document | {"annotations": {"another": "one"}}).encode()
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        tar.addfile(tarfile.TarInfo("another"))
+    return gzip.compress(archive.getvalue())
