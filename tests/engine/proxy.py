@@ -27,6 +27,8 @@ RETRY_AFTER = 3
 """Seconds that a 429 with Retry-After asks for."""
 TRICKLE = (20, 0.2)
 """In how many parts a trickling body comes, and the seconds between them."""
+TLS = b"\x16"
+"""How a TLS connection begins (RFC 8446: a handshake record)."""
 UNANSWERED = 0
 """The status that the log has for a request that a silent registry took."""
 _HOP = {"connection", "date", "keep-alive", "server", "transfer-encoding"}
@@ -204,12 +206,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_HEAD = do_GET  # noqa: N815
 
-    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Answer what is no HTTP: engines try HTTPS first."""
-        if self.server.proxy.is_silent:
-            self._hang()
-        else:
-            super().send_error(code, message, explain)
+    def handle(self) -> None:
+        # Engines try HTTPS first, and go on without it where the answer is plain HTTP.
+        with contextlib.suppress(OSError):
+            if self.rfile.peek(1)[:1] != TLS:  # type: ignore[attr-defined]
+                super().handle()
+            elif self.server.proxy.is_silent:
+                self._hang()
+            else:
+                self.wfile.write(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
 
     def log_message(self, *_: object) -> None:
         pass
@@ -240,9 +245,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _forward(self, fault: Fault | None) -> None:
         upstream = http.client.HTTPConnection(self.server.proxy.registry, timeout=60)
-        headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
         try:
-            upstream.request(self.command, self.path, headers=headers)
+            upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+            for name, value in self.headers.items():
+                upstream.putheader(name, value)
+            upstream.endheaders()
             self._pass_on(upstream.getresponse(), fault)
         finally:
             upstream.close()

@@ -1,0 +1,106 @@
+"""Tiny images of random bytes, put straight into a registry, and whether an engine has them."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import os
+import tarfile
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.engine.support import Engine
+
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+CONFIG = "application/vnd.oci.image.config.v1+json"
+LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """An image in a registry.
+
+    Attributes:
+        name: Its repository and tag.
+        digest: The digest of its manifest.
+        files: What each layer holds: one file, named by the layer's number.
+    """
+
+    name: str
+    digest: str
+    files: tuple[bytes, ...]
+
+    @property
+    def repository(self) -> str:
+        return self.name.partition(":")[0]
+
+
+def push(registry: str, name: str, *sizes: int) -> Tiny:
+    """Put an image for linux/amd64 into a registry: a layer of random bytes for each size."""
+    repository, _, tag = name.partition(":")
+    files = tuple(os.urandom(size) for size in sizes)
+    archives = [_archive(str(number), content) for number, content in enumerate(files)]
+    config = {
+        "os": "linux",
+        "architecture": "amd64",
+        "config": {},
+        "rootfs": {"type": "layers", "diff_ids": [_digest(archive) for archive in archives]},
+    }
+    layers = [gzip.compress(archive, mtime=0) for archive in archives]
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "config": _blob(registry, repository, CONFIG, json.dumps(config).encode()),
+        "layers": [_blob(registry, repository, LAYER, layer) for layer in layers],
+    }
+    body = json.dumps(manifest).encode()
+    url = f"http://{registry}/v2/{repository}/manifests/{tag}"
+    _ask("PUT", url, body, {"Content-Type": MANIFEST})
+    return Tiny(name, _digest(body), files)
+
+
+def is_right(engine: Engine, image: str, tiny: Tiny, folder: Path) -> bool:
+    """Whether what an engine has under a name is, byte for byte, the image that was pushed."""
+    container = engine.must("create", image, "-")
+    try:
+        for number, content in enumerate(tiny.files):
+            engine.must("cp", f"{container}:/{number}", str(folder / "copy"))
+            if folder.joinpath("copy").read_bytes() != content:
+                return False
+    finally:
+        engine.must("rm", container)
+    return True
+
+
+def _blob(registry: str, repository: str, media_type: str, content: bytes) -> dict[str, object]:
+    """Upload a blob; return its descriptor."""
+    digest = _digest(content)
+    place = _ask("POST", f"http://{registry}/v2/{repository}/blobs/uploads/")
+    mark = "&" if "?" in place else "?"
+    octets = {"Content-Type": "application/octet-stream"}
+    _ask("PUT", f"{place}{mark}digest={digest}", content, octets)
+    return {"mediaType": media_type, "digest": digest, "size": len(content)}
+
+
+def _ask(method: str, url: str, body: bytes = b"", headers: dict[str, str] | None = None) -> str:
+    """Ask a registry, past any proxy this machine is set to; return where it points to."""
+    request = urllib.request.Request(url, data=body, headers=headers or {}, method=method)
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(request, timeout=30) as answer:
+        return str(answer.headers.get("Location", ""))
+
+
+def _archive(name: str, content: bytes) -> bytes:
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        member = tarfile.TarInfo(name)
+        member.size = len(content)
+        tar.addfile(member, io.BytesIO(content))
+    return archive.getvalue()
+
+
+def _digest(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
