@@ -244,7 +244,7 @@ class SdkTransport:
             with asked as response:
                 if not _fine(response.status_code):
                     _document(response.status_code, response.content)
-                # Not in urllib3 before 2.3, and nothing to shut down over SSH.
+                # Not in urllib3 before 2.3.
                 shutdowns.append(getattr(response.raw, "shutdown", over.set))
                 if not over.is_set():
                     yield from response.iter_lines()
@@ -252,7 +252,8 @@ class SdkTransport:
         def close() -> None:
             over.set()
             for shutdown in shutdowns:
-                with contextlib.suppress(OSError, ValueError):
+                # Nothing to shut down over SSH (ValueError), or nothing any more.
+                with contextlib.suppress(OSError, ValueError, RuntimeError):
                     shutdown()
 
         return Stream(lines(), close)

@@ -1,4 +1,4 @@
-"""A link for tests: TCP to a registry or an engine, which can be held still or cut."""
+"""A link to a registry or an engine, for tests, which can be held still or cut."""
 
 from __future__ import annotations
 
@@ -6,29 +6,38 @@ import contextlib
 import socket
 import threading
 import time
+from pathlib import Path
 
 PIECE = 1 << 14
 
 
 class Link:
-    """Passes connections on from a loopback port, from `with` to its end.
+    """Passes connections on, from `with` to its end.
 
     Attributes:
-        address: Where it listens, as `127.0.0.1:port`.
+        address: Where it listens, as `127.0.0.1:port`, or its socket's path.
         left: How many bytes it still lets back; then it holds still, and nothing is closed.
             None lets all through.
 
     Args:
         target: `host:port`, or the path of a Unix socket.
+        left: How many bytes it lets back.
+        path: Where its own Unix socket is made; by default it takes a loopback port.
     """
 
-    def __init__(self, target: str, *, left: int | None = None) -> None:
+    def __init__(self, target: str, *, left: int | None = None, path: Path | None = None) -> None:
         self.left = left
         self._target = target
         self._lock = threading.Lock()
         self._ends: set[socket.socket] = set()
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        if path:
+            self._listener = socket.socket(socket.AF_UNIX)
+            self._listener.bind(str(path))
+            self._listener.listen()
+            self.address = str(path)
+        else:
+            self._listener = socket.create_server(("127.0.0.1", 0))
+            self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
 
     def __enter__(self) -> Link:
         threading.Thread(target=self._serve, daemon=True).start()
@@ -43,6 +52,11 @@ class Link:
     def open(self) -> int:
         """How many connections are open to it."""
         return len(self._ends)
+
+    def let(self, count: int) -> None:
+        """Let more bytes back."""
+        with self._lock:
+            self.left = (self.left or 0) + count
 
     def cut(self) -> None:
         """End all connections."""
