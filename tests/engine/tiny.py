@@ -26,11 +26,13 @@ class Tiny:
     Attributes:
         name: Its repository and tag.
         digest: The digest of its manifest.
+        layers: The digests of its layers.
         files: What each layer holds: one file, named by the layer's number.
     """
 
     name: str
     digest: str
+    layers: tuple[str, ...]
     files: tuple[bytes, ...]
 
     @property
@@ -59,7 +61,7 @@ def push(registry: str, name: str, *sizes: int) -> Tiny:
     body = json.dumps(manifest).encode()
     url = f"http://{registry}/v2/{repository}/manifests/{tag}"
     _ask("PUT", url, body, {"Content-Type": MANIFEST})
-    return Tiny(name, _digest(body), files)
+    return Tiny(name, _digest(body), tuple(_digest(layer) for layer in layers), files)
 
 
 def is_right(engine: Engine, image: str, tiny: Tiny, folder: Path) -> bool:

@@ -1,0 +1,43 @@
+"""One fault of each kind that a registry may have, and what a prefetch makes of it.
+
+All pairs are in tests/soak. With `pytest -s` a table shows what came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
+
+import pytest
+
+from tests.engine.faults import Came, Case, meeting, table
+from tests.engine.proxy import Fault
+from tests.engine.support import started
+
+STALL_LIMIT = 10
+"""Seconds that a prefetch is given where a layer never comes to its end."""
+CASES = [
+    Case(store, on, fault, times, STALL_LIMIT if fault is Fault.STALL else 0)
+    for store, on, times in (
+        ("classic", "blobs", 1),
+        ("containerd", "blobs", None),
+        ("containerd", "manifests", 1),
+    )
+    for fault in Fault
+    if fault is not Fault.STALL or times is None
+]
+
+
+@pytest.fixture(scope="module")
+def came(
+    home: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Mapping[Case, Future[Came]]]:
+    engines = {store: started(store) for store in ("classic", "containerd")}
+    with meeting(CASES, engines, tmp_path_factory.mktemp("faults")) as found:
+        yield found
+    print("\n" + table([future.result() for future in found.values() if not future.exception()]))
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_fault_of_a_registry(case: Case, came: Mapping[Case, Future[Came]]) -> None:
+    came[case].result().check()
