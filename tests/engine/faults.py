@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from bailing_tasks import process
 from tests.engine import tiny
 from tests.engine.proxy import RETRY_AFTER, Fault, RegistryProxy
-from tests.engine.support import Engine, Workspace, made, unique
+from tests.engine.support import Engine, Workspace, made, started, unique
 
 AT_ONCE = {"classic": 2, "containerd": 4}
 """Prefetches at once: the classic store loads three layers at a time, and waits with them."""
@@ -30,12 +33,15 @@ SAYS = {
     Fault.RESET: ("connection broke", "check the network"),
     Fault.SHORT: ("connection broke", "check the network"),
     Fault.CORRUPT: ("something else than was asked for", "run it again"),
-    Fault.STALL: ("did not answer|silent|no byte", "check the network"),
-    Fault.CIRCLE: ("redirect", "check the network|mirror"),
+    Fault.STALL: ("did not answer", "check the network"),
+    Fault.CIRCLE: ("redirect", "mirror"),
     # Of a blob of another length, the containerd store says only that it ended.
     Fault.ANOTHER: ("something else than was asked for|EOF", "run it again|check the network"),
 }
 """For each fault that makes a pull fail: cause and remedy, as expressions."""
+OUT_OF_TIME = ("--timeout", "run it again")
+PATIENCE = 400
+"""Seconds after which a prefetch hangs. Four attempts with the classic store's own take 210."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,7 @@ class Case:
         on: What it befalls: `manifests` or `blobs`.
         fault: What goes wrong.
         times: How often; None for good.
-        timeout: The prefetch's own, in seconds; none where it is 0.
+        timeout: The prefetch's own, in seconds, which it is to use up; none where it is 0.
     """
 
     store: str
@@ -80,52 +86,60 @@ class Came:
     Attributes:
         case: What it was.
         ended: The prefetch as a process.
-        held: What the engine then held under the image's name: digests.
-        right: Whether all that it held was, byte for byte, what had been pushed.
-        requests: What the registry was asked for by the prefetch: how many requests.
-        after: The same image's status in a plain run, once the registry was well.
-        right_after: Whether the engine then had the image, byte for byte.
+        requests: How many requests it was worth, the engine's among them.
+        held: What the engine then had under the image's name, by digest.
+        right: Whether all of that was, byte for byte, the image that had been pushed.
+        recovered: Whether a plain run got that image once the registry was well; None where
+            nothing had failed.
     """
 
     case: Case
     ended: process.Completed
+    requests: int
     held: tuple[str, ...]
     right: bool
-    requests: int
-    after: str
-    right_after: bool
+    recovered: bool | None
 
     @property
     def image(self) -> Mapping[str, str]:
         """What the prefetch said of the image."""
+        if not self.ended.stdout:
+            return {"status": "hangs", "cause": "", "remedy": ""}
         (found,) = json.loads(self.ended.stdout)["results"]
         (image,) = found["images"]
         return dict(image)
 
     def check(self) -> None:
         """Assert that it came as it has to."""
-        case, said = self.case, self.ended.stderr
-        assert self.right, "the store holds a wrong image"
-        if case.ends_well:
+        assert self.right, "the engine has a wrong image"
+        said = self.ended.stderr
+        if self.case.ends_well:
             assert (self.ended.returncode, self.image["status"]) == (0, "pulled"), said
             assert self.held
         else:
-            cause, remedy = SAYS[case.fault]
             assert (self.ended.returncode, self.image["status"]) == (5, "failed"), said
-            assert re.search(cause, self.image["cause"])
-            assert re.search(remedy, self.image["remedy"])
-            assert self.image["cause"] in said
-            assert self.image["remedy"] in said
             assert not self.held
-            if case.fault in FINAL:
-                assert "attempt 2" not in said, "it was asked again"
-            elif not case.timeout:
-                assert "attempt 4 of 4" in said, "it was given up too early"
-        if case.fault is Fault.TOO_MANY_WAIT and case.on == "manifests":
+            self._check_words()
+            assert self.recovered
+        if self.case.fault is Fault.TOO_MANY_WAIT and self.case.on == "manifests":
             assert self.ended.seconds >= RETRY_AFTER
-        if case.timeout:
-            assert self.ended.seconds < case.timeout + 5
-        assert (self.after, self.right_after) in (("pulled", True), ("present", True))
+        if self.case.timeout:
+            assert self.ended.seconds < self.case.timeout + 5, said
+
+    def _check_words(self) -> None:
+        """Assert that a failure is told with cause, remedy and the right number of attempts."""
+        said = " ".join(self.ended.stderr.split())
+        words = OUT_OF_TIME if self.case.timeout else SAYS[self.case.fault]
+        for pattern, text in zip(words, self._words(), strict=True):
+            assert re.search(pattern, text), self.ended.stderr
+            assert text in said
+        if self.case.fault in FINAL:
+            assert "attempt 2" not in said, "it was asked again"
+        elif not self.case.timeout:
+            assert "attempt 4 of 4" in said, "it was given up too early"
+
+    def _words(self) -> tuple[str, str]:
+        return " ".join(self.image["cause"].split()), " ".join(self.image["remedy"].split())
 
 
 def meet(case: Case, engine: Engine, folder: Path) -> Came:
@@ -136,15 +150,29 @@ def meet(case: Case, engine: Engine, folder: Path) -> Came:
         base(workspace, f"{registry.address}/{image.name}")
         path = image.layers[1] if case.on == "blobs" else image.repository
         registry.fault(case.fault, on=case.on, times=case.times, path=path)
-        timeout = ["--timeout", str(case.timeout)] if case.timeout else []
-        ended = workspace.invoke("prefetch", "--strict", "--json", *timeout)
+        ended = _prefetch(workspace, case.timeout)
         requests = len(registry.log)
-        held, right = _held(engine, f"{registry.address}/{image.repository}", image, folder)
+        repository = f"{registry.address}/{image.repository}"
+        held, right = _held(engine, repository, image, folder)
         registry.heal()
-        after = workspace.document("prefetch", "--json")["prefetch"]["images"][0]["status"]
-        pinned = f"{registry.address}/{image.repository}@{image.digest}"
-        right_after = tiny.is_right(engine, pinned, image, folder)
-    return Came(case, ended, held, right, requests, after, right_after)
+        recovered = None if ended.ok else _recovers(workspace, repository, image)
+    return Came(case, ended, requests, held, right, recovered)
+
+
+def _prefetch(workspace: Workspace, timeout: int) -> process.Completed:
+    limit = ["--timeout", str(timeout)] if timeout else []
+    return process.run(
+        [sys.executable, "-m", "invoke", "prefetch", "--strict", "--json", *limit],
+        env=workspace.engine.environment,
+        cwd=workspace.root,
+        timeout=3 * timeout or PATIENCE,
+    )
+
+
+def _recovers(workspace: Workspace, repository: str, image: tiny.Tiny) -> bool:
+    again = workspace.document("prefetch", "--json")["prefetch"]
+    found = _held(workspace.engine, repository, image, workspace.root)
+    return again["failed"] == 0 and found == ((image.digest,), True)
 
 
 def base(workspace: Workspace, *images: str) -> None:
@@ -170,10 +198,11 @@ def _held(
 
 
 @contextmanager
-def meeting(
-    cases: Iterable[Case], engines: Mapping[str, Engine], folder: Path
-) -> Iterator[Mapping[Case, Future[Came]]]:
-    """Meet some cases, several at once: most of the time each only waits."""
+def meeting(session: pytest.Session, folder: Path) -> Iterator[Mapping[Case, Future[Came]]]:
+    """Meet the cases of the tests that were chosen, several at once: mostly each only waits."""
+    engines = {store: started(store) for store in AT_ONCE}
+    calls = (getattr(item, "callspec", None) for item in session.items)
+    cases = (call.params["case"] for call in calls if call and "case" in call.params)
     with ExitStack() as stack:
         pools = {
             store: stack.enter_context(ThreadPoolExecutor(number))
@@ -187,8 +216,9 @@ def meeting(
         yield came
 
 
-def table(came: Sequence[Came]) -> str:
+def table(found: Mapping[Case, Future[Came]]) -> str:
     """Return what came of each case, as lines for people."""
+    came = [future.result() for future in found.values() if not future.exception()]
     rows = [("store", "fault", "on", "times", "outcome", "exit", "requests", "seconds", "cause")]
     for one in came:
         case, image = one.case, one.image

@@ -12,12 +12,11 @@ import pytest
 
 from tests.engine.faults import Came, Case, meeting, table
 from tests.engine.proxy import Fault
-from tests.engine.support import started
 
-STALL_LIMIT = 10
+TIMEOUT = 10
 """Seconds that a prefetch is given where a layer never comes to its end."""
 CASES = [
-    Case(store, on, fault, times, STALL_LIMIT if fault is Fault.STALL else 0)
+    Case(store, on, fault, times, TIMEOUT if fault is Fault.STALL else 0)
     for store, on, times in (
         ("classic", "blobs", 1),
         ("containerd", "blobs", None),
@@ -30,12 +29,11 @@ CASES = [
 
 @pytest.fixture(scope="module")
 def came(
-    home: None, tmp_path_factory: pytest.TempPathFactory
+    home: None, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Mapping[Case, Future[Came]]]:
-    engines = {store: started(store) for store in ("classic", "containerd")}
-    with meeting(CASES, engines, tmp_path_factory.mktemp("faults")) as found:
+    with meeting(request.session, tmp_path_factory.mktemp("faults")) as found:
         yield found
-    print("\n" + table([future.result() for future in found.values() if not future.exception()]))
+    print("\n" + table(found))
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

@@ -1,0 +1,43 @@
+"""Every fault that a registry may have, once and for good, on manifests and blobs, on both stores.
+
+The classic store's engine itself asks again for a layer, which takes 50 seconds an attempt.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
+
+import pytest
+
+from bailing_tasks import sandbox
+from tests.engine.faults import Came, Case, meeting, table
+from tests.engine.proxy import Fault
+
+CASES = [
+    Case(store, on, fault, times)
+    for store, on, times, fault in itertools.product(
+        sandbox.STORES, ("manifests", "blobs"), (1, None), Fault
+    )
+]
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture(scope="module")
+def came(
+    home: None, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Mapping[Case, Future[Came]]]:
+    reason = sandbox.unavailable()
+    if reason:
+        pytest.skip(f"no engine can be had here: {reason}")
+    with meeting(request.session, tmp_path_factory.mktemp("faults")) as found:
+        yield found
+    terminal = request.config.pluginmanager.get_plugin("terminalreporter")
+    if terminal:
+        terminal.write_line("\n" + table(found))
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_fault_of_a_registry(case: Case, came: Mapping[Case, Future[Came]]) -> None:
+    came[case].result().check()
