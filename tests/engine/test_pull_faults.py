@@ -16,14 +16,15 @@ from tests.engine.proxy import Fault
 TIMEOUT = 10
 """Seconds that a prefetch is given where a layer never comes to its end."""
 CASES = [
-    Case(store, on, fault, times, TIMEOUT if fault is Fault.STALL else 0)
-    for store, on, times in (
-        ("classic", "blobs", 1),
-        ("containerd", "blobs", None),
-        ("containerd", "manifests", 1),
-    )
-    for fault in Fault
-    if fault is not Fault.STALL or times is None
+    *(Case("containerd", "manifests", fault, 1) for fault in Fault if fault is not Fault.STALL),
+    *(
+        Case("containerd", "blobs", fault, None, TIMEOUT if fault is Fault.STALL else 0)
+        for fault in Fault
+    ),
+    *(
+        Case("classic", "blobs", fault, 1)
+        for fault in (Fault.RESET, Fault.SHORT, Fault.CORRUPT, Fault.ANOTHER)
+    ),
 ]
 
 

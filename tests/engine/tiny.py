@@ -8,6 +8,7 @@ import io
 import json
 import os
 import tarfile
+import tempfile
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,17 +65,29 @@ def push(registry: str, name: str, *sizes: int) -> Tiny:
     return Tiny(name, _digest(body), tuple(_digest(layer) for layer in layers), files)
 
 
-def is_right(engine: Engine, image: str, tiny: Tiny, folder: Path) -> bool:
-    """Whether what an engine has under a name is, byte for byte, the image that was pushed."""
-    container = engine.must("create", image, "-")
-    try:
-        for number, content in enumerate(tiny.files):
-            engine.must("cp", f"{container}:/{number}", str(folder / "copy"))
-            if folder.joinpath("copy").read_bytes() != content:
-                return False
-    finally:
+def held(engine: Engine, repository: str) -> tuple[str, ...]:
+    """Return the digests that an engine has of a repository."""
+    listed = engine.must("image", "ls", "--digests", "--format", "{{.Digest}}", repository)
+    return tuple(dict.fromkeys(listed.split()))
+
+
+def only_right(engine: Engine, repository: str, image: Tiny, folder: Path) -> bool:
+    """Whether all that an engine has of a repository is, byte for byte, the image pushed there."""
+    digests = held(engine, repository)
+    return digests in ((), (image.digest,)) and all(
+        _files(engine, f"{repository}@{digest}", folder) == image.files for digest in digests
+    )
+
+
+def _files(engine: Engine, name: str, folder: Path) -> tuple[bytes, ...]:
+    """Return what the layers of an image hold."""
+    container = engine.must("create", name, "-")
+    with tempfile.TemporaryDirectory(dir=folder) as copy:
+        engine.must("cp", f"{container}:/.", copy)
         engine.must("rm", container)
-    return True
+        return tuple(
+            path.read_bytes() for path in sorted(Path(copy).iterdir()) if path.name.isdecimal()
+        )
 
 
 def _blob(registry: str, repository: str, media_type: str, content: bytes) -> dict[str, object]:
