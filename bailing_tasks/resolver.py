@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from bailing_tasks.engine.base import Engine, Limits
 from bailing_tasks.errors import PullError, UnreachableError
-from bailing_tasks.mirrors import Source, sources
+from bailing_tasks.mirrors import DOCKER_HUB, Source, sources
 from bailing_tasks.outcomes import short
 from bailing_tasks.state import Pin
 from bailing_tasks.wanted import WantedImage
@@ -124,7 +124,10 @@ class Resolver:
         return {}
 
     def _sources(self, image: WantedImage) -> tuple[Source, ...]:
-        return sources(image.reference, self.mirrors, self.engine.registry_mirrors)
+        # Engines are asked only where they have mirrors: they take their time to answer.
+        on_hub = image.reference.host == DOCKER_HUB
+        daemon_mirrors = self.engine.registry_mirrors if on_hub else ()
+        return sources(image.reference, self.mirrors, daemon_mirrors)
 
     def _ask(self, image: WantedImage, source: Source) -> Pin:
         """Ask a source for an image's digest; for the image's own registry, the engine as well."""
