@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import errno
 import functools
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -62,10 +63,13 @@ def connect(environment: Mapping[str, str]) -> DockerEngine:
     return DockerEngine(transport, version, builder=endpoint.builder)
 
 
+def _folder(environment: Mapping[str, str]) -> Path:
+    return Path(environment.get("DOCKER_CONFIG") or Path.home() / ".docker")
+
+
 def _configuration(environment: Mapping[str, str]) -> dict[str, Any]:
     """Read Docker's config.json; what relies on it, the SDK too, takes it for sound."""
-    folder = environment.get("DOCKER_CONFIG") or str(Path.home() / ".docker")
-    path = Path(folder) / "config.json"
+    path = _folder(environment) / "config.json"
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -93,9 +97,10 @@ def _check_configuration(document: Any) -> None:
     for host, entry in (document.get("auths") or {}).items():
         if not isinstance(entry, dict):
             raise ValueError(f"the entry of {host} in auths is no object")
-        login = entry.get("auth") or "Og=="
-        if not isinstance(login, str) or b":" not in base64.b64decode(login):
-            raise ValueError(f"the login of {host} in auths is no user:password in Base64")
+        if "auth" in entry and "identitytoken" not in entry:
+            login = entry["auth"]
+            if not isinstance(login, str) or ":" not in base64.b64decode(login).decode():
+                raise ValueError(f"the login of {host} in auths is no user:password in Base64")
 
 
 @functools.cache
@@ -139,7 +144,9 @@ def _endpoint(environment: Mapping[str, str], configuration: Mapping[str, Any]) 
     if host:
         return _Endpoint(host=host, builder="default", tls=_tls(host, environment))
     name = environment.get("DOCKER_CONTEXT") or configuration.get("currentContext") or "default"
-    return _Endpoint(host=DEFAULT_HOST, builder=name) if name == "default" else _context(name)
+    if name == "default":
+        return _Endpoint(host=DEFAULT_HOST, builder=name)
+    return _context(name, _folder(environment))
 
 
 def _tls(host: str, environment: Mapping[str, str]) -> TLSConfig | None:
@@ -159,20 +166,26 @@ def _tls(host: str, environment: Mapping[str, str]) -> TLSConfig | None:
     return found
 
 
-def _context(name: str) -> _Endpoint:
-    from docker.context import ContextAPI
-    from docker.errors import DockerException
-
+def _context(name: str, folder: Path) -> _Endpoint:
+    """Read one of Docker's contexts; one that needs TLS is the SDK's to read."""
+    path = folder / "contexts" / "meta" / hashlib.sha256(name.encode()).hexdigest() / "meta.json"
     try:
-        context = ContextAPI.get_context(name)
-    except (DockerException, ValueError) as error:
-        raise EngineError(f"Docker's context {name!r} is damaged", cause=str(error)) from error
-    if context is None:
+        host = json.loads(path.read_bytes())["Endpoints"]["docker"].get("Host") or DEFAULT_HOST
+    except FileNotFoundError:
         raise EngineError(
             f"Docker has no context {name!r}",
             remedy="`docker context ls` lists the contexts, `docker context use` chooses one",
-        )
-    return _Endpoint(host=context.Host or DEFAULT_HOST, builder=name, tls=context.TLSConfig)
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise EngineError(
+            f"Docker's context {name!r} is damaged", cause=f"{path}: {error!r}"
+        ) from error
+    if _socket(host):
+        return _Endpoint(host=host, builder=name)
+    from docker.context import ContextAPI
+
+    found = ContextAPI.get_context(name)
+    return _Endpoint(host=host, builder=name, tls=found.TLSConfig if found else None)
 
 
 def _socket(host: str) -> str:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from bailing_tasks.engine.base import Container, Image, Limits, Progress
-from bailing_tasks.engine.pulling import TICK_SECONDS, Pull, Traffic
 from bailing_tasks.engine.transport import BROKEN, RefusedError, Transport
 from bailing_tasks.errors import EngineError
 from bailing_tasks.platforms import Platform
@@ -24,10 +23,25 @@ from bailing_tasks.references import Reference
 if TYPE_CHECKING:
     from docker.auth import AuthConfig
 
+    from bailing_tasks.engine.pulling import Pull
+
 ENGINE_ERRORS = (RefusedError, *BROKEN)
 """What comes up from below when an engine refuses, or its connection breaks."""
 
 NOT_FOUND = 404
+
+
+class Traffic:
+    """What the pulls of one engine share.
+
+    A pull may wait until the engine has finished the layers of others, and it hears of a layer only
+    now and then (the containerd store counts in MiB): while any of them moves, none is stalled.
+
+    Attributes:
+        moved: When any of them last moved, by `time.monotonic()`.
+    """
+
+    moved = 0.0
 
 
 class DockerEngine:
@@ -101,6 +115,8 @@ class DockerEngine:
         Raises:
             PullError: It could not be pulled.
         """
+        from bailing_tasks.engine.pulling import TICK_SECONDS, Pull
+
         repository, tag = _split(name)
         params = {"fromImage": repository, "tag": tag}
         if platform:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bailing_tasks.engine.base import Limits, Progress
 from bailing_tasks.errors import PullError
 from bailing_tasks.failures import pull_error
 from bailing_tasks.platforms import Platform
 from bailing_tasks.references import Reference
+
+if TYPE_CHECKING:
+    from bailing_tasks.engine.docker import Traffic
 
 TICK_SECONDS = 0.2
 """How often a silent pull is looked at."""
@@ -21,20 +24,6 @@ HERE = frozenset(
 )
 """What an engine says of a layer of which nothing more has to come."""
 COMING = frozenset({"Pulling fs layer", "Waiting", "Downloading"})
-
-
-@dataclass
-class Traffic:
-    """What the pulls of one engine share.
-
-    A pull may wait until the engine has finished the layers of others, and it hears of a layer only
-    now and then (the containerd store counts in MiB): while any of them moves, none is stalled.
-
-    Attributes:
-        moved: When any of them last moved, by `time.monotonic()`.
-    """
-
-    moved: float = 0.0
 
 
 @dataclass(kw_only=True)

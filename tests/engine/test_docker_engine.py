@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import os
+import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -37,6 +43,13 @@ def pull(
     limits = limits or Limits()
     engine.pull(name, wanted=wanted, platform=None, on_progress=on_progress, limits=limits)
     return name
+
+
+def came(engine: DockerEngine, name: str) -> bool:
+    """Whether an engine has an image, which it then has no more: these images are big."""
+    found = engine.image(name)
+    engine.untag(name)
+    return found is not None
 
 
 @pytest.fixture(params=["unix", "tcp"])
@@ -104,7 +117,7 @@ def test_a_stalled_pull_is_given_up_and_the_next_goes_on(
         assert "nothing came for 3 s" in stalled.value.cause
         assert link.address in stalled.value.cause
         link.left = None
-        assert docker.image(pull(docker, image, link.address, Limits(stall=20)))
+        assert came(docker, pull(docker, image, link.address, Limits(stall=20)))
 
 
 def test_a_registry_that_never_answers_is_a_stall(
@@ -123,7 +136,7 @@ def test_a_pull_that_moves_a_little_is_not_given_up(
         for _ in range(7):
             time.sleep(1.5)
             link.let(MEGABYTE + MEGABYTE // 2)
-        assert docker.image(pulled.result())
+        assert came(docker, pulled.result())
 
 
 def test_at_the_deadline_a_pull_is_over_and_not_tried_again(
@@ -158,7 +171,7 @@ def test_eight_pulls_at_once_end_when_the_run_is_interrupted(
         link.left = None
         limits = Limits()
         pulls = [threads.submit(pull, docker, each, link.address, limits) for each in images]
-        assert all(docker.image(each.result()) for each in pulls)
+        assert all(came(docker, each.result()) for each in pulls)
 
 
 def cause_of(error: BaseException | None) -> str:
@@ -177,8 +190,8 @@ def test_a_pull_without_a_registry_says_so(docker: DockerEngine, image: tiny.Tin
 def test_an_engine_that_goes_away_breaks_the_pull_and_is_told_as_that(
     containerd: Engine, image: tiny.Tiny
 ) -> None:
-    socket = containerd.environment["DOCKER_HOST"].removeprefix("unix://")
-    with Link(containerd.registry, left=MEGABYTE) as registry, Link(socket) as link:
+    real = containerd.environment["DOCKER_HOST"].removeprefix("unix://")
+    with Link(containerd.registry, left=MEGABYTE) as registry, Link(real) as link:
         docker = connect({**containerd.environment, "DOCKER_HOST": f"tcp://{link.address}"})
         threading.Timer(2, link.cut).start()
         with pytest.raises(PullError) as broken:
@@ -218,6 +231,76 @@ def test_free_space_of_an_engine_elsewhere_is_unknown(containerd: Engine) -> Non
     with Link(containerd.environment["DOCKER_HOST"].removeprefix("unix://")) as link:
         docker = connect({**containerd.environment, "DOCKER_HOST": f"tcp://{link.address}"})
         assert docker.free_bytes() is None
+
+
+def test_the_engine_of_a_context_is_taken(containerd: Engine, tmp_path: Path) -> None:
+    environment = {**containerd.environment, "DOCKER_CONFIG": str(tmp_path), "DOCKER_HOST": ""}
+    docker = process.find("docker", path=environment["PATH"])
+    assert docker
+    host = f"host={containerd.environment['DOCKER_HOST']}"
+    made = process.run([docker, "context", "create", "here", "--docker", host], env=environment)
+    assert made.ok, made.stderr
+    code = (
+        "import os; from bailing_tasks.engine.connect import connect; "
+        "found = connect(os.environ); print(found.builder, found.platform)"
+    )
+    environment["DOCKER_CONTEXT"] = "here"
+    result = process.run([sys.executable, "-c", code], env=environment)
+    assert result.stdout.strip() == "here linux/amd64", result.stderr
+
+
+class WantsLogin(BaseHTTPRequestHandler):
+    """A registry that wants a login, and has nothing."""
+
+    logins: ClassVar[set[str]] = set()
+
+    def handle(self) -> None:
+        if self.connection.recv(1, socket.MSG_PEEK) == b"\x16":  # a TLS handshake
+            self.wfile.write(b"HTTP/1.0 400 Bad Request\r\n\r\n")
+            return
+        super().handle()
+
+    def do_GET(self) -> None:
+        login = self.headers.get("Authorization", "")
+        self.logins.add(login)
+        self.send_response(404 if login else 401)
+        self.send_header("WWW-Authenticate", 'Basic realm="x"')
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_HEAD = do_GET  # noqa: N815
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_login_reaches_the_registry_through_the_engine(
+    docker: DockerEngine, image: tiny.Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), WantsLogin) as registry:
+        threading.Thread(target=registry.serve_forever, daemon=True).start()
+        address = f"127.0.0.1:{registry.server_port}"
+        login = base64.b64encode(os.urandom(6).hex().encode() + b":secret").decode()
+        configuration = {"auths": {address: {"auth": login}}}
+        (tmp_path / "config.json").write_text(json.dumps(configuration))
+        monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+        with pytest.raises(PullError, match="could not be pulled") as failed:
+            pull(docker, image, address)
+        registry.shutdown()
+    assert f"Basic {login}" in WantsLogin.logins
+    assert login not in str(failed.value)
+
+
+@pytest.mark.filterwarnings("ignore:docker-credential-nowhere not installed")
+def test_a_credential_helper_that_is_not_there_is_named(
+    containerd: Engine, image: tiny.Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config.json").write_text('{"credsStore": "nowhere"}')
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    with pytest.raises(PullError) as failed:
+        pull(connect(containerd.environment), image, containerd.registry)
+    assert "docker-credential-nowhere" in failed.value.cause
+    assert "credHelpers" in failed.value.remedy
 
 
 def test_connecting_to_a_socket_loads_no_sdk(containerd: Engine) -> None:
