@@ -117,6 +117,8 @@ def test_a_stalled_pull_is_given_up_and_the_next_goes_on(
         assert "nothing came for 3 s" in stalled.value.cause
         assert link.address in stalled.value.cause
         link.left = None
+        time.sleep(2)
+        assert docker.image(f"{link.address}/{image.repository}@{image.digest}") is None
         assert came(docker, pull(docker, image, link.address, Limits(stall=20)))
 
 
@@ -231,6 +233,14 @@ def test_free_space_of_an_engine_elsewhere_is_unknown(containerd: Engine) -> Non
     with Link(containerd.environment["DOCKER_HOST"].removeprefix("unix://")) as link:
         docker = connect({**containerd.environment, "DOCKER_HOST": f"tcp://{link.address}"})
         assert docker.free_bytes() is None
+    # Behind a forwarded socket is a machine of another name.
+    code = (
+        "import os, socket; from bailing_tasks.engine.connect import connect; "
+        "socket.sethostname('elsewhere'); print(connect(os.environ).free_bytes())"
+    )
+    argv = ["unshare", "--uts", sys.executable, "-c", code]
+    result = process.run(argv, env=containerd.environment)
+    assert result.stdout.strip() == "None", result.stderr
 
 
 def test_the_engine_of_a_context_is_taken(containerd: Engine, tmp_path: Path) -> None:
