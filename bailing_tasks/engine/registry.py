@@ -7,20 +7,25 @@ none is kept, logged or put into an error.
 from __future__ import annotations
 
 import base64
-import hashlib
+import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
-from typing import Any
+from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 
+from bailing_tasks.engine.answers import (
+    Failed,
+    as_json,
+    checked_digest,
+    entries,
+    platform_names,
+    platform_of,
+)
 from bailing_tasks.engine.base import Limits
-from bailing_tasks.errors import BailingError, PullError, UnreachableError
-from bailing_tasks.failures import pull_error
+from bailing_tasks.errors import PullError
 from bailing_tasks.mirrors import DOCKER_HUB, Source, is_loopback
 from bailing_tasks.platforms import Platform
 from bailing_tasks.references import Reference
@@ -39,9 +44,10 @@ HEAD_TIMEOUT = (2.0, 3.0)
 """The same where the answer is only good to know."""
 POOL = 32
 """Connections that are kept open to one host."""
+REDIRECTS = 10
+"""How often a blob may be somewhere else."""
 
 _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +96,7 @@ class Registries:
         Raises:
             PullError: As `resolve`.
         """
-        failed = _Failed(reference=reference, platform="", host=source.host)
+        failed = Failed(reference=reference, platform="", host=source.host)
         response = self._manifest(source, str(reference.tag), failed, method="HEAD")
         return response.headers.get("Docker-Content-Digest")
 
@@ -101,42 +107,97 @@ class Registries:
             UnreachableError: It cannot be reached from here.
             PullError: It has none, denies it, or answers with something else.
         """
-        failed = _Failed(reference=reference, platform=str(platform), host=source.host)
+        failed = Failed(reference=reference, platform=str(platform), host=source.host)
         response = self._manifest(source, reference.digest or str(reference.tag), failed)
-        digest = _digest(response, reference.digest, failed)
-        document = _json(response, failed)
+        digest = checked_digest(response, reference.digest, failed)
+        document = as_json(response, failed)
         if "manifests" not in document:
             return Resolved(digest=digest, index_digest=digest)
-        offered = {_platform(entry): entry["digest"] for entry in _entries(document, failed)}
+        offered = {platform_of(entry): entry["digest"] for entry in entries(document, failed)}
         for taken in platform.preferences():
             if taken in offered:
                 return Resolved(digest=offered[taken], index_digest=digest)
-        raise failed(f"no matching manifest for {platform}; the index has {_platforms(document)}")
+        raise failed(
+            f"no matching manifest for {platform}; the index has {platform_names(document)}"
+        )
 
     def layers(self, reference: Reference, digest: str, source: Source) -> dict[str, int]:
         """Return the bytes of each layer of a manifest, by the short id that engines show.
 
         What cannot be found out is left out: this is for people to look at.
         """
-        failed = _Failed(reference=reference, platform="", host=source.host)
+        failed = Failed(reference=reference, platform="", host=source.host)
         try:
-            found = _json(self._manifest(source, digest, failed), failed).get("layers", ())
+            found = as_json(self._manifest(source, digest, failed), failed).get("layers", ())
             return {layer["digest"].partition(":")[2][:12]: int(layer["size"]) for layer in found}
         except (PullError, KeyError, TypeError, ValueError, AttributeError):
             return {}
 
+    def manifest(self, reference: Reference, digest: str, source: Source) -> bytes:
+        """Return a manifest, byte for byte as its digest has it.
+
+        Raises:
+            PullError: As `resolve`.
+        """
+        failed = Failed(reference=reference, platform="", host=source.host)
+        response = self._manifest(source, digest, failed)
+        checked_digest(response, digest, failed)
+        return response.content
+
+    @contextlib.contextmanager
+    def blob(
+        self, reference: Reference, digest: str, source: Source, *, start: int, stall: float
+    ) -> Iterator[requests.Response]:
+        """Ask for a blob, whose body is then read as it comes; nothing of it is checked.
+
+        Args:
+            reference: What it belongs to, for messages.
+            digest: Its digest.
+            source: The registry that has it.
+            start: From which byte on; the status says whether the registry does that (206).
+            stall: Seconds without a byte after which it is given up.
+
+        Raises:
+            PullError: As `resolve`, or the connection broke while the body was read.
+        """
+        failed = Failed(reference=reference, platform="", host=source.host)
+        url = f"{source.url}/v2/{source.name}/blobs/{digest}"
+        headers = {"Accept-Encoding": "identity"}
+        headers |= {"Range": f"bytes={start}-"} if start else {}
+        with self._authorized(
+            source, failed, lambda login: self._follow(url, headers | login, failed, stall)
+        ) as response:
+            if not response.ok:
+                raise failed.status(response, url)
+            try:
+                yield response
+            except requests.RequestException as error:
+                raise failed(_reason(error), sign="connection aborted") from error
+
+    def _follow(
+        self, url: str, headers: Mapping[str, str], failed: Failed, stall: float
+    ) -> requests.Response:
+        """Go where a registry sends; a login is for the registry alone."""
+        for _ in range(REDIRECTS):
+            response = self._request(url, headers, failed, stall=stall)
+            if not response.is_redirect:
+                return response
+            response.close()
+            target = urljoin(url, response.headers["Location"])
+            if urlsplit(target)[:2] != urlsplit(url)[:2]:
+                headers = {name: headers[name] for name in headers if name != "Authorization"}
+            url = target
+        raise failed(f"it was sent elsewhere {REDIRECTS} times", sign="redirect")
+
     def _manifest(
-        self, source: Source, wanted: str, failed: _Failed, *, method: str = "GET"
+        self, source: Source, wanted: str, failed: Failed, *, method: str = "GET"
     ) -> requests.Response:
         url = f"{source.url}/v2/{source.name}/manifests/{wanted}"
-        headers = {"Accept": ACCEPT}
-        key = (source.url, source.name)
-        response = self._request(url, headers | self._authorization(key), failed, method=method)
-        if response.status_code == requests.codes.unauthorized:
-            # There was no token, or it has expired.
-            challenge = response.headers.get("WWW-Authenticate", "")
-            self._tokens[key] = self._authorize(source, challenge, failed)
-            response = self._request(url, headers | self._authorization(key), failed, method=method)
+        response = self._authorized(
+            source,
+            failed,
+            lambda login: self._request(url, {"Accept": ACCEPT} | login, failed, method=method),
+        )
         remaining = response.headers.get("ratelimit-remaining", "").partition(";")[0]
         if remaining.isdecimal():
             self.remaining[source.host] = int(remaining)
@@ -144,10 +205,26 @@ class Registries:
             raise failed.status(response, url)
         return response
 
+    def _authorized(
+        self,
+        source: Source,
+        failed: Failed,
+        ask: Callable[[dict[str, str]], requests.Response],
+    ) -> requests.Response:
+        key = (source.url, source.name)
+        response = ask(self._authorization(key))
+        if response.status_code == requests.codes.unauthorized:
+            # There was no token, or it has expired.
+            challenge = response.headers.get("WWW-Authenticate", "")
+            response.close()
+            self._tokens[key] = self._authorize(source, challenge, failed)
+            response = ask(self._authorization(key))
+        return response
+
     def _authorization(self, key: tuple[str, str]) -> dict[str, str]:
         return {"Authorization": self._tokens[key]} if key in self._tokens else {}
 
-    def _authorize(self, source: Source, challenge: str, failed: _Failed) -> str:
+    def _authorize(self, source: Source, challenge: str, failed: Failed) -> str:
         """Return the Authorization header that a challenge asks for (RFC 6750, RFC 7617)."""
         scheme, _, rest = challenge.partition(" ")
         basic = self._basic(source.host, failed)
@@ -163,10 +240,10 @@ class Registries:
         answer = self._request(realm, {"Authorization": basic} if basic else {}, failed, fields)
         if not answer.ok:
             raise failed.status(answer, "the token service")
-        document = _json(answer, failed)
+        document = as_json(answer, failed)
         return f"Bearer {document.get('token') or document.get('access_token', '')}"
 
-    def _basic(self, host: str, failed: _Failed) -> str:
+    def _basic(self, host: str, failed: Failed) -> str:
         from docker.errors import DockerException
 
         from docker import auth
@@ -187,11 +264,13 @@ class Registries:
         self,
         url: str,
         headers: Mapping[str, str],
-        failed: _Failed,
+        failed: Failed,
         params: Mapping[str, str] | None = None,
         *,
         method: str = "GET",
+        stall: float | None = None,
     ) -> requests.Response:
+        """Ask; with `stall` no redirect is followed, and the body is read as it comes."""
         server = "/".join(url.split("/")[:3])
         host = server.rpartition("/")[2]
         if server in self._silent:
@@ -200,6 +279,7 @@ class Registries:
         direct = {"http": "", "https": ""} if is_loopback(host) else None
         left = max(self.limits.left(), 0.1)
         connect, read = HEAD_TIMEOUT if method == "HEAD" else TIMEOUT
+        read = stall or read
         try:
             return self._session.request(
                 method,
@@ -208,7 +288,8 @@ class Registries:
                 params=params,
                 timeout=(min(connect, left), min(read, left)),
                 proxies=direct,
-                allow_redirects=True,
+                stream=stall is not None,
+                allow_redirects=stall is None,
             )
         except requests.Timeout as error:
             self._silent[server] = f"{server} was silent for {min(read, left):.0f} s"
@@ -220,96 +301,7 @@ class Registries:
             raise failed.unreachable(said, said.replace(host, "")) from error
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Failed:
-    """Makes the error for a failure of one request."""
-
-    reference: Reference
-    platform: str
-    host: str
-
-    def __call__(self, said: str, *, sign: str | None = None) -> PullError:
-        return pull_error(
-            said, reference=self.reference, platform=self.platform, host=self.host, sign=sign
-        )
-
-    def status(self, response: requests.Response, place: str) -> PullError:
-        """Return the error for a status code."""
-        code = response.status_code
-        found = self(f"{code} {response.reason} from {place}", sign=str(code))
-        found.retry_after = _seconds(response.headers.get("Retry-After", ""))
-        return found
-
-    def unreachable(self, said: str, sign: str) -> UnreachableError:
-        """Return the error for a registry that this process cannot speak to."""
-        found = self(said, sign=sign)
-        return UnreachableError(
-            found.message, cause=found.cause, remedy=found.remedy, transient=found.transient
-        )
-
-
-def _seconds(retry_after: str) -> float | None:
-    """Return how long a registry asks to wait: seconds, or until a date (RFC 9110, 10.2.3)."""
-    if retry_after.isdecimal():
-        return float(retry_after)
-    try:
-        until = parsedate_to_datetime(retry_after)
-        return max((until - datetime.now(timezone.utc)).total_seconds(), 0.0)
-    except (ValueError, TypeError):
-        return None
-
-
 def _reason(error: requests.RequestException) -> str:
     """Return what went wrong, without the address that was asked."""
     cause = error.args[0] if error.args else error
     return str(getattr(cause, "reason", None) or cause)
-
-
-def _json(response: requests.Response, failed: _Failed) -> dict[str, Any]:
-    try:
-        document = response.json()
-    except ValueError as error:
-        raise failed("the answer is no JSON", sign="connection aborted") from error
-    if not isinstance(document, dict):
-        raise failed("the answer is no manifest", sign="digest")
-    return document
-
-
-def _digest(response: requests.Response, wanted: str | None, failed: _Failed) -> str:
-    """Return the digest of what came, which has to be the one that was asked for or announced."""
-    found = f"sha256:{hashlib.sha256(response.content).hexdigest()}"
-    announced = wanted or response.headers.get("Docker-Content-Digest") or found
-    if announced.startswith("sha256:") and announced != found:
-        raise failed(f"the answer has the digest {found}, not {announced}", sign="wrong digest")
-    return announced
-
-
-def _entries(document: Mapping[str, Any], failed: _Failed) -> list[dict[str, Any]]:
-    """Return the entries of an index (OCI image specification), which is what came from outside."""
-    entries = document["manifests"]
-    if not isinstance(entries, list) or not all(
-        isinstance(entry, dict)
-        and isinstance(entry.get("platform") or {}, dict)
-        and _DIGEST.fullmatch(str(entry.get("digest")))
-        for entry in entries
-    ):
-        raise failed("the answer is no index", sign="digest")
-    return entries
-
-
-def _platform(entry: Mapping[str, Any]) -> Platform | None:
-    found = entry.get("platform") or {}
-    parts = (found.get("os"), found.get("architecture"), found.get("variant"))
-    try:
-        return Platform.parse("/".join(str(part) for part in parts if part))
-    except BailingError:
-        return None
-
-
-def _platforms(document: Mapping[str, Any]) -> str:
-    named = (entry.get("platform") or {} for entry in document["manifests"])
-    return ", ".join(
-        f"{found.get('os')}/{found.get('architecture')}"
-        for found in named
-        if found.get("os") not in (None, "unknown")
-    )

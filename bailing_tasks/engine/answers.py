@@ -1,0 +1,131 @@
+"""What a registry answers: read with the care that things from outside need, or a failure."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import requests
+
+from bailing_tasks.errors import BailingError, PullError, UnreachableError
+from bailing_tasks.failures import pull_error
+from bailing_tasks.platforms import Platform
+from bailing_tasks.references import Reference
+
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failed:
+    """Makes the error for a failure of one request.
+
+    Attributes:
+        reference: What was asked for.
+        platform: For which platform; empty where that does not matter.
+        host: The registry.
+    """
+
+    reference: Reference
+    platform: str
+    host: str
+
+    def __call__(self, said: str, *, sign: str | None = None) -> PullError:
+        """Return the error for what was said; `sign` tells its kind, as for `pull_error`."""
+        return pull_error(
+            said, reference=self.reference, platform=self.platform, host=self.host, sign=sign
+        )
+
+    def status(self, response: requests.Response, place: str) -> PullError:
+        """Return the error for a status code."""
+        code = response.status_code
+        found = self(f"{code} {response.reason} from {place}", sign=str(code))
+        found.retry_after = _seconds(response.headers.get("Retry-After", ""))
+        return found
+
+    def unreachable(self, said: str, sign: str) -> UnreachableError:
+        """Return the error for a registry that this process cannot speak to."""
+        found = self(said, sign=sign)
+        return UnreachableError(
+            found.message, cause=found.cause, remedy=found.remedy, transient=found.transient
+        )
+
+
+def _seconds(retry_after: str) -> float | None:
+    """Return how long a registry asks to wait: seconds, or until a date (RFC 9110, 10.2.3)."""
+    if retry_after.isdecimal():
+        return float(retry_after)
+    try:
+        until = parsedate_to_datetime(retry_after)
+        return max((until - datetime.now(timezone.utc)).total_seconds(), 0.0)
+    except (ValueError, TypeError):
+        return None
+
+
+def as_json(response: requests.Response, failed: Failed) -> dict[str, Any]:
+    """Return the JSON object of an answer.
+
+    Raises:
+        PullError: It holds none.
+    """
+    try:
+        document = response.json()
+    except ValueError as error:
+        raise failed("the answer is no JSON", sign="connection aborted") from error
+    if not isinstance(document, dict):
+        raise failed("the answer is no manifest", sign="digest")
+    return document
+
+
+def checked_digest(response: requests.Response, wanted: str | None, failed: Failed) -> str:
+    """Return the digest of what came.
+
+    Raises:
+        PullError: It is not the one that was asked for or announced.
+    """
+    found = f"sha256:{hashlib.sha256(response.content).hexdigest()}"
+    announced = wanted or response.headers.get("Docker-Content-Digest") or found
+    if announced.startswith("sha256:") and announced != found:
+        raise failed(f"the answer has the digest {found}, not {announced}", sign="wrong digest")
+    return announced
+
+
+def entries(document: Mapping[str, Any], failed: Failed) -> list[dict[str, Any]]:
+    """Return the entries of an index, which came from outside.
+
+    Raises:
+        PullError: It is none by the OCI image specification.
+    """
+    found = document["manifests"]
+    if not isinstance(found, list) or not all(
+        isinstance(entry, dict)
+        and isinstance(entry.get("platform") or {}, dict)
+        and _DIGEST.fullmatch(str(entry.get("digest")))
+        for entry in found
+    ):
+        raise failed("the answer is no index", sign="digest")
+    return found
+
+
+def platform_of(entry: Mapping[str, Any]) -> Platform | None:
+    """Return the platform of an entry of an index; None where it names none."""
+    found = entry.get("platform") or {}
+    parts = (found.get("os"), found.get("architecture"), found.get("variant"))
+    try:
+        return Platform.parse("/".join(str(part) for part in parts if part))
+    except BailingError:
+        return None
+
+
+def platform_names(document: Mapping[str, Any]) -> str:
+    """Return the platforms of an index for people."""
+    named = (entry.get("platform") or {} for entry in document["manifests"])
+    return ", ".join(
+        f"{found.get('os')}/{found.get('architecture')}"
+        for found in named
+        if found.get("os") not in (None, "unknown")
+    )
