@@ -1,0 +1,216 @@
+"""Downloads images from registries into an OCI image layout.
+
+A blob is checked while it comes and has its name only when it is whole; what came of an interrupted
+one is kept and not asked for again. The manifest is written last: no half image can be taken.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import requests
+
+from bailing_tasks.engine.base import Limits, Progress
+from bailing_tasks.engine.layout import Blob, Layout, Manifest
+from bailing_tasks.engine.registry import Registries
+from bailing_tasks.errors import PullError
+from bailing_tasks.failures import pull_error
+from bailing_tasks.mirrors import Source
+from bailing_tasks.platforms import Platform
+from bailing_tasks.references import Reference
+from bailing_tasks.state import write_in_one_step
+
+CHUNK = 1 << 16
+WATCH_SECONDS = 0.2
+"""How soon a download ends once its time is over or the run is interrupted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Download:
+    """What all blobs of one image have in common."""
+
+    source: Source
+    wanted: Reference
+    platform: str
+    on_progress: Callable[[Progress], None]
+    limits: Limits
+
+    def tell(self, status: str, blob: Blob, current: int) -> None:
+        self.on_progress(
+            Progress(status=status, layer=blob.short, current=current, total=blob.size)
+        )
+
+    def failed(self, said: str, *, sign: str | None = None) -> PullError:
+        return pull_error(
+            said, reference=self.wanted, platform=self.platform, host=self.source.host, sign=sign
+        )
+
+    @property
+    def is_over(self) -> bool:
+        return self.limits.cancelled.is_set() or self.limits.left() <= 0
+
+    def check(self) -> None:
+        """Raise PullError where the download is to be given up, by whatever it ended."""
+        if self.is_over:
+            why = "it was interrupted" if self.limits.cancelled.is_set() else "its time is over"
+            raise PullError(
+                f"{self.wanted.familiar} could not be pulled",
+                cause=why,
+                remedy="run it again: it goes on from here",
+                final=True,
+            )
+
+
+class Downloads:
+    """Downloads into one layout; several threads may use it, and share what they all need.
+
+    Args:
+        layout: Where to.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._registries = Registries()
+        self._locks: dict[str, threading.Lock] = {}
+
+    def image(
+        self,
+        digest: str,
+        *,
+        source: Source,
+        wanted: Reference,
+        platform: Platform | None,
+        on_progress: Callable[[Progress], None],
+        limits: Limits,
+    ) -> None:
+        """Download an image for one platform.
+
+        Args:
+            digest: The digest of its manifest.
+            source: The registry that has it.
+            wanted: The reference that people know it by, for messages.
+            platform: Its platform, for messages.
+            on_progress: Told where each blob stands.
+            limits: When it is given up.
+
+        Raises:
+            PullError: It could not be downloaded.
+        """
+        download = _Download(
+            source=source,
+            wanted=wanted,
+            platform=str(platform or ""),
+            on_progress=on_progress,
+            limits=limits,
+        )
+        self._registries.limits = limits
+        self._registries.listen_again()
+        raw = self._registries.manifest(wanted, digest, source)
+        try:
+            manifest = Manifest.parse(raw)
+            self._layout.make()
+            for blob in (manifest.config, *manifest.layers):
+                self._blob(blob, download)
+            write_in_one_step(self._layout.path(digest), raw)
+        except ValueError as error:
+            raise download.failed(str(error), sign="digest") from error
+        except OSError as error:
+            raise download.failed(str(error)) from error
+
+    def _blob(self, blob: Blob, download: _Download) -> None:
+        with self._locks.setdefault(blob.digest, threading.Lock()):
+            if self._layout.has(blob):
+                download.tell("Already exists", blob, 0)
+                return
+            download.check()
+            partial = self._layout.partial(blob.digest)
+            with partial.open("a+b") as file:
+                try:
+                    digest = self._receive(file, blob, download)
+                except PullError:
+                    download.check()
+                    raise
+                os.fsync(file.fileno())
+            if digest != blob.digest:
+                partial.unlink()
+                raise download.failed(
+                    f"a blob has the digest {digest}, not {blob.digest}", sign="wrong digest"
+                )
+            partial.replace(self._layout.path(blob.digest))
+            download.tell("Pull complete", blob, blob.size)
+
+    def _receive(self, file: BinaryIO, blob: Blob, download: _Download) -> str:
+        """Write what is missing of a blob; return the digest of the whole."""
+        found = _digest_so_far(file)
+        if file.tell() < blob.size:
+            with self._registries.blob(
+                download.wanted,
+                blob.digest,
+                download.source,
+                start=file.tell(),
+                stall=download.limits.stall,
+            ) as response:
+                if response.status_code != requests.codes.partial_content:
+                    file.seek(0)
+                    file.truncate()
+                    found = hashlib.sha256()
+                for chunk in _until_over(response, download):
+                    file.write(chunk)
+                    found.update(chunk)
+                    download.tell("Downloading", blob, file.tell())
+                    if file.tell() > blob.size:
+                        break
+            file.flush()
+        if file.tell() < blob.size:
+            raise download.failed(
+                f"the connection ended after {file.tell()} of {blob.size} bytes",
+                sign="connection aborted",
+            )
+        return f"sha256:{found.hexdigest()}"
+
+
+def _digest_so_far(file: BinaryIO) -> hashlib._Hash:
+    """Read a file to its end."""
+    found = hashlib.sha256()
+    file.seek(0)
+    while chunk := file.read(CHUNK):
+        found.update(chunk)
+    return found
+
+
+def _until_over(response: requests.Response, download: _Download) -> Iterator[bytes]:
+    """Yield a body as it comes; a run that is over ends it also while nothing comes."""
+    with _watched(response, lambda: download.is_over):
+        yield from response.iter_content(CHUNK)
+
+
+@contextlib.contextmanager
+def _watched(response: requests.Response, is_over: Callable[[], bool]) -> Iterator[None]:
+    if response.raw.closed:  # an empty body
+        yield
+        return
+    done = threading.Event()
+    connection = socket.socket(fileno=os.dup(response.raw.fileno()))
+
+    def watch() -> None:
+        while not done.wait(WATCH_SECONDS):
+            if is_over():
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+                return
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
+        connection.close()

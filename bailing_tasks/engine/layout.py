@@ -1,0 +1,213 @@
+"""Images on disk, as the OCI image layout specification has them.
+
+`blobs/sha256/<hex>` hold manifests, configurations and layers; `index.json` names manifests. A name
+stands only for an image that is whole, and a blob has its name only once it is whole.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bailing_tasks.engine.base import Image
+from bailing_tasks.errors import EngineError, UsageError
+from bailing_tasks.platforms import Platform
+from bailing_tasks.references import Reference
+from bailing_tasks.state import write_in_one_step
+
+REF_NAME = "org.opencontainers.image.ref.name"
+"""The annotation of an entry of `index.json` that names it."""
+
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blob:
+    """A blob as a manifest describes it.
+
+    Attributes:
+        digest: Its digest, `sha256:` and 64 hex digits.
+        size: Its bytes.
+    """
+
+    digest: str
+    size: int
+
+    @classmethod
+    def parse(cls, descriptor: Any) -> Blob:
+        """Read a descriptor, which came from outside.
+
+        Raises:
+            ValueError: It is none, or has a digest that is no SHA-256.
+        """
+        digest, size = descriptor["digest"], descriptor["size"]
+        if not _DIGEST.fullmatch(str(digest)) or not isinstance(size, int) or size < 0:
+            raise ValueError(f"no descriptor of a blob: {digest}, {size} bytes")
+        return cls(digest=digest, size=size)
+
+    @property
+    def short(self) -> str:
+        """The id that people are shown, as Docker shortens it."""
+        return self.digest.partition(":")[2][:12]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """What an image consists of.
+
+    Attributes:
+        config: Its configuration.
+        layers: Its layers, the lowest first.
+    """
+
+    config: Blob
+    layers: tuple[Blob, ...]
+
+    @classmethod
+    def parse(cls, raw: bytes) -> Manifest:
+        """Read the manifest of an image for one platform.
+
+        Raises:
+            ValueError: It is none: an index, or something else.
+        """
+        try:
+            document = json.loads(raw)
+            return cls(
+                config=Blob.parse(document["config"]),
+                layers=tuple(map(Blob.parse, document["layers"])),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"no manifest of an image ({error})") from error
+
+
+class Layout:
+    """An OCI image layout; several threads may use it.
+
+    Args:
+        folder: Where it is; made on the first write.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.absolute()
+        self._index = threading.Lock()
+
+    def path(self, digest: str) -> Path:
+        """Return where a blob is, or would be."""
+        return self.folder / "blobs" / "sha256" / digest.removeprefix("sha256:")
+
+    def partial(self, digest: str) -> Path:
+        """Return where a blob is while it comes."""
+        return self.folder / "partial" / digest.removeprefix("sha256:")
+
+    def has(self, blob: Blob) -> bool:
+        """Whether a blob is there, in its whole length."""
+        try:
+            return self.path(blob.digest).stat().st_size == blob.size
+        except FileNotFoundError:
+            return False
+
+    def make(self) -> None:
+        """Make the folders and the file that say what it is."""
+        self.path("").mkdir(parents=True, exist_ok=True)
+        self.partial("").mkdir(parents=True, exist_ok=True)
+        if not (self.folder / "oci-layout").exists():
+            self._write("oci-layout", {"imageLayoutVersion": "1.0.0"})
+
+    def digest(self, name: str) -> str | None:
+        """Return the digest that a name, `repository@digest` or digest stands for.
+
+        It may be of an image that is not there; None for a name that nothing has.
+        """
+        digest = name.rpartition("@")[2]
+        return digest if _DIGEST.fullmatch(digest) else self._names().get(_canonical(name))
+
+    def image(self, name: str) -> Image | None:
+        """Return an image that is there in all its parts."""
+        digest = self.digest(name)
+        try:
+            raw = self.path(digest).read_bytes() if digest else b""
+            manifest = Manifest.parse(raw)
+            config = json.loads(self.path(manifest.config.digest).read_bytes())
+            platform = _platform(config)
+        except (FileNotFoundError, ValueError, UsageError):
+            return None
+        if digest is None or not all(map(self.has, manifest.layers)):
+            return None
+        settings = config.get("config") or {}
+        return Image(
+            id=digest,
+            platform=platform,
+            size=sum(blob.size for blob in (manifest.config, *manifest.layers)),
+            user=settings.get("User") or "",
+            labels=settings.get("Labels") or {},
+        )
+
+    def tag(self, name: str, new: str) -> None:
+        """Give an image a further name.
+
+        Raises:
+            EngineError: There is no such image.
+        """
+        image = self.image(name)
+        if image is None:
+            raise EngineError(
+                f"{name} could not be tagged {new}",
+                cause=f"{self.folder} does not hold it",
+                remedy="`invoke prefetch` brings what the registry has",
+            )
+        self._rename(lambda names: names | {_canonical(new): image.id})
+
+    def untag(self, name: str) -> None:
+        """Take a name from an image; its blobs stay."""
+        gone = _canonical(name)
+        self._rename(lambda names: {key: names[key] for key in names if key != gone})
+
+    def _names(self) -> dict[str, str]:
+        path = self.folder / "index.json"
+        try:
+            entries = json.loads(path.read_text(encoding="utf-8"))["manifests"]
+            return {entry["annotations"][REF_NAME]: entry["digest"] for entry in entries}
+        except FileNotFoundError:
+            return {}
+        except (KeyError, TypeError, ValueError) as error:
+            raise EngineError(
+                f"{path} cannot be read",
+                cause=str(error),
+                remedy=f"remove {path}; the next prefetch writes it anew",
+            ) from error
+
+    def _rename(self, change: Callable[[dict[str, str]], dict[str, str]]) -> None:
+        with self._index:
+            before = self._names()
+            after = change(before)
+            if after != before:
+                entries = [self._entry(name, after[name]) for name in sorted(after)]
+                self._write("index.json", {"schemaVersion": 2, "manifests": entries})
+
+    def _entry(self, name: str, digest: str) -> dict[str, Any]:
+        raw = self.path(digest).read_bytes()
+        return {
+            "mediaType": json.loads(raw).get("mediaType", OCI_MANIFEST),
+            "digest": digest,
+            "size": len(raw),
+            "annotations": {REF_NAME: name},
+        }
+
+    def _write(self, name: str, document: Mapping[str, Any]) -> None:
+        write_in_one_step(self.folder / name, (json.dumps(document, indent=2) + "\n").encode())
+
+
+def _platform(config: Mapping[str, Any]) -> Platform:
+    parts = (config.get("os"), config.get("architecture"), config.get("variant"))
+    return Platform.parse("/".join(str(part) for part in parts if part))
+
+
+def _canonical(name: str) -> str:
+    return str(Reference.parse(name))
