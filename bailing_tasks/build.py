@@ -98,7 +98,10 @@ def build(
     check_secrets(plan)
     _check_images(plan, engine, console, offline=offline)
     _write_copy(plan, state)
-    with console.activity(f"building {variant}: {reason}") as show:
+    with (
+        console.activity(f"building {variant}: {reason}") as show,
+        engine.receiving(plan.staged),
+    ):
         log = buildx.build(replace(plan.request, no_cache=no_cache), show)
     log_path = state.write(f"logs/{plan.request.dockerfile.stem}.log", log.text + "\n")
     if log.interrupted:
@@ -119,14 +122,13 @@ def commands(plan: BuildPlan, engine: Engine, *, force: bool, no_cache: bool) ->
     if not (force or no_cache) and reason_to_build(plan, engine) is None:
         return ()
     request = replace(plan.request, no_cache=no_cache)
-    lines = (
-        request.command(),
-        ["docker", "tag", plan.staged, plan.kept],
-        ["docker", "tag", plan.staged, plan.name],
-        ["docker", "rmi", plan.staged],
+    return (
+        f"# writes {request.dockerfile}, a copy of {plan.recipe.path} on pins",
+        process.quote(request.command()),
+        engine.shown("tag", plan.staged, plan.kept),
+        engine.shown("tag", plan.staged, plan.name),
+        engine.shown("rmi", plan.staged),
     )
-    note = f"# writes {request.dockerfile}, a copy of {plan.recipe.path} on pins"
-    return (note, *map(process.quote, lines))
 
 
 def reason_to_build(plan: BuildPlan, engine: Engine) -> str | None:

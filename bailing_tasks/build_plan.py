@@ -109,6 +109,7 @@ def plan_build(
     digest = fingerprint(inputs)
     found = [pins[image_key(image)] for image in recipe.external if image_key(image) in pins]
     sources = _sources(recipe, pins, engine)
+    frontend, frontend_context = _frontend(recipe, pins, engine)
     builder = engine.image(recipe.builder) if recipe.own and recipe.builder else None
     builder_id = builder.id if builder else ""
     name = local_name(variant, settings, engine.platform)
@@ -130,16 +131,18 @@ def plan_build(
         builder_id=builder_id,
         request=buildx.BuildRequest(
             builder=engine.builder,
+            docker_context=engine.docker_context,
             dockerfile=state.folder / "dockerfiles" / copy,
             context=folder,
             stage=target.stage,
             platform=platform,
-            build_args={**recipe.build_args, **_frontend(recipe, pins, engine)},
-            build_contexts={pin_name(*key): source for key, source in sources.items()},
+            build_args={**recipe.build_args, **({FRONTEND_ARG: frontend} if frontend else {})},
+            build_contexts={pin_name(*key): source for key, source in sources.items()}
+            | frontend_context,
             secrets=_secrets(settings, recipe),
             labels={LABEL: fingerprint_label(target, platform, digest)}
             | ({BUILDER_LABEL: builder_id} if recipe.own else {}),
-            tags=(staging_name(target, digest),),
+            destination=engine.destination(staging_name(target, digest)),
         ),
     )
 
@@ -154,17 +157,25 @@ def changed_files(plan: BuildPlan) -> tuple[str, ...]:
 def _sources(recipe: Recipe, pins: Pins, engine: Engine) -> dict[tuple[str, str], str]:
     """Return where each image of a build comes from, as buildx names contexts."""
     external = {
-        image_key(image): f"docker-image://{_name(pins[image_key(image)], engine)}"
+        image_key(image): engine.source(_name(pins[image_key(image)], engine))
         for image in recipe.images
         if image_key(image) in pins
     }
-    return external | {image_key(image): f"docker-image://{recipe.builder}" for image in recipe.own}
+    return external | {image_key(image): engine.source(recipe.builder) for image in recipe.own}
 
 
-def _frontend(recipe: Recipe, pins: Pins, engine: Engine) -> dict[str, str]:
+def _frontend(recipe: Recipe, pins: Pins, engine: Engine) -> tuple[str, dict[str, str]]:
+    """Return what BuildKit finds the frontend by, and where that is if it is no image's name.
+
+    It is named as its registry has it: before BuildKit 0.12 no context is heeded here, and the
+    registry is asked.
+    """
     if recipe.frontend is None or image_key(recipe.frontend) not in pins:
-        return {}
-    return {FRONTEND_ARG: _name(pins[image_key(recipe.frontend)], engine)}
+        return "", {}
+    pin = pins[image_key(recipe.frontend)]
+    name = _name(pin, engine)
+    source = engine.source(name)
+    return (name, {}) if source == f"docker-image://{name}" else (pin.image, {pin.image: source})
 
 
 def _name(pin: Pin, engine: Engine) -> str:

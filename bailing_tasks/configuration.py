@@ -119,6 +119,7 @@ def resolve(
         python_arg=values["python-arg"],
         default_branch=values["default-branch"],
         mirrors=values["mirrors"],
+        buildx_builder=values["buildx-builder"],
         prefetch=PrefetchSettings(**_section("prefetch", values)),
         builder=_target("builder", values),
         app=_target("app", values),

@@ -57,14 +57,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _docker_will_do(settings: Settings, console: Console) -> bool:
     """Whether a Docker engine is reachable that can get every external image."""
-    from bailing_tasks.engine.connect import check_buildx, connect
+    from bailing_tasks.engine.choice import choose
+    from bailing_tasks.engine.connect import check_buildx
     from bailing_tasks.kept import is_present
     from bailing_tasks.resolver import Resolver
     from bailing_tasks.state import State
 
-    pins = State(settings.root).pins()
+    state = State(settings.root)
+    pins = state.pins()
     try:
-        engine = connect(os.environ)
+        engine = choose(os.environ, builder=settings.buildx_builder, layout=state.folder / "oci")
         check_buildx()
         resolver = Resolver(
             engine=engine,

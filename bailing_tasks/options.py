@@ -236,6 +236,12 @@ OPTIONS: tuple[Option, ...] = (
         help="for a registry host, addresses to try before it",
     ),
     Option(
+        key="buildx-builder",
+        parse=_text,
+        default="",
+        help="the buildx builder that builds; BUILDX_BUILDER, else Docker's context, by default",
+    ),
+    Option(
         key="prefetch.trust-mirrors",
         parse=_flag,
         default=False,

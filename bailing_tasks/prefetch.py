@@ -124,12 +124,13 @@ class Prefetcher:
         if asked.held:
             return ()
         if asked.pin is None:
-            return (f"docker pull --platform {image.platform} {image.reference.familiar}",)
+            name = image.reference.familiar
+            return (self.engine.shown("pull", "--platform", str(image.platform), name),)
         self.pins[image.key] = asked.pin
         names = kept.tags(self.engine, asked.pin, image)
         return (
-            f"docker pull {asked.pin.image}",
-            *(f"docker tag {asked.pin.image} {name}" for name in names),
+            self.engine.shown("pull", asked.pin.image),
+            *(self.engine.shown("tag", asked.pin.image, name) for name in names),
         )
 
     def _ask(self, image: WantedImage) -> Asked:
@@ -234,6 +235,7 @@ class Prefetcher:
     def _pull(self, pin: Pin, image: WantedImage, transfer: Transfer) -> None:
         self.engine.pull(
             pin.image,
+            source=self.resolver.source(pin, image),
             wanted=image.reference,
             platform=image.platform if pin.digest == pin.index_digest else None,
             on_progress=_meter(transfer),

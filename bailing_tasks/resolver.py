@@ -15,6 +15,7 @@ from bailing_tasks.engine.base import Engine, Limits
 from bailing_tasks.errors import PullError, UnreachableError
 from bailing_tasks.mirrors import DOCKER_HUB, Source, sources
 from bailing_tasks.outcomes import short
+from bailing_tasks.references import Reference
 from bailing_tasks.state import Pin
 from bailing_tasks.wanted import WantedImage
 
@@ -118,10 +119,16 @@ class Resolver:
 
     def sizes(self, pin: Pin, image: WantedImage) -> dict[str, int]:
         """Return the bytes of each layer of a pin, as far as its source tells."""
-        for source in self._sources(image):
-            if source.repository == pin.served_from:
-                return self.registries.layers(image.reference, pin.digest, source)
-        return {}
+        return self.registries.layers(image.reference, pin.digest, self.source(pin, image))
+
+    def source(self, pin: Pin, image: WantedImage) -> Source:
+        """Return the registry that served a pin, and how it is reached.
+
+        One that the settings do not name any more is reached as Docker would.
+        """
+        (unnamed,) = sources(Reference.parse(pin.image), {})
+        served = (found for found in self._sources(image) if found.repository == pin.served_from)
+        return next(served, unnamed)
 
     def _sources(self, image: WantedImage) -> tuple[Source, ...]:
         # Engines are asked only where they have mirrors: they take their time to answer.

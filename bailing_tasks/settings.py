@@ -98,6 +98,7 @@ class Settings:
         python_arg: The build argument that carries the Python version.
         default_branch: The branch that `latest` follows.
         mirrors: For a registry host, the addresses to try before it, in order.
+        buildx_builder: The buildx builder that builds; empty where nobody chose one here.
         prefetch: How images are pulled.
         builder: The image that compiles.
         app: The image that runs.
@@ -112,6 +113,7 @@ class Settings:
     python_arg: str
     default_branch: str
     mirrors: Mapping[str, tuple[str, ...]]
+    buildx_builder: str
     prefetch: PrefetchSettings
     builder: Target
     app: Target

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from bailing_tasks.mirrors import Source
 from bailing_tasks.platforms import Platform
 from bailing_tasks.references import Reference
 
@@ -96,9 +97,11 @@ class Engine(Protocol):
 
     Attributes:
         builder: The name of the buildx builder that builds here.
+        docker_context: The Docker context that buildx builds here in; empty for the current one.
     """
 
     builder: str
+    docker_context: str
 
     @property
     def platform(self) -> Platform:
@@ -115,6 +118,7 @@ class Engine(Protocol):
         self,
         name: str,
         *,
+        source: Source,
         wanted: Reference,
         platform: Platform | None,
         on_progress: Callable[[Progress], None],
@@ -124,6 +128,7 @@ class Engine(Protocol):
 
         Args:
             name: What the engine is asked for.
+            source: The registry that has it, and how it is reached.
             wanted: The reference that people know it by, for messages.
             platform: The platform to choose from an index; None where the digest decides.
             on_progress: Told where the pull stands.
@@ -152,6 +157,22 @@ class Engine(Protocol):
         Raises:
             EngineError: The engine refuses.
         """
+
+    def source(self, name: str) -> str:
+        """Return where a build takes an image from, as buildx names contexts."""
+
+    def destination(self, name: str) -> tuple[str, ...]:
+        """Return buildx's arguments that put a build's result here under a name."""
+
+    def receiving(self, name: str) -> AbstractContextManager[None]:
+        """Take in the result of the build that runs meanwhile, if it has one, under a name.
+
+        Raises:
+            EngineError: There is no place for it.
+        """
+
+    def shown(self, verb: str, *names: str) -> str:
+        """Return what stands in a dry run for `docker pull`, `docker tag` or `docker rmi`."""
 
     def free_bytes(self) -> int | None:
         """Return the free space where it keeps images; None where that cannot be known."""

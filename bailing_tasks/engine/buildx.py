@@ -24,6 +24,8 @@ class BuildRequest:
 
     Attributes:
         builder: The name of the buildx builder.
+        docker_context: The Docker context to build in, which the builder of another one needs;
+            empty for the current one.
         dockerfile: The Dockerfile to build.
         context: The build context.
         stage: The stage to build; empty for the last.
@@ -32,11 +34,12 @@ class BuildRequest:
         build_contexts: Named contexts, such as `pin-…` to `docker-image://…`.
         secrets: Build secrets by id: a file, or `env:NAME`.
         labels: Labels of the image.
-        tags: The names it gets when it stands.
+        destination: The arguments that say where the result goes, and under which name.
         no_cache: Whether BuildKit may not use its cache.
     """
 
     builder: str
+    docker_context: str
     dockerfile: Path
     context: Path
     stage: str
@@ -45,12 +48,13 @@ class BuildRequest:
     build_contexts: Mapping[str, str]
     secrets: Mapping[str, str]
     labels: Mapping[str, str]
-    tags: Sequence[str]
+    destination: Sequence[str]
     no_cache: bool = False
 
     def command(self) -> list[str]:
         """Return the command line, which holds no secret."""
-        argv = ["docker", "buildx", "build", "--builder", self.builder]
+        within = ["--context", self.docker_context] if self.docker_context else []
+        argv = ["docker", *within, "buildx", "build", "--builder", self.builder]
         argv += ["--file", str(self.dockerfile), "--platform", str(self.platform)]
         if self.stage:
             argv += ["--target", self.stage]
@@ -59,20 +63,24 @@ class BuildRequest:
         for name, place in sorted(self.secrets.items()):
             argv += ["--secret", _secret(name, place)]
         argv += _repeated("--label", self.labels)
-        for tag in self.tags:
-            argv += ["--tag", tag]
+        argv += self.destination
         if self.no_cache:
             argv.append("--no-cache")
-        return [*argv, "--provenance=false", "--load", "--progress=plain", str(self.context)]
+        return [*argv, "--provenance=false", "--progress=plain", str(self.context)]
+
+
+def fields(*parts: str) -> str:
+    """Return the fields of an option as buildx reads them: CSV, quoted where a path needs it."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(parts)
+    return text.getvalue()
 
 
 def _secret(name: str, place: str) -> str:
-    """Return the fields of a secret, quoted as CSV where a path needs it, which buildx reads."""
     from_file = not place.startswith("env:")
-    field = f"src={place}" if from_file else f"env={place.removeprefix('env:')}"
-    text = io.StringIO()
-    csv.writer(text, lineterminator="").writerow([f"id={name}", field])
-    return text.getvalue()
+    return fields(
+        f"id={name}", f"src={place}" if from_file else f"env={place.removeprefix('env:')}"
+    )
 
 
 def _repeated(flag: str, values: Mapping[str, str]) -> list[str]:
@@ -126,19 +134,78 @@ def count_steps(lines: Sequence[str]) -> tuple[int, int]:
     return len(steps), len(steps & cached)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Builder:
+    """A builder as buildx knows it.
+
+    Attributes:
+        name: Its name.
+        driver: `docker` for a Docker engine, empty for one that is stopped; anything else is a
+            BuildKit of its own.
+        context: The Docker context of a Docker engine.
+        platforms: What it runs, emulated platforms included, its machine's own first.
+    """
+
+    name: str
+    driver: str
+    context: str
+    platforms: tuple[Platform, ...]
+
+    @property
+    def is_docker(self) -> bool:
+        """Whether it builds in a Docker engine."""
+        return self.driver in ("", "docker")
+
+
+def inspect(builder: str) -> Builder:
+    """Return what buildx knows of a builder; start it where it is none of Docker's and rests.
+
+    Raises:
+        EngineError: There is no such builder, or it does not start.
+    """
+    found = _inspected(builder, "buildx knows no such builder")
+    if found.is_docker or found.platforms:
+        return found
+    started = _inspected(builder, "it does not start", "--bootstrap")
+    if not started.platforms:
+        raise _unusable(builder, "it does not say what it runs")
+    return started
+
+
 def platforms(builder: str) -> tuple[Platform, ...]:
     """Return the platforms that a builder can run, emulated ones included.
 
     Raises:
-        EngineError: buildx does not know the builder.
+        EngineError: buildx does not know the builder, or it does not answer.
     """
-    answer = process.run(["docker", "buildx", "inspect", builder])
-    match = re.search(r"^Platforms:\s*(.+)$", answer.stdout, re.MULTILINE)
-    if not answer.ok or not match:
-        raise EngineError(
-            f"buildx cannot say what the builder {builder!r} runs",
-            cause=(answer.stderr or answer.stdout).strip(),
-            remedy="`docker buildx ls` lists the builders",
-        )
-    names = (name.strip(" *") for name in match[1].split(","))
-    return tuple(dict.fromkeys(Platform.parse(name) for name in names if name))
+    found = inspect(builder).platforms
+    if not found:
+        raise _unusable(builder, "it does not say what it runs")
+    return found
+
+
+def _inspected(builder: str, trouble: str, *options: str) -> Builder:
+    answer = process.run(["docker", "buildx", "inspect", *options, builder])
+    if not answer.ok:
+        said = (answer.stderr or answer.stdout).strip().splitlines()
+        raise _unusable(builder, f"{trouble} ({said[-1] if said else 'it says nothing'})")
+    fields: dict[str, str] = {}
+    for line in answer.stdout.splitlines():
+        name, _, value = line.partition(":")
+        fields.setdefault(name, value.strip())
+    names = (name.strip(" *") for name in fields.get("Platforms", "").split(","))
+    return Builder(
+        name=builder,
+        driver=fields.get("Driver", ""),
+        context=fields.get("Endpoint", builder),
+        platforms=tuple(dict.fromkeys(Platform.parse(name) for name in names if name)),
+    )
+
+
+def _unusable(builder: str, cause: str) -> EngineError:
+    return EngineError(
+        f"the buildx builder {builder!r} cannot be used",
+        cause=cause,
+        remedy="`docker buildx ls` lists the builders, `docker buildx inspect --bootstrap` starts "
+        "one; the setting buildx-builder or the variable BUILDX_BUILDER names another",
+    )

@@ -14,9 +14,11 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from bailing_tasks import process
 from bailing_tasks.engine.base import Container, Image, Limits, Progress
 from bailing_tasks.engine.transport import BROKEN, RefusedError, Transport
 from bailing_tasks.errors import EngineError
+from bailing_tasks.mirrors import Source
 from bailing_tasks.platforms import Platform
 from bailing_tasks.references import Reference
 
@@ -51,7 +53,12 @@ class DockerEngine:
         transport: The way to its API.
         version: What it says of itself (`GET /version`).
         builder: The name of buildx's own builder for it.
+
+    Attributes:
+        docker_context: The Docker context that buildx builds here in; empty for the current one.
     """
+
+    docker_context: str = ""
 
     def __init__(self, transport: Transport, version: Mapping[str, Any], *, builder: str) -> None:
         self._transport = transport
@@ -98,6 +105,7 @@ class DockerEngine:
         self,
         name: str,
         *,
+        source: Source,  # noqa: ARG002
         wanted: Reference,
         platform: Platform | None,
         on_progress: Callable[[Progress], None],
@@ -107,6 +115,7 @@ class DockerEngine:
 
         Args:
             name: What the engine is asked for.
+            source: The registry that has it; the engine finds it by the name.
             wanted: The reference that people know it by, for messages.
             platform: The platform to choose from an index; None where the digest decides.
             on_progress: Told where the pull stands.
@@ -200,6 +209,22 @@ class DockerEngine:
 
     def _image(self, name: str) -> str:
         return f"{self._api}/images/{_quoted(name)}"
+
+    def source(self, name: str) -> str:
+        """Return where a build takes an image from, as buildx names contexts."""
+        return f"docker-image://{name}"
+
+    def destination(self, name: str) -> tuple[str, ...]:
+        """Return buildx's arguments that put a build's result here under a name."""
+        return ("--tag", name, "--load")
+
+    def receiving(self, name: str) -> contextlib.AbstractContextManager[None]:  # noqa: ARG002
+        """Let a build run: buildx hands its result over and names it."""
+        return contextlib.nullcontext()
+
+    def shown(self, verb: str, *names: str) -> str:
+        """Return what stands in a dry run for `docker pull`, `docker tag` or `docker rmi`."""
+        return process.quote(["docker", verb, *names])
 
     def free_bytes(self) -> int | None:
         """Return the free space where it keeps images; None where that cannot be known.

@@ -110,6 +110,12 @@ class Downloads:
             on_progress=on_progress,
             limits=limits,
         )
+        if not digest.startswith("sha256:"):
+            raise PullError(
+                f"{wanted.familiar} could not be pulled",
+                cause=f"its digest is no SHA-256: {digest}",
+                remedy="name it by a tag, or by another digest",
+            )
         self._registries.limits = limits
         self._registries.listen_again()
         raw = self._registries.manifest(wanted, digest, source)

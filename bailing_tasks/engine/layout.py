@@ -6,10 +6,11 @@ stands only for an image that is whole, and a blob has its name only once it is 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,7 +111,7 @@ class Layout:
         """Whether a blob is there, in its whole length."""
         try:
             return self.path(blob.digest).stat().st_size == blob.size
-        except FileNotFoundError:
+        except OSError:
             return False
 
     def make(self) -> None:
@@ -136,7 +137,7 @@ class Layout:
             manifest = Manifest.parse(raw)
             config = json.loads(self.path(manifest.config.digest).read_bytes())
             platform = _platform(config)
-        except (FileNotFoundError, ValueError, UsageError):
+        except (OSError, ValueError, UsageError):
             return None
         if digest is None or not all(map(self.has, manifest.layers)):
             return None
@@ -153,7 +154,7 @@ class Layout:
         """Give an image a further name.
 
         Raises:
-            EngineError: There is no such image.
+            EngineError: There is no such image, or the index cannot be written.
         """
         image = self.image(name)
         if image is None:
@@ -165,7 +166,11 @@ class Layout:
         self._rename(lambda names: names | {_canonical(new): image.id})
 
     def untag(self, name: str) -> None:
-        """Take a name from an image; its blobs stay."""
+        """Take a name from an image; its blobs stay.
+
+        Raises:
+            EngineError: The index cannot be written.
+        """
         gone = _canonical(name)
         self._rename(lambda names: {key: names[key] for key in names if key != gone})
 
@@ -176,7 +181,7 @@ class Layout:
             return {entry["annotations"][REF_NAME]: entry["digest"] for entry in entries}
         except FileNotFoundError:
             return {}
-        except (KeyError, TypeError, ValueError) as error:
+        except (OSError, KeyError, TypeError, ValueError) as error:
             raise EngineError(
                 f"{path} cannot be read",
                 cause=str(error),
@@ -184,7 +189,7 @@ class Layout:
             ) from error
 
     def _rename(self, change: Callable[[dict[str, str]], dict[str, str]]) -> None:
-        with self._index:
+        with self._index, unwritable(self.folder):
             before = self._names()
             after = change(before)
             if after != before:
@@ -202,6 +207,23 @@ class Layout:
 
     def _write(self, name: str, document: Mapping[str, Any]) -> None:
         write_in_one_step(self.folder / name, (json.dumps(document, indent=2) + "\n").encode())
+
+
+@contextlib.contextmanager
+def unwritable(folder: Path) -> Iterator[None]:
+    """Turn what comes up from below when a folder cannot be written to into an error.
+
+    Raises:
+        EngineError: It cannot.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise EngineError(
+            f"{folder} cannot be written to",
+            cause=str(error),
+            remedy="free disk space, or make the folder writable",
+        ) from error
 
 
 def _platform(config: Mapping[str, Any]) -> Platform:

@@ -146,9 +146,11 @@ class Run:
     @functools.cached_property
     def engine(self) -> Engine:
         """The engine, connected on first use."""
-        from bailing_tasks.engine.connect import connect
+        from bailing_tasks.engine.choice import choose
 
-        return connect(os.environ)
+        # Whatever the command line chose, the builder is the workspace's.
+        settings = next(iter(self._settings.values()), None) or self.settings()
+        return choose(os.environ, builder=settings.buildx_builder, layout=self.state.folder / "oci")
 
     @functools.cached_property
     def locked(self) -> dict[Key, Locked] | None:

@@ -22,6 +22,7 @@ from bailing_tasks.engine.base import Limits, Progress
 from bailing_tasks.engine.connect import connect
 from bailing_tasks.engine.docker import DockerEngine
 from bailing_tasks.errors import EngineError, PullError
+from bailing_tasks.mirrors import sources
 from bailing_tasks.references import Reference
 from tests.engine import tiny
 from tests.engine.link import Link
@@ -39,9 +40,15 @@ def pull(
 ) -> str:
     """Pull an image by digest; return the name it then has."""
     name = f"{registry}/{image.repository}@{image.digest}"
-    wanted = Reference.parse(image.name)
-    limits = limits or Limits()
-    engine.pull(name, wanted=wanted, platform=None, on_progress=on_progress, limits=limits)
+    (source,) = sources(Reference.parse(name), {})
+    engine.pull(
+        name,
+        source=source,
+        wanted=Reference.parse(image.name),
+        platform=None,
+        on_progress=on_progress,
+        limits=limits or Limits(),
+    )
     return name
 
 

@@ -10,6 +10,7 @@ from bailing_tasks.platforms import Platform
 
 REQUEST = BuildRequest(
     builder="default",
+    docker_context="",
     dockerfile=Path("/w/.bailing-tasks/dockerfiles/x.Dockerfile"),
     context=Path("/w"),
     stage="builder",
@@ -18,7 +19,7 @@ REQUEST = BuildRequest(
     build_contexts={"pin-1": "docker-image://r.example/a@sha256:0"},
     secrets={"ca-bundle": "/etc/ca.pem", "token": "env:TOKEN"},
     labels={"l": "v"},
-    tags=("bailing-builder:latest-arm64", "localhost/bailing-builder:fp-0"),
+    destination=("--tag", "localhost/bailing-builder:new-0", "--load"),
 )
 
 
@@ -30,8 +31,8 @@ def test_the_command_line_says_all_of_it() -> None:
         "--target builder --build-arg A=1 --build-arg B=2 "
         "--build-context pin-1=docker-image://r.example/a@sha256:0 "
         "--secret id=ca-bundle,src=/etc/ca.pem --secret id=token,env=TOKEN "
-        "--label l=v --tag bailing-builder:latest-arm64 --tag localhost/bailing-builder:fp-0 "
-        "--provenance=false --load --progress=plain /w"
+        "--label l=v --tag localhost/bailing-builder:new-0 --load "
+        "--provenance=false --progress=plain /w"
     )
 
 

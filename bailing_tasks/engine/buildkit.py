@@ -1,0 +1,174 @@
+"""A BuildKit of its own (buildx `remote`, `docker-container`, `kubernetes`).
+
+It holds no images that could be named, so they are held here: in an OCI image layout on disk, which
+is filled from registries with their own digests, and handed to builds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from bailing_tasks import process
+from bailing_tasks.engine.base import Container, Image, Limits, Progress
+from bailing_tasks.engine.buildx import Builder, fields
+from bailing_tasks.engine.downloads import Downloads
+from bailing_tasks.engine.layout import Layout, unwritable
+from bailing_tasks.errors import EngineError
+from bailing_tasks.mirrors import Source
+from bailing_tasks.platforms import Platform
+from bailing_tasks.references import Reference
+
+
+class BuildKitEngine:
+    """One BuildKit of its own, with the images that are here for it.
+
+    Args:
+        builder: The buildx builder that it is.
+        folder: Where images are held for it.
+    """
+
+    docker_context: str = ""
+    registry_mirrors: tuple[str, ...] = ()
+
+    def __init__(self, builder: Builder, folder: Path) -> None:
+        self.builder = builder.name
+        self.platform: Platform = builder.platforms[0]
+        self._layout = Layout(folder)
+        self._downloads = Downloads(self._layout)
+
+    def image(self, name: str) -> Image | None:
+        """Return an image by name or digest; None where it is not here in all its parts."""
+        return self._layout.image(name)
+
+    def pull(
+        self,
+        name: str,
+        *,
+        source: Source,
+        wanted: Reference,
+        platform: Platform | None,
+        on_progress: Callable[[Progress], None],
+        limits: Limits,
+    ) -> None:
+        """Download an image by `repository@digest`; what came before is not asked for again.
+
+        Args:
+            name: What is wanted.
+            source: The registry that has it, and how it is reached.
+            wanted: The reference that people know it by, for messages.
+            platform: Its platform, for messages: the digest decides.
+            on_progress: Told where each layer stands.
+            limits: When it is given up.
+
+        Raises:
+            PullError: It could not be downloaded.
+        """
+        self._downloads.image(
+            name.rpartition("@")[2],
+            source=source,
+            wanted=wanted,
+            platform=platform,
+            on_progress=on_progress,
+            limits=limits,
+        )
+
+    def registry_digest(self, reference: Reference) -> str | None:  # noqa: ARG002
+        """Return nothing: what this process cannot reach is out of reach."""
+        return None
+
+    def tag(self, name: str, new: str) -> None:
+        """Give an image a further name.
+
+        Raises:
+            EngineError: It is not here.
+        """
+        self._layout.tag(name, new)
+
+    def untag(self, name: str) -> None:
+        """Take a name from an image."""
+        self._layout.untag(name)
+
+    def source(self, name: str) -> str:
+        """Return where a build takes an image from: from here, else BuildKit from its registry."""
+        held = self._layout.image(name)
+        if held is None:
+            return f"docker-image://{name}"
+        # By the way from here: in a path, buildx takes `:` and `@` for a tag and a digest.
+        folder = os.path.relpath(self._layout.folder)
+        return f"oci-layout://{folder}@{held.id}"
+
+    def destination(self, name: str) -> tuple[str, ...]:
+        """Return buildx's arguments that write a build's result to where it is taken from."""
+        return ("--output", fields("type=oci", f"dest={self._incoming(name)}", "tar=false"))
+
+    @contextlib.contextmanager
+    def receiving(self, name: str) -> Iterator[None]:
+        """Take in the result of the build that runs meanwhile, if it has one, under a name.
+
+        buildx writes into a layout of its own, whose blobs are those of this one: layers that are
+        here are not sent again, and no half result gets a name.
+
+        Raises:
+            EngineError: The folder cannot be written to.
+        """
+        incoming = self._incoming(name)
+        with unwritable(incoming):
+            self._layout.make()
+            shutil.rmtree(incoming, ignore_errors=True)
+            incoming.mkdir(parents=True)
+            (incoming / "blobs").symlink_to(self._layout.folder / "blobs")
+        try:
+            yield
+            index = incoming / "index.json"
+            if index.exists():
+                (result,) = json.loads(index.read_bytes())["manifests"]
+                self._layout.tag(result["digest"], name)
+        finally:
+            shutil.rmtree(incoming, ignore_errors=True)
+
+    def shown(self, verb: str, *names: str) -> str:
+        """Return what stands in a dry run for `docker pull`, `docker tag` or `docker rmi`."""
+        return f"# {verb} {' '.join(names)} in {self._layout.folder}"
+
+    def free_bytes(self) -> int | None:
+        """Return the free space where images are held."""
+        folder = self._layout.folder
+        return shutil.disk_usage(next(part for part in folder.parents if part.exists())).free
+
+    def answers(self) -> bool:
+        """Whether it is still there."""
+        answer = process.run(["docker", "buildx", "inspect", self.builder])
+        return answer.ok and "Platforms:" in answer.stdout
+
+    def container(
+        self,
+        image: str,
+        platform: Platform,  # noqa: ARG002
+        *,
+        start: bool,  # noqa: ARG002
+        owner: str,  # noqa: ARG002
+    ) -> contextlib.AbstractContextManager[Container]:
+        """Refuse: a BuildKit runs no containers.
+
+        Raises:
+            EngineError: Always.
+        """
+        raise EngineError(
+            f"no container can be made of {image}",
+            cause=f"the builder {self.builder!r} is a BuildKit of its own, which only builds",
+            remedy="verify on a Docker engine: leave BUILDX_BUILDER and the setting buildx-builder "
+            "empty, and build there",
+        )
+
+    def remove_containers(self, owner: str) -> None:
+        """Do nothing: there are none."""
+
+    def _incoming(self, name: str) -> Path:
+        short = hashlib.sha256(name.encode()).hexdigest()[:16]
+        return self._layout.folder / "incoming" / short
