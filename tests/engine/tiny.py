@@ -41,14 +41,14 @@ class Tiny:
         return self.name.partition(":")[0]
 
 
-def push(registry: str, name: str, *sizes: int) -> Tiny:
-    """Put an image for linux/amd64 into a registry: a layer of random bytes for each size."""
+def push(registry: str, name: str, *sizes: int, architecture: str = "amd64") -> Tiny:
+    """Put an image for Linux into a registry: a layer of random bytes for each size."""
     repository, _, tag = name.partition(":")
     files = tuple(os.urandom(size) for size in sizes)
     archives = [_archive(str(number), content) for number, content in enumerate(files)]
     config = {
         "os": "linux",
-        "architecture": "amd64",
+        "architecture": architecture,
         "config": {},
         "rootfs": {"type": "layers", "diff_ids": [_digest(archive) for archive in archives]},
     }
