@@ -39,6 +39,15 @@ SAYS = {
     Fault.ANOTHER: ("something else than was asked for|EOF", "run it again|check the network"),
 }
 """For each fault that makes a pull fail: cause and remedy, as expressions."""
+TOLD = (
+    Fault.TOO_MANY,
+    Fault.TOO_MANY_WAIT,
+    Fault.SERVER_ERROR,
+    Fault.BAD_GATEWAY,
+    Fault.CORRUPT,
+    Fault.ANOTHER,
+)
+"""Of manifests, what a prefetch tells of and waits for, where the engine would not do better."""
 OUT_OF_TIME = ("--timeout", "run it again")
 PATIENCE = 400
 """Seconds after which a prefetch hangs. Four attempts with the classic store's own take 210."""
@@ -121,8 +130,9 @@ class Came:
             assert not self.held
             self._check_words()
             assert self.recovered
-        if self.case.fault is Fault.TOO_MANY_WAIT and self.case.on == "manifests":
-            assert self.ended.seconds >= RETRY_AFTER
+        if self.case.on == "manifests" and self.case.fault in TOLD:
+            wait = RETRY_AFTER if self.case.fault is Fault.TOO_MANY_WAIT else 1
+            assert re.search(f"{SAYS[self.case.fault][0]}.*attempt 2 of 4 in {wait} s", said), said
 
     def _check_words(self) -> None:
         """Assert that a failure is told with cause, remedy and the right number of attempts."""
