@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
+from pathlib import Path
 
 import pytest
 
-from tests.engine.faults import Came, Case, meeting, table
-from tests.engine.proxy import Fault
+from tests.engine.faults import Came, Case, base, meeting, table
+from tests.engine.proxy import Fault, RegistryProxy
+from tests.engine.support import Workspace, unique
+from tests.engine.tiny import push
 
-TIMEOUT = 10
+TIMEOUT = 12
 """Seconds that a prefetch is given where a layer never comes to its end."""
 CASES = [
     *(Case("containerd", "manifests", fault, 1) for fault in Fault if fault is not Fault.STALL),
@@ -40,3 +43,24 @@ def came(
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_a_fault_of_a_registry(case: Case, came: Mapping[Case, Future[Came]]) -> None:
     came[case].result().check()
+
+
+def test_images_that_fail_hold_up_no_other(plain: Workspace, tmp_path: Path) -> None:
+    registry = plain.engine.registry
+    gone, damaged, silent, well = (
+        push(registry, f"{unique(tmp_path, name)}:1", 50_000)
+        for name in ("gone", "damaged", "silent", "well")
+    )
+    with RegistryProxy(registry) as proxy:
+        proxy.fault(Fault.NOT_FOUND, on="manifests", path=gone.repository)
+        proxy.fault(Fault.CORRUPT, on="blobs", path=damaged.repository, times=1)
+        proxy.fault(Fault.STALL, on="blobs", path=silent.repository)
+        base(plain, *(f"{proxy.address}/{image.name}" for image in (gone, damaged, silent, well)))
+        found = plain.document("prefetch", "--json", "--timeout", str(TIMEOUT))["prefetch"]
+    status = {image["reference"].rpartition("/")[2]: image["status"] for image in found["images"]}
+    assert status == {
+        gone.name: "failed",
+        damaged.name: "pulled",
+        silent.name: "failed",
+        well.name: "pulled",
+    }
