@@ -87,7 +87,8 @@ def soak(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure beside peers, in one run; prints ratios."""
+    """Measure beside peers, in one run; prints ratios. One alone: `-- prefetch --quick`."""
     session.install("-e", ".", *group("test"))
-    for script in sorted(Path("benchmarks").glob("*.py")):
-        session.run("python", str(script))
+    name, *options = session.posargs or ["*"]
+    for script in sorted(Path("benchmarks").glob(f"{name}.py")):
+        session.run("python", str(script), *options)

@@ -81,33 +81,45 @@ def install(home: Home, packages: Sequence[str], report: Report) -> None:
         shutil.rmtree(folder / name)
 
 
-def unpack(home: Home, report: Report) -> None:
-    """Download and unpack the engine, its client and the registry, unless they are there.
+def unpack(
+    home: Home,
+    report: Report,
+    packages: Sequence[tuple[str, str]] = UNPACKED,
+    folder: Path | None = None,
+) -> None:
+    """Download and unpack packages, unless they are there.
+
+    Args:
+        home: The sandbox.
+        report: Takes a line of progress.
+        packages: Names and suites; by default the engine, its client and the registry.
+        folder: Where to; by default the sandbox's tools.
 
     Raises:
         EngineError: apt or dpkg failed.
     """
-    if home.tools.is_dir():
+    place = folder or home.tools
+    if place.is_dir():
         return
     own = system.codename()
-    wanted = [f"{name}/{suite or own}" for name, suite in UNPACKED]
-    report(f"unpacking {', '.join(name for name, _ in UNPACKED)} into {home.tools}")
-    folder = home.apt / "tools"
-    _prepare(folder, list(dict.fromkeys(suite or None for _, suite in UNPACKED)), system_wide=False)
-    config = str(folder / "apt.conf")
-    _apt(["apt-get", "-c", config, "update"], folder)
+    wanted = [f"{name}/{suite or own}" for name, suite in packages]
+    report(f"unpacking {', '.join(name for name, _ in packages)} into {place}")
+    state = home.apt / "tools"
+    _prepare(state, list(dict.fromkeys(suite or None for _, suite in packages)), system_wide=False)
+    config = str(state / "apt.conf")
+    _apt(["apt-get", "-c", config, "update"], state)
     downloads = home.temporary / "packages"
     shutil.rmtree(downloads, ignore_errors=True)
     downloads.mkdir(parents=True)
     _apt(["apt-get", "-c", config, "download", *wanted], downloads)
-    part = home.temporary / "tools"
+    part = home.temporary / place.name
     for archive in sorted(downloads.glob("*.deb")):
         done = process.run(["dpkg", "-x", str(archive), str(part)])
         if not done.ok:
             raise EngineError(f"{archive.name} could not be unpacked", cause=done.stderr.strip())
-    part.replace(home.tools)
+    part.replace(place)
     shutil.rmtree(downloads)
-    shutil.rmtree(folder)
+    shutil.rmtree(state)
 
 
 def _prepare(folder: Path, suites: Sequence[str | None], *, system_wide: bool) -> None:
