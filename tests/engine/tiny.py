@@ -10,11 +10,13 @@ import os
 import tarfile
 import tempfile
 import urllib.request
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.engine.support import Engine
 
+INDEX = "application/vnd.oci.image.index.v1+json"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
@@ -45,24 +47,28 @@ def push(registry: str, name: str, *sizes: int, architecture: str = "amd64") -> 
     """Put an image for Linux into a registry: a layer of random bytes for each size."""
     repository, _, tag = name.partition(":")
     files = tuple(os.urandom(size) for size in sizes)
-    archives = [_archive(str(number), content) for number, content in enumerate(files)]
-    config = {
-        "os": "linux",
-        "architecture": architecture,
-        "config": {},
-        "rootfs": {"type": "layers", "diff_ids": [_digest(archive) for archive in archives]},
-    }
-    layers = [gzip.compress(archive, mtime=0) for archive in archives]
-    manifest = {
-        "schemaVersion": 2,
-        "mediaType": MANIFEST,
-        "config": _blob(registry, repository, CONFIG, json.dumps(config).encode()),
-        "layers": [_blob(registry, repository, LAYER, layer) for layer in layers],
-    }
-    body = json.dumps(manifest).encode()
+    archives = [_archive({str(number): content}) for number, content in enumerate(files)]
+    body = _manifest(registry, repository, f"linux/{architecture}", archives)
     url = f"http://{registry}/v2/{repository}/manifests/{tag}"
     _ask("PUT", url, body, {"Content-Type": MANIFEST})
-    return Tiny(name, _digest(body), tuple(_digest(layer) for layer in layers), files)
+    layers = tuple(layer["digest"] for layer in json.loads(body)["layers"])
+    return Tiny(name, _digest(body), layers, files)
+
+
+def push_index(registry: str, name: str, contents: Mapping[str, Mapping[str, bytes]]) -> None:
+    """Put an image for several platforms into a registry: for each, files by their paths."""
+    repository, _, tag = name.partition(":")
+    manifests = []
+    for platform, files in contents.items():
+        body = _manifest(registry, repository, platform, [_archive(files)])
+        digest, (os_name, architecture) = _digest(body), platform.split("/")
+        url = f"http://{registry}/v2/{repository}/manifests/{digest}"
+        _ask("PUT", url, body, {"Content-Type": MANIFEST})
+        described = {"mediaType": MANIFEST, "digest": digest, "size": len(body)}
+        manifests.append(described | {"platform": {"os": os_name, "architecture": architecture}})
+    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests}
+    url = f"http://{registry}/v2/{repository}/manifests/{tag}"
+    _ask("PUT", url, json.dumps(index).encode(), {"Content-Type": INDEX})
 
 
 def held(engine: Engine, repository: str) -> tuple[str, ...]:
@@ -90,6 +96,25 @@ def _files(engine: Engine, name: str, folder: Path) -> tuple[bytes, ...]:
         )
 
 
+def _manifest(registry: str, repository: str, platform: str, archives: Sequence[bytes]) -> bytes:
+    """Upload configuration and layers of an image; return its manifest."""
+    os_name, architecture = platform.split("/")
+    config = {
+        "os": os_name,
+        "architecture": architecture,
+        "config": {},
+        "rootfs": {"type": "layers", "diff_ids": [_digest(archive) for archive in archives]},
+    }
+    layers = [gzip.compress(archive, mtime=0) for archive in archives]
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "config": _blob(registry, repository, CONFIG, json.dumps(config).encode()),
+        "layers": [_blob(registry, repository, LAYER, layer) for layer in layers],
+    }
+    return json.dumps(manifest).encode()
+
+
 def _blob(registry: str, repository: str, media_type: str, content: bytes) -> dict[str, object]:
     """Upload a blob; return its descriptor."""
     digest = _digest(content)
@@ -108,12 +133,14 @@ def _ask(method: str, url: str, body: bytes = b"", headers: dict[str, str] | Non
         return str(answer.headers.get("Location", ""))
 
 
-def _archive(name: str, content: bytes) -> bytes:
+def _archive(files: Mapping[str, bytes]) -> bytes:
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w") as tar:
-        member = tarfile.TarInfo(name)
-        member.size = len(content)
-        tar.addfile(member, io.BytesIO(content))
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            member.mode = 0o755
+            tar.addfile(member, io.BytesIO(content))
     return archive.getvalue()
 
 
