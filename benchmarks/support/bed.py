@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bailing_tasks import process, sandbox
 from bailing_tasks.sandbox import home as homes
-from bailing_tasks.sandbox import packages
+from bailing_tasks.sandbox import mounts, packages
 
 COMPOSE = (("docker-compose", packages.ENGINE_SUITE),)
 
@@ -47,16 +47,20 @@ class Engine:
 
 @contextlib.contextmanager
 def up(stores: Sequence[str]) -> Iterator[tuple[str, list[Engine]]]:
-    """Start the benchmarks' sandbox; it is stopped at the end, and keeps what it made.
+    """Start the benchmarks' sandbox with empty engines; its registry keeps what was made.
+
+    An interrupted pull leaves layers that no image has, and the engine hides them for a day.
 
     Yields:
         The registry's address, and an engine for each store.
     """
     root = homes.locate().root
     os.environ[homes.VARIABLE] = str(root.with_name(f"{root.name}-bench"))
+    sandbox.down()
     try:
         engines = []
         for store in stores:
+            mounts.clear(homes.locate().engine(store))
             status = sandbox.up(references=(), platforms=(), store=store, report=print)
             engines.append(engine(status, store))
         yield status.registry.address, engines
