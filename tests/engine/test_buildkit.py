@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import tarfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bailing_tasks.engine.layout import Layout, Manifest
-from tests.engine.buildkit_proxy import buildkit
 from tests.engine.proxy import Fault, RegistryProxy
+from tests.engine.remote import content, layout, remote
 from tests.engine.support import HOST, TRUE, Engine, Workspace, made, unique
 from tests.engine.tiny import Tiny, push
 
@@ -37,19 +34,9 @@ CAPABLE = "moby.buildkit.frontend.inputs,moby.buildkit.frontend.contexts"
 
 
 @pytest.fixture(scope="module")
-def remote(containerd: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """A BuildKit of its own: buildx knows it, and no Docker engine is where Docker looks."""
-    folder = tmp_path_factory.mktemp("buildkit")
-    socket = containerd.environment["DOCKER_HOST"].removeprefix("unix://")
-    environment = {
-        **containerd.environment,
-        "BUILDX_CONFIG": str(folder),
-        "BUILDX_BUILDER": "remote",
-        "DOCKER_HOST": f"unix://{folder}/nobody.sock",
-    }
-    with buildkit(socket, folder) as address:
-        found = replace(containerd, store="buildkit", environment=environment)
-        found.must("buildx", "create", "--driver", "remote", "--name", "remote", address)
+def buildkit(containerd: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """A BuildKit of its own."""
+    with remote(containerd, tmp_path_factory.mktemp("buildkit")) as found:
         yield found
 
 
@@ -72,27 +59,10 @@ def registry(containerd: Engine) -> Iterator[RegistryProxy]:
 
 
 @pytest.fixture
-def workspace(remote: Engine, registry: RegistryProxy, tmp_path: Path) -> Workspace:
-    found = made(tmp_path, remote)
+def workspace(buildkit: Engine, registry: RegistryProxy, tmp_path: Path) -> Workspace:
+    found = made(tmp_path, buildkit)
     mirror = json.dumps({HOST: [f"http://{registry.address}/{HOST}"]})
     found.environment["BAILING_TASKS_MIRRORS"] = mirror
-    return found
-
-
-def layout(workspace: Workspace) -> Layout:
-    return Layout(workspace.root / ".bailing-tasks" / "oci")
-
-
-def content(workspace: Workspace, image: str) -> dict[str, bytes]:
-    """Return the files of an image that is held for the BuildKit."""
-    held, found = layout(workspace), dict[str, bytes]()
-    digest = held.digest(image)
-    assert digest
-    for layer in Manifest.parse(held.path(digest).read_bytes()).layers:
-        with tarfile.open(fileobj=io.BytesIO(held.path(layer.digest).read_bytes())) as archive:
-            for member in archive:
-                file = archive.extractfile(member)
-                found |= {member.name: file.read()} if file else {}
     return found
 
 

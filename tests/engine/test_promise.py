@@ -14,11 +14,14 @@ from pathlib import Path
 
 import pytest
 
+from bailing_tasks import sandbox
 from tests.engine import tiny
 from tests.engine.proxy import RegistryProxy
-from tests.engine.support import HOST, TRUE, Engine, Workspace, made, unique
+from tests.engine.remote import content, remote
+from tests.engine.support import HOST, TRUE, Engine, Workspace, made, started, unique
 
 HUB = "docker.io"
+BUILDKIT = "buildkit"
 BOTH = ("linux/amd64", "linux/arm64")
 NAMES = ("base", "tool", "other", "twin")
 PATIENCE = 15.0
@@ -78,14 +81,16 @@ class Cell:
     def files(self, platform: str) -> dict[str, str]:
         suffix = "" if platform == BOTH[0] else "-arm64"
         image = f"{self.workspace.environment['BAILING_TASKS_APP_IMAGE']}:latest{suffix}"
-        engine = self.workspace.engine
+        engine, names = self.workspace.engine, ("platform", "host", "other", "twin", "code")
+        if engine.store == BUILDKIT:
+            found = content(self.workspace, image)
+            return {name: found[name].decode() for name in names}
         container = engine.must("create", "--platform", platform, image, "-")
         copy = self.folder / f"copy{suffix}"
         try:
             engine.must("cp", f"{container}:/", str(copy))
         finally:
             engine.must("rm", container)
-        names = ("platform", "host", "other", "twin", "code")
         return {name: copy.joinpath(name).read_text() for name in names}
 
 
@@ -133,6 +138,18 @@ class Built:
 
     seconds: float
     requests: tuple[tuple[str, str, int], ...]
+
+
+@pytest.fixture(scope="module", params=[*sandbox.STORES, BUILDKIT])
+def engine(
+    request: pytest.FixtureRequest, home: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Engine]:
+    """An engine of each kind."""
+    if request.param != BUILDKIT:
+        yield started(request.param)
+        return
+    with remote(started(sandbox.STORES[0]), tmp_path_factory.mktemp(BUILDKIT)) as found:
+        yield found
 
 
 @pytest.fixture(scope="module", params=[BOTH[:1], BOTH], ids=["one-platform", "two-platforms"])
