@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")
+
+LOOK_SECONDS = 0.05
+"""How often it is looked whether items still clash: that may end while both go on."""
 
 
 def in_parallel(
@@ -19,6 +21,7 @@ def in_parallel(
     jobs: int,
     group: Callable[[Item], str] = lambda _: "",
     jobs_per_group: int | None = None,
+    clashes: Callable[[Item, Item], bool] = lambda running, waiting: False,
 ) -> Generator[tuple[Item, Value], None, None]:
     """Yield each item with what `work` returns for it, as they end; they start in order.
 
@@ -31,11 +34,13 @@ def in_parallel(
         jobs: How many at once.
         group: What an item shares with others.
         jobs_per_group: How many of one group at once; by default as many as in all.
+        clashes: Whether an item that is under way keeps a waiting one from beginning; asked again
+            and again, while others overtake.
 
     Raises:
         Exception: What `work` raised.
     """
-    pool = _Pool(work, items, group, jobs_per_group or jobs)
+    pool = _Pool(work, items, group, jobs_per_group or jobs, clashes)
     for _ in range(min(jobs, len(items))):
         threading.Thread(target=pool.run, daemon=True).start()
     try:
@@ -56,12 +61,14 @@ class _Pool(Generic[Item, Value]):
         items: Sequence[Item],
         group: Callable[[Item], str],
         jobs_per_group: int,
+        clashes: Callable[[Item, Item], bool],
     ) -> None:
         self._work = work
         self._waiting = list(items)
         self._group = group
         self._limit = jobs_per_group
-        self._running: Counter[str] = Counter()
+        self._clashes = clashes
+        self._running: list[Item] = []
         self._changed = threading.Condition()
         self.ended: queue.SimpleQueue[tuple[Item, tuple[Value] | None, BaseException | None]] = (
             queue.SimpleQueue()
@@ -76,7 +83,7 @@ class _Pool(Generic[Item, Value]):
             except BaseException as error:
                 self.ended.put((item, None, error))
             with self._changed:
-                self._running[self._group(item)] -= 1
+                self._running.remove(item)
                 self._changed.notify_all()
 
     def stop(self) -> None:
@@ -86,12 +93,19 @@ class _Pool(Generic[Item, Value]):
             self._changed.notify_all()
 
     def _take(self) -> tuple[Item] | None:
-        """Return the first waiting item whose group has room; None where nothing waits."""
+        """Return the first waiting item that may begin; None where nothing waits."""
         with self._changed:
             while self._waiting:
                 for number, item in enumerate(self._waiting):
-                    if self._running[self._group(item)] < self._limit:
-                        self._running[self._group(item)] += 1
+                    if self._may_begin(item):
+                        self._running.append(item)
                         return (self._waiting.pop(number),)
-                self._changed.wait()
+                self._changed.wait(LOOK_SECONDS)
         return None
+
+    def _may_begin(self, item: Item) -> bool:
+        group = self._group(item)
+        same = sum(self._group(running) == group for running in self._running)
+        return same < self._limit and not any(
+            self._clashes(running, item) for running in self._running
+        )

@@ -104,6 +104,7 @@ class Prefetcher:
             jobs=self.jobs,
             group=lambda asked: asked.host,
             jobs_per_group=self.jobs_per_host,
+            clashes=lambda running, waiting: shown.clash(running.sizes, waiting.sizes),
         )
         return outcomes + [self._end(*ended, shown) for _, ended in pulls]
 
@@ -166,10 +167,9 @@ class Prefetcher:
                 remedy="free disk space (`docker system df` shows what takes it)",
                 final=True,
             )
-        hosts = [asked.host for asked in missing]
-        for warning in (text, *forecast.pulls(hosts, self.resolver.remaining)):
-            if warning:
-                self.console.warn(warning)
+        warnings = forecast.pulls([asked.host for asked in missing], self.resolver.remaining)
+        for warning in filter(None, (text, *warnings)):
+            self.console.warn(warning)
         return None
 
     def _fetch(
@@ -190,6 +190,7 @@ class Prefetcher:
                     f"{asked.title}: {error.cause}; attempt {number} of {ATTEMPTS} in {wait:.0f} s"
                 )
                 self.resolver.registries.listen_again()
+                transfer.give_way()
 
             try:
                 pin, status = retried(
@@ -198,9 +199,8 @@ class Prefetcher:
             except PullError as error:
                 return asked, self._failed(asked, error, time.monotonic() - started)
         asked = replace(asked, pin=pin, held=True)
-        outcome = self._outcome(asked, status)
         seconds = time.monotonic() - started
-        return asked, replace(outcome, bytes=transfer.bytes, seconds=seconds)
+        return asked, replace(self._outcome(asked, status), bytes=transfer.bytes, seconds=seconds)
 
     def _bring(self, asked: Asked, transfer: Transfer) -> tuple[Pin, str]:
         """Pull an image from the first source that has it; return its pin and what was done."""

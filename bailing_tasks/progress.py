@@ -24,11 +24,13 @@ class Transfer:
 
     Args:
         title: What it is for.
+        settled: Takes the layers that no other image has to wait for.
     """
 
-    def __init__(self, title: str = "") -> None:
+    def __init__(self, title: str = "", settled: set[str] | None = None) -> None:
         self.title = title
         self.layers: dict[str, tuple[int, int]] = {}
+        self._settled = set() if settled is None else settled
 
     def expect(self, sizes: Mapping[str, int]) -> None:
         """Say how many bytes each layer has, as far as that is known."""
@@ -38,10 +40,17 @@ class Transfer:
     def skip(self, layer: str) -> None:
         """Say that a layer need not come."""
         self.layers.pop(layer, None)
+        self._settled.add(layer)
 
     def update(self, layer: str, current: int, total: int) -> None:
         """Say where one layer stands, in bytes."""
         self.layers[layer] = (current, total)
+        if current >= total:
+            self._settled.add(layer)
+
+    def give_way(self) -> None:
+        """Let no other image wait for the layers of this one."""
+        self._settled.update(self.layers)
 
     @property
     def bytes(self) -> int:
@@ -63,11 +72,12 @@ class Transfers:
         self._ended = 0
         self._all: list[Transfer] = []
         self.running: list[Transfer] = []
+        self._settled: set[str] = set()
 
     @contextlib.contextmanager
     def image(self, title: str) -> Iterator[Transfer]:
         """Show what comes for one image while it comes."""
-        transfer = Transfer(title)
+        transfer = Transfer(title, self._settled)
         self._all.append(transfer)
         self.running.append(transfer)
         try:
@@ -80,6 +90,14 @@ class Transfers:
         self._ended += 1
         tell = self.console.warn if failed else self.console.say
         tell(f"[{self._ended}/{self._count}] {text}")
+
+    def clash(self, one: Mapping[str, int], other: Mapping[str, int]) -> bool:
+        """Whether one of two images had better wait, by the layers of each: they share some.
+
+        An engine may look for a layer that comes for another image at growing intervals, up to
+        seconds long; with several such pulls the network lies idle.
+        """
+        return bool(one.keys() & other.keys() - self._settled)
 
     @property
     def layers(self) -> dict[str, tuple[int, int]]:

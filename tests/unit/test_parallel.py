@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
@@ -32,6 +33,27 @@ def test_as_many_as_allowed_work_at_once_and_no_more() -> None:
     list(in_parallel(work, names, jobs=3, group=lambda name: name[0], jobs_per_group=2))
     assert most["all"] == 3
     assert most["a"] == 2
+
+
+def test_what_clashes_is_overtaken_until_it_does_not_any_more() -> None:
+    begun: list[str] = []
+    third, settled = threading.Event(), threading.Event()
+
+    def work(name: str) -> None:
+        begun.append(name)
+        if name == "b1":
+            third.set()
+        if name == "a1":
+            assert third.wait(10)
+            settled.set()  # from here on a2 may begin, though a1 goes on
+            while "a2" not in begun:
+                time.sleep(0.01)
+
+    def clashes(running: str, waiting: str) -> bool:
+        return running[0] == waiting[0] and not settled.is_set()
+
+    list(in_parallel(work, ["a1", "a2", "b1"], jobs=3, clashes=clashes))
+    assert begun == ["a1", "b1", "a2"]
 
 
 def test_a_failure_comes_up_and_nothing_more_begins() -> None:
