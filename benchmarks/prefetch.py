@@ -11,7 +11,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -115,7 +115,8 @@ def print_cold(
         print(
             f"| {name} | {found.seconds:.2f} | {found.seconds / least:.2f} | {aim} "
             f"| {found.bytes / MB:.0f} | {found.connections:.0f} "
-            f"| {found.start:.2f} | {found.idle:.2f} | {found.tail:.2f} |"
+            f"| {found.start:.2f} | {found.idle:.2f} | {found.tail:.2f} |",
+            flush=True,
         )
 
 
@@ -123,60 +124,51 @@ def print_warm(engine: Engine, link: SlowLink, made: Sequence[images.Image], rou
     """Print what it takes to find that all images are there."""
     names = [f"{link.address}/{image.name}" for image in made]
     script = 'for image in "$@"; do docker image inspect "$image" || exit; done'
-    with tempfile.TemporaryDirectory() as folder:
-        cold.write_workspace(Path(folder), names)
-        prefetch = [sys.executable, "-m", "invoke", "prefetch"]
-        engine.must(prefetch, cwd=Path(folder))
-        ours, theirs = by_turns(
-            lambda: engine.must(prefetch, cwd=Path(folder)),
-            lambda: engine.must(["sh", "-c", script, "sh", *names]),
-            rounds,
-        )
+    prefetch = [sys.executable, "-m", "invoke", "prefetch"]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        cold.write_workspace(folder, names)
+        engine.must(prefetch, cwd=folder)
+        commands = {
+            "invoke prefetch": prefetch,
+            "invoke prefetch --offline": [*prefetch, "--offline"],
+            f"{len(made)} x docker image inspect": ["sh", "-c", script, "sh", *names],
+        }
+        seconds = by_turns(engine, folder, commands, rounds)
     engine.clear(*cold.PATTERNS)
-    print_pair(
-        f"warm, {engine.store} store: all {len(made)} images present; medians of {rounds}",
-        ("invoke prefetch", ours),
-        (f"{len(made)} x docker image inspect, in a shell", theirs),
-        WARM_AIM,
-    )
+    print_table(f"warm, {engine.store} store: {len(made)} images present", seconds, WARM_AIM)
 
 
 def print_nothing_to_do(store: str, rounds: int) -> None:
     """Print what the reference app costs when nothing has changed."""
-    with tempfile.TemporaryDirectory() as folder:
-        engine, chain, bake = reference_app.prepare(Path(folder), store)
-        ours, theirs = by_turns(
-            lambda: engine.must(chain, cwd=Path(folder)),
-            lambda: engine.must(bake, cwd=Path(folder)),
-            rounds,
-        )
-    print_pair(
-        f"nothing to do, {store} store: the reference app; medians of {rounds}",
-        ("invoke prefetch build-builder build-app", ours),
-        ("docker buildx bake, two linked targets", theirs),
-        NOTHING_AIM,
-    )
+    with tempfile.TemporaryDirectory() as name:
+        engine, chain, bake = reference_app.prepare(Path(name), store)
+        commands = {
+            "invoke prefetch build-builder build-app": chain,
+            "docker buildx bake, two linked targets": bake,
+        }
+        seconds = by_turns(engine, Path(name), commands, rounds)
+    print_table(f"nothing to do, {store} store: the reference app", seconds, NOTHING_AIM)
 
 
 def by_turns(
-    first: Callable[[], object], second: Callable[[], object], rounds: int
-) -> tuple[float, float]:
-    """Return the median seconds of two commands that take turns, after one turn unmeasured."""
-    taken: tuple[list[float], list[float]] = ([], [])
-    for number in range(rounds + 1):
-        for command, seconds in zip((first, second), taken, strict=True):
-            began = time.monotonic()
-            command()
-            if number:
-                seconds.append(time.monotonic() - began)
-    return statistics.median(taken[0]), statistics.median(taken[1])
+    engine: Engine, folder: Path, commands: Mapping[str, Sequence[str]], rounds: int
+) -> dict[str, float]:
+    """Return the median seconds of commands that take turns, after one turn unmeasured."""
+    taken: dict[str, list[float]] = {name: [] for name in commands}
+    for _ in range(rounds + 1):
+        for name, argv in commands.items():
+            taken[name].append(engine.must(argv, cwd=folder).seconds)
+    return {name: statistics.median(seconds[1:]) for name, seconds in taken.items()}
 
 
-def print_pair(title: str, ours: tuple[str, float], theirs: tuple[str, float], aim: float) -> None:
-    """Print one thing beside another."""
+def print_table(title: str, seconds: Mapping[str, float], aim: float) -> None:
+    """Print figures beside the last one, which is another's."""
     print(f"\n{title}\n\n| what | seconds | ratio | aim |\n|---|---|---|---|")
-    print(f"| {ours[0]} | {ours[1]:.3f} | {ours[1] / theirs[1]:.2f} | {aim:.2f} |")
-    print(f"| {theirs[0]} | {theirs[1]:.3f} | 1.00 | |", flush=True)
+    *_, theirs = seconds.values()
+    for number, (name, value) in enumerate(seconds.items()):
+        wish = f"{aim:.2f}" if not number else ""
+        print(f"| {name} | {value:.3f} | {value / theirs:.2f} | {wish} |", flush=True)
 
 
 if __name__ == "__main__":
