@@ -193,7 +193,7 @@ def test_what_two_images_share_comes_once(
     tag = f"{containerd.registry}/{repository}"
     containerd.must("buildx", "imagetools", "create", "-t", f"{tag}:2", f"{tag}:1")
     workspace.write("Dockerfile", f"FROM {repository}:1\nCOPY --from={repository}:2 /0 /2\n")
-    assert workspace.document("prefetch", "--json")["prefetch"]["pulled"] == 2
+    assert workspace.document("prefetch", "--json")["prefetch"]["failed"] == 0
     asked = [path for _, path, _ in registry.log if "/blobs/" in path]
     assert len(asked) == len(set(asked)) == 3
 

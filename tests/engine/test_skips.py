@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -203,6 +204,10 @@ def test_a_frontend_is_prefetched_and_pinned(app: Workspace, tmp_path: Path) -> 
     assert (listed["reference"], listed["named_at"]) == (frontend, ["Dockerfile:1"])
     found = app.document("prefetch", "--json")["prefetch"]
     assert found["pulled"] == 1
-    pinned = f"{found['images'][0]['served_from']}@{found['images'][0]['digest']}"
     commands = app.invoke("build-app", "--dry-run").stdout
-    assert f"--build-arg BUILDKIT_SYNTAX={pinned}" in commands
+    (kept,) = re.findall(
+        r"--build-arg BUILDKIT_SYNTAX=(localhost/bailing-tasks/kept:\S+)", commands
+    )
+    pinned = f"{found['images'][0]['served_from']}@{found['images'][0]['digest']}"
+    ids = app.engine.must("image", "inspect", "--format={{.Id}}", kept, pinned).split()
+    assert ids[0] == ids[1]

@@ -37,6 +37,7 @@ FAILED = outcome("failed", cause="no such tag", remedy="check it")
 )
 def test_an_outcome_is_told_in_a_line(found: Outcome, said: str) -> None:
     assert describe(found) == said
+    assert found.key == ("a:1", "linux/amd64")
 
 
 def test_a_stopped_prefetch_ends_with_what_failed() -> None:

@@ -137,6 +137,7 @@ def test_an_unknown_key_of_a_target_is_answered_as_well() -> None:
         ({"verify": {"port": -1}}, "expected a whole number"),
         ({"verify": {"port": True}}, "expected a whole number"),
         ({"verify": {"port": 70000}}, "from 0 to 65535"),
+        ({"prefetch": {"jobs": 0}}, "from 1 to 65535"),
         ({"app": {"image": ""}}, "a name without registry"),
         ({"app": {"image": "bailing-builder"}}, "both called 'bailing-builder'"),
         ({"mirrors": {"docker.io": ["ftp://x"]}}, "is no address"),
