@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.faults import Came, Case, base, meeting, table
+from tests.engine.faults import Came, Case, base, meeting
 from tests.engine.proxy import Fault, RegistryProxy
 from tests.engine.support import Workspace, unique
 from tests.engine.tiny import push
@@ -37,7 +37,6 @@ def came(
 ) -> Iterator[Mapping[Case, Future[Came]]]:
     with meeting(request.session, tmp_path_factory.mktemp("faults")) as found:
         yield found
-    print("\n" + table(found))
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

@@ -14,7 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.engine.support import Engine
+from tests.engine.remote import content, layout
+from tests.engine.support import Workspace
 
 INDEX = "application/vnd.oci.image.index.v1+json"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -71,29 +72,44 @@ def push_index(registry: str, name: str, contents: Mapping[str, Mapping[str, byt
     _ask("PUT", url, json.dumps(index).encode(), {"Content-Type": INDEX})
 
 
-def held(engine: Engine, repository: str) -> tuple[str, ...]:
-    """Return the digests that an engine has of a repository."""
-    listed = engine.must("image", "ls", "--digests", "--format", "{{.Digest}}", repository)
-    return tuple(dict.fromkeys(listed.split()))
+def held(workspace: Workspace, repository: str, image: Tiny) -> bool:
+    """Whether a workspace's engine has an image; what it has of the repository has to be right.
+
+    Right is what is byte for byte the image that was pushed there.
+    """
+    name = f"{repository}@{image.digest}"
+    if workspace.engine.store == "buildkit":
+        _assert_whole(workspace)
+        if layout(workspace).image(name) is None:
+            return False
+        files = content(workspace, name)
+    else:
+        argv = ("image", "ls", "--digests", "--format", "{{.Digest}}", repository)
+        digests = set(workspace.engine.must(*argv).split())
+        if not digests:
+            return False
+        assert digests == {image.digest}, "the engine has a wrong image"
+        files = _files(workspace, name)
+    assert files == {str(number): file for number, file in enumerate(image.files)}
+    return True
 
 
-def only_right(engine: Engine, repository: str, image: Tiny, folder: Path) -> bool:
-    """Whether all that an engine has of a repository is, byte for byte, the image pushed there."""
-    digests = held(engine, repository)
-    return digests in ((), (image.digest,)) and all(
-        _files(engine, f"{repository}@{digest}", folder) == image.files for digest in digests
-    )
+def _assert_whole(workspace: Workspace) -> None:
+    """Check that each blob that is held for a BuildKit is what its name says."""
+    for blob in layout(workspace).path("").glob("*"):
+        assert _digest(blob.read_bytes()) == f"sha256:{blob.name}", "a blob is damaged"
 
 
-def _files(engine: Engine, name: str, folder: Path) -> tuple[bytes, ...]:
-    """Return what the layers of an image hold."""
+def _files(workspace: Workspace, name: str) -> dict[str, bytes]:
+    """Return what the layers of an image in a Docker engine hold."""
+    engine = workspace.engine
     container = engine.must("create", name, "-")
-    with tempfile.TemporaryDirectory(dir=folder) as copy:
+    with tempfile.TemporaryDirectory() as copy:
         engine.must("cp", f"{container}:/.", copy)
         engine.must("rm", container)
-        return tuple(
-            path.read_bytes() for path in sorted(Path(copy).iterdir()) if path.name.isdecimal()
-        )
+        return {
+            path.name: path.read_bytes() for path in Path(copy).iterdir() if path.name.isdecimal()
+        }
 
 
 def _manifest(registry: str, repository: str, platform: str, archives: Sequence[bytes]) -> bytes:
