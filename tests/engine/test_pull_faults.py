@@ -24,6 +24,7 @@ CASES = [
         Case("containerd", "blobs", fault, None, TIMEOUT if fault is Fault.STALL else 0)
         for fault in Fault
     ),
+    Case("containerd", "blobs", Fault.CORRUPT, 1),
     *(
         Case("classic", "blobs", fault, 1)
         for fault in (Fault.RESET, Fault.SHORT, Fault.CORRUPT, Fault.ANOTHER)
@@ -46,20 +47,20 @@ def test_a_fault_of_a_registry(case: Case, came: Mapping[Case, Future[Came]]) ->
 
 def test_images_that_fail_hold_up_no_other(plain: Workspace, tmp_path: Path) -> None:
     registry = plain.engine.registry
-    gone, damaged, silent, well = (
+    gone, broken, silent, well = (
         push(registry, f"{unique(tmp_path, name)}:1", 50_000)
-        for name in ("gone", "damaged", "silent", "well")
+        for name in ("gone", "broken", "silent", "well")
     )
     with RegistryProxy(registry) as proxy:
         proxy.fault(Fault.NOT_FOUND, on="manifests", path=gone.repository)
-        proxy.fault(Fault.CORRUPT, on="blobs", path=damaged.repository, times=1)
+        proxy.fault(Fault.RESET, on="blobs", path=broken.repository, times=1)
         proxy.fault(Fault.STALL, on="blobs", path=silent.repository)
-        base(plain, *(f"{proxy.address}/{image.name}" for image in (gone, damaged, silent, well)))
+        base(plain, *(f"{proxy.address}/{image.name}" for image in (gone, broken, silent, well)))
         found = plain.document("prefetch", "--json", "--timeout", str(TIMEOUT))["prefetch"]
     status = {image["reference"].rpartition("/")[2]: image["status"] for image in found["images"]}
     assert status == {
         gone.name: "failed",
-        damaged.name: "pulled",
+        broken.name: "pulled",
         silent.name: "failed",
         well.name: "pulled",
     }
