@@ -52,7 +52,7 @@ TOLD = (
     Fault.ANOTHER,
 )
 """Of manifests, what a prefetch tells of and waits for, where the engine would not do better."""
-OUT_OF_TIME = ("--timeout", "run it again")
+OUT_OF_TIME = ("--timeout|did not answer", "run it again|check the network")
 PATIENCE = 400
 """Seconds after which a prefetch hangs. Four attempts with the classic store's own take 210."""
 

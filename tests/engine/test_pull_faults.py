@@ -17,9 +17,10 @@ from tests.engine.support import Workspace, unique
 from tests.engine.tiny import push
 
 TIMEOUT = 12
-"""Seconds that a prefetch is given where a layer never comes to its end."""
+"""Seconds that a prefetch is given where something never comes to its end."""
 CASES = [
     *(Case("containerd", "manifests", fault, 1) for fault in Fault if fault is not Fault.STALL),
+    Case("containerd", "manifests", Fault.STALL, None, TIMEOUT),
     *(
         Case("containerd", "blobs", fault, None, TIMEOUT if fault is Fault.STALL else 0)
         for fault in Fault
