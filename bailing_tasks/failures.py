@@ -44,7 +44,7 @@ _PULL_FAILURES = (
         transient=False,
     ),
     Failure(
-        pattern=r"credential",
+        pattern=r"(?<!no basic auth )credential",
         cause="the credential helper that Docker's configuration names failed",
         remedy="check `credsStore` and `credHelpers` in Docker's config.json, or log in anew with "
         "`docker login {host}`",
@@ -75,7 +75,7 @@ _PULL_FAILURES = (
         transient=False,
     ),
     Failure(
-        pattern=r"manifest unknown|name unknown|not found|\b404\b|does not exist",
+        pattern=r"(?:manifest|name|blob) unknown|unknown blob|not found|\b404\b|does not exist",
         cause="{host} has no such image or tag",
         remedy="check the spelling of name and tag, and that the image was pushed",
         transient=False,
@@ -101,14 +101,21 @@ _PULL_FAILURES = (
         transient=False,
     ),
     Failure(
-        pattern=r"wrong digest|failed to verify|verification failed|digest",
+        pattern=r"wrong digest|failed to verify|verification failed|failed size validation|digest",
         cause="{host} answered with something else than was asked for",
         remedy="run it again; if it stays so, {host} serves a wrong or damaged image: leave it out",
         transient=True,
     ),
     Failure(
+        pattern=r"\bredirects\b|sent elsewhere",
+        cause="{host} redirects in a circle",
+        remedy=_NETWORK,
+        transient=True,
+    ),
+    Failure(
         pattern=r"timeout|timed out|deadline exceeded|connection refused|unreachable|reset by peer"
-        r"|\beof\b|broken pipe|connection aborted|name resolution|server misbehaving|\b5\d\d\b",
+        r"|\beof\b|broken pipe|connection (?:aborted|broken)|name resolution|server misbehaving"
+        r"|\b5\d\d\b",
         cause="{host} did not answer, or the connection broke",
         remedy=_NETWORK,
         transient=True,

@@ -35,6 +35,11 @@ ALPINE = Reference.parse("alpine:3.20")
         ("500 Internal Server Error from https://r.example", "did not answer", True),
         ("received unexpected HTTP status: 502 Bad Gateway", "did not answer", True),
         ("filesystem layer verification failed for digest sha256:00", "something else", True),
+        ("failed open: authorization failed: no basic auth credentials", "wants a login", False),
+        ("unknown blob", "no such image or tag", False),
+        ("commit failed: failed size validation: 617 != 582", "something else", True),
+        ("Connection broken: IncompleteRead(291 bytes read)", "did not answer", True),
+        ("stopped after 10 redirects", "redirects in a circle", True),
         ("something nobody has seen", "something nobody has seen", True),
     ],
 )
