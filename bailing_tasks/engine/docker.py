@@ -9,6 +9,7 @@ import contextlib
 import functools
 import os
 import shutil
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from urllib.parse import quote
 from bailing_tasks import process
 from bailing_tasks.engine.base import Container, Image, Limits, Progress
 from bailing_tasks.engine.transport import BROKEN, RefusedError, Transport
-from bailing_tasks.errors import EngineError
+from bailing_tasks.errors import EngineError, PullError
 from bailing_tasks.mirrors import Source
 from bailing_tasks.platforms import Platform
 from bailing_tasks.references import Reference
@@ -31,6 +32,10 @@ ENGINE_ERRORS = (RefusedError, *BROKEN)
 """What comes up from below when an engine refuses, or its connection breaks."""
 
 NOT_FOUND = 404
+DAMAGED = "failed commit on ref"
+"""What the containerd store says of a blob that is not what its digest says."""
+NOTHING = "localhost/bailing-tasks/nothing"
+EMPTY_TAR = bytes(1024)
 
 
 class Traffic:
@@ -150,6 +155,25 @@ class DockerEngine:
             raise pull.failed(str(error)) from error
         except BROKEN as error:
             raise pull.broken(str(error)) from error
+        except PullError as error:
+            if DAMAGED in error.cause:
+                self._forget_damaged()
+            raise
+
+    def _forget_damaged(self) -> None:
+        """Have the containerd store forget a blob that came damaged.
+
+        It keeps what came as the beginning of the blob, and would not ask the registry again for
+        hours. Only where an image is removed it collects at once what nothing needs.
+        """
+        from docker.errors import DockerException
+
+        nothing = f"{NOTHING}:{uuid.uuid4().hex}"
+        repository, tag = _split(nothing)
+        with contextlib.suppress(DockerException, OSError):
+            client = self._transport.client()
+            client.import_image_from_data(EMPTY_TAR, repository=repository, tag=tag)
+            client.remove_image(nothing)
 
     def _login(self, repository: str, pull: Pull) -> dict[str, str]:
         """Return what tells the engine the login for a repository, as `docker pull` does."""
