@@ -142,7 +142,9 @@ class Resolver:
             resolved = self.registries.resolve(image.reference, image.platform, source)
             digest, index_digest = resolved.digest, resolved.index_digest
         except UnreachableError:
-            found = None if source.mirror else self.engine.registry_digest(image.reference)
+            found = (
+                None if source.mirror else self.engine.registry_digest(image.reference, self.limits)
+            )
             if found is None or image.reference.digest not in (None, found):
                 raise
             digest = index_digest = found

@@ -138,10 +138,10 @@ class Engine(Protocol):
             PullError: It could not be pulled.
         """
 
-    def registry_digest(self, reference: Reference) -> str | None:
+    def registry_digest(self, reference: Reference, limits: Limits) -> str | None:
         """Return the digest that the engine itself finds for a reference at its registry.
 
-        It may be that of an index. None where the engine finds nothing either.
+        It may be that of an index. None where the engine finds nothing either, or not in time.
         """
 
     def tag(self, name: str, new: str) -> None:

@@ -78,7 +78,7 @@ class BuildKitEngine:
             limits=limits,
         )
 
-    def registry_digest(self, reference: Reference) -> str | None:  # noqa: ARG002
+    def registry_digest(self, reference: Reference, limits: Limits) -> str | None:  # noqa: ARG002
         """Return nothing: what this process cannot reach is out of reach."""
         return None
 

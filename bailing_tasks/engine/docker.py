@@ -32,6 +32,8 @@ ENGINE_ERRORS = (RefusedError, *BROKEN)
 """What comes up from below when an engine refuses, or its connection breaks."""
 
 NOT_FOUND = 404
+REGISTRY_SECONDS = 15.0
+"""How long the engine may ask a registry that this process could not speak to."""
 DAMAGED = "failed commit on ref"
 """What the containerd store says of a blob that is not what its digest says."""
 NOTHING = "localhost/bailing-tasks/nothing"
@@ -194,15 +196,16 @@ class DockerEngine:
 
         return load_config()
 
-    def registry_digest(self, reference: Reference) -> str | None:
+    def registry_digest(self, reference: Reference, limits: Limits) -> str | None:
         """Return the digest that the engine finds for a reference at its registry.
 
         The engine has proxies, certificates and insecure registries in its own configuration. The
-        digest may be that of an index. None where the engine finds nothing either.
+        digest may be that of an index. None where the engine finds nothing either, or not in time.
         """
         path = f"{self._api}/distribution/{_quoted(str(reference))}/json"
+        timeout = min(REGISTRY_SECONDS, max(limits.left(), 0.1))
         try:
-            found = self._transport.ask("GET", path)
+            found = self._transport.ask("GET", path, timeout=timeout)
         except ENGINE_ERRORS:
             return None
         return str(found["Descriptor"]["digest"])

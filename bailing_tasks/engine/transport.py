@@ -98,7 +98,14 @@ class Transport(Protocol):
 
     host: str
 
-    def ask(self, method: str, path: str, params: Mapping[str, str] = NOTHING) -> Any:
+    def ask(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str] = NOTHING,
+        *,
+        timeout: float = TIMEOUT,
+    ) -> Any:
         """Return the engine's answer, from JSON; None where it is empty.
 
         Raises:
@@ -147,15 +154,22 @@ class UnixTransport:
         self._idle: list[_UnixConnection] = []
         weakref.finalize(self, _close_all, self._idle)
 
-    def ask(self, method: str, path: str, params: Mapping[str, str] = NOTHING) -> Any:
+    def ask(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str] = NOTHING,
+        *,
+        timeout: float = TIMEOUT,
+    ) -> Any:
         """Return the engine's answer, from JSON; None where it is empty."""
         url = _url(path, params)
         kept = self._kept()
         if kept:
             # It may have been the connection to an engine that was started anew meanwhile.
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                return self._ask(kept, method, url)
-        return self._ask(_UnixConnection(self._path, TIMEOUT), method, url)
+                return self._ask(kept, method, url, timeout)
+        return self._ask(_UnixConnection(self._path, timeout), method, url, timeout)
 
     def _kept(self) -> _UnixConnection | None:
         try:
@@ -163,9 +177,12 @@ class UnixTransport:
         except IndexError:
             return None
 
-    def _ask(self, connection: _UnixConnection, method: str, url: str) -> Any:
+    def _ask(self, connection: _UnixConnection, method: str, url: str, timeout: float) -> Any:
         with contextlib.ExitStack() as unless_kept:
             unless_kept.callback(connection.close)
+            connection.timeout = timeout
+            if connection.sock:
+                connection.sock.settimeout(timeout)
             connection.request(method, url, headers=dict(self._headers))
             response = connection.getresponse()
             body = response.read()
@@ -222,10 +239,17 @@ class SdkTransport:
         """Return the SDK's client, for all else."""
         return self._client
 
-    def ask(self, method: str, path: str, params: Mapping[str, str] = NOTHING) -> Any:
+    def ask(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str] = NOTHING,
+        *,
+        timeout: float = TIMEOUT,
+    ) -> Any:
         """Return the engine's answer, from JSON; None where it is empty."""
         url = f"{self._client.base_url}{path}"
-        response = self._client.request(method, url, params=dict(params), timeout=TIMEOUT)
+        response = self._client.request(method, url, params=dict(params), timeout=timeout)
         return _document(response.status_code, response.content)
 
     def follow(self, path: str, params: Mapping[str, str], headers: Mapping[str, str]) -> Stream:

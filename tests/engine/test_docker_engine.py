@@ -98,9 +98,11 @@ def test_a_pulled_image_is_found_named_and_taken_away(
 def test_an_engine_finds_a_digest_at_its_registry(
     docker: DockerEngine, image: tiny.Tiny, engine: Engine
 ) -> None:
-    found = docker.registry_digest(Reference.parse(f"{engine.registry}/{image.name}"))
+    found = docker.registry_digest(Reference.parse(f"{engine.registry}/{image.name}"), Limits())
     assert found == image.digest
-    assert docker.registry_digest(Reference.parse(f"{engine.registry}/not/there:1")) is None
+    assert (
+        docker.registry_digest(Reference.parse(f"{engine.registry}/not/there:1"), Limits()) is None
+    )
 
 
 def test_what_an_engine_refuses_is_told_in_its_words(docker: DockerEngine) -> None:
