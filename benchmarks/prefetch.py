@@ -103,7 +103,9 @@ def print_cold(
     runs: dict[str, list[cold.Run]] = {way.name: [] for way in ways}
     for _ in range(rounds):
         for way in ways:
-            runs[way.name].append(cold.run(way, names, engine, link))
+            found = cold.run(way, names, engine, link)
+            runs[way.name].append(found)
+            print(f"{engine.store}: {way.name}: {found.seconds:.1f} s", file=sys.stderr)
     total = images.unique_bytes(made) / MB
     print(f"\ncold, {engine.store} store: {len(made)} images, {total:.0f} MB,", end=" ")
     print(f"{least:.1f} s of bandwidth; medians of {rounds}\n")
