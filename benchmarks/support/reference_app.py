@@ -7,7 +7,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from bailing_tasks import needs, sandbox, settings
+from bailing_tasks import configuration, needs, sandbox
 from benchmarks.support import bed
 from benchmarks.support.bed import Engine
 
@@ -28,7 +28,7 @@ def prepare(folder: Path, store: str) -> tuple[Engine, list[str], list[str]]:
     folder.joinpath("pyproject.toml").write_text(
         f'[tool.bailing-tasks]\nbuilder.context = "{CONTEXT}"\napp.context = "{CONTEXT}"\n'
     )
-    references, _ = needs.standin_needs(settings.load(folder, environment={}))
+    references, _ = needs.standin_needs(configuration.load(folder, environment={}))
     platform = str(needs.machine())
     status = sandbox.up(references=references, platforms=[platform], store=store, report=print)
     engine = bed.engine(status, store)

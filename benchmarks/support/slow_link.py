@@ -82,7 +82,7 @@ class SlowLink:
     def traffic(self) -> Traffic:
         """Return what went through."""
         with self._counters.get_lock():
-            values: Sequence[float] = list(self._counters)
+            values: Sequence[float] = self._counters[:]
         return Traffic(
             bytes=int(values[BYTES]),
             connections=int(values[CONNECTIONS]),
