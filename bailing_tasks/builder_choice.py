@@ -13,6 +13,7 @@ from bailing_tasks.build_plan import BuildPlan
 from bailing_tasks.console import Console
 from bailing_tasks.engine.base import Engine
 from bailing_tasks.errors import BuildError, PullError
+from bailing_tasks.kept import held_name
 from bailing_tasks.names import LABEL, identity_name, registry_tag
 from bailing_tasks.platforms import Platform
 from bailing_tasks.prefetch import Prefetcher
@@ -55,7 +56,12 @@ def named_builder(
 
 
 def own_builder(
-    plan: BuildPlan, *, settings: Settings, prefetcher: Prefetcher, console: Console
+    plan: BuildPlan,
+    *,
+    settings: Settings,
+    prefetcher: Prefetcher,
+    console: Console,
+    frozen: bool,
 ) -> BuilderChoice:
     """Return the workspace's builder: the one with the right fingerprint, else the registry's.
 
@@ -64,6 +70,7 @@ def own_builder(
         settings: The workspace's settings.
         prefetcher: Brings one from the registry.
         console: Who is told.
+        frozen: Whether only one made from the same inputs will do.
 
     Raises:
         BuildError: There is none; the error says what was looked at.
@@ -77,7 +84,8 @@ def own_builder(
             f"(`--builder-image {plan.name}` takes it all the same)"
         )
     variant, target = plan.recipe.variant, settings.builder
-    for tag in (f"fp-{plan.fingerprint[:16]}", "latest") if target.repository else ():
+    tags = (f"fp-{plan.fingerprint[:16]}", *(() if frozen else ("latest",)))
+    for tag in tags if target.repository else ():
         name = f"{target.repository}:{registry_tag(tag, variant.python, settings)}"
         try:
             image = _pulled(Reference.parse(name), variant.platform, settings, prefetcher)
@@ -102,7 +110,7 @@ def _pulled(
     wanted = WantedImage(reference=reference, platform=platform, named_at=(), targets=())
     pin = prefetcher.obtain(wanted)
     kept = identity_name(settings.builder, pin.digest)
-    prefetcher.engine.tag(pin.image, kept)
+    prefetcher.engine.tag(held_name(prefetcher.engine, pin) or pin.image, kept)
     return kept
 
 

@@ -11,22 +11,23 @@ UNPACKED = 3.0
 """How much more space an image takes that is unpacked, beside what came: a rule of thumb."""
 
 
-def space(layers: Mapping[str, int], free: int | None) -> tuple[str, bool]:
-    """Return what to say about disk space, and whether the images cannot fit.
+def space(layers: Mapping[str, int], free: int | None) -> list[str]:
+    """Return what to say about disk space.
 
     Args:
-        layers: The bytes of each layer that is to come.
+        layers: The bytes of each layer that is to come, as far as that is known; the engine may
+            have some of them.
         free: The free bytes where they go; None where that is not known.
     """
     needed = sum(layers.values())
     if free is None or needed * UNPACKED < free:
-        return "", False
-    if needed > free:
-        return f"{size(needed)} are to come, and {size(free)} are free on the engine's disk", True
-    return (
-        f"{size(needed)} are to come, about {size(needed * UNPACKED)} unpacked, and "
-        f"{size(free)} are free on the engine's disk: that may not suffice"
-    ), False
+        return []
+    text = (
+        f"the disk may not suffice: {size(needed)} are to come, about {size(needed * UNPACKED)} "
+        f"unpacked, and {size(free)} are free where the engine keeps images\n"
+        "`docker system df` shows what takes space"
+    )
+    return [text]
 
 
 def pulls(hosts: Iterable[str], remaining: Mapping[str, int]) -> list[str]:

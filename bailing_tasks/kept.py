@@ -22,13 +22,19 @@ def held_name(engine: Engine, pin: Pin) -> str | None:
     )
 
 
-def keep(engine: Engine, pin: Pin, image: WantedImage) -> bool:
+def keep(engine: Engine, pin: Pin, image: WantedImage, held_as: str | None = None) -> bool:
     """Tag the image of a pin, so that `docker image prune` leaves it; return whether it is there.
+
+    Args:
+        engine: The engine.
+        pin: The pin.
+        image: What it is of.
+        held_as: The name under which the engine has it, where that is known.
 
     Raises:
         EngineError: The engine refuses.
     """
-    name = held_name(engine, pin)
+    name = held_as or held_name(engine, pin)
     if name == pin.image:
         for new in tags(engine, pin, image):
             engine.tag(name, new)
@@ -42,6 +48,27 @@ def tags(engine: Engine, pin: Pin, image: WantedImage) -> list[str]:
         own = str(replace(image.reference, digest=None))
         names += [] if engine.image(own) else [own]
     return names
+
+
+def by_its_name(engine: Engine, image: WantedImage) -> Pin | None:
+    """Keep what an engine has under an image's own name, and return it as a pin for one run.
+
+    Its digest is the engine's id for it, which no registry knows.
+    """
+    name = image.reference.familiar
+    found = engine.image(name)
+    if found is None or not image.platform.takes(found.platform):
+        return None
+    engine.tag(name, kept_name(*image.key, found.id))
+    reference, platform = image.key
+    return Pin(
+        reference=reference,
+        platform=platform,
+        digest=found.id,
+        index_digest=found.id,
+        served_from="",
+        resolved_at="",
+    )
 
 
 def is_present(engine: Engine, pin: Pin | None, image: WantedImage) -> bool:

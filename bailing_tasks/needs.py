@@ -48,6 +48,20 @@ def wanted(
     return wanted_images(app)
 
 
+def wanted_anywhere(settings: Settings, host: Platform) -> tuple[WantedImage, ...]:
+    """Return every external image of all targets, on whichever platform they are built.
+
+    Some are for the machine that builds (`FROM --platform=$BUILDPLATFORM`): it may be this one, or
+    one of the platforms of the settings.
+    """
+    found = {
+        image.key: image
+        for machine in dict.fromkeys((host, *settings.platforms))
+        for image in wanted(settings, machine)
+    }
+    return tuple(found[key] for key in sorted(found))
+
+
 def narrowed(settings: Settings, *, stage: str, build_args: Mapping[str, str]) -> Settings:
     """Return settings whose targets have another stage, where one is given, and more arguments."""
     builder, app = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Generator, Sequence
 from typing import Generic, TypeVar
 
@@ -22,6 +23,7 @@ def in_parallel(
     group: Callable[[Item], str] = lambda _: "",
     jobs_per_group: int | None = None,
     clashes: Callable[[Item, Item], bool] = lambda running, waiting: False,
+    within: float | None = None,
 ) -> Generator[tuple[Item, Value], None, None]:
     """Yield each item with what `work` returns for it, as they end; they start in order.
 
@@ -36,6 +38,7 @@ def in_parallel(
         jobs_per_group: How many of one group at once; by default as many as in all.
         clashes: Whether an item that is under way keeps a waiting one from beginning; asked again
             and again, while others overtake.
+        within: After how many seconds no more is waited for; what has not ended is left out.
 
     Raises:
         Exception: What `work` raised.
@@ -43,9 +46,14 @@ def in_parallel(
     pool = _Pool(work, items, group, jobs_per_group or jobs, clashes)
     for _ in range(min(jobs, len(items))):
         threading.Thread(target=pool.run, daemon=True).start()
+    over = None if within is None else time.monotonic() + within
     try:
         for _ in items:
-            item, value, error = pool.ended.get()
+            left = None if over is None else max(over - time.monotonic(), 0.0)
+            try:
+                item, value, error = pool.ended.get(timeout=left)
+            except queue.Empty:
+                return
             if error is not None:
                 raise error
             assert value is not None

@@ -7,13 +7,15 @@ and remedy, and the build is tried. What came is pinned to its digest and tagged
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from bailing_tasks import forecast, kept
+from bailing_tasks import forecast, inquiry, kept
 from bailing_tasks.console import Console
 from bailing_tasks.engine.base import Engine, Limits, Progress
 from bailing_tasks.errors import PullError
+from bailing_tasks.inquiry import Asked
+from bailing_tasks.names import kept_name
 from bailing_tasks.outcomes import Outcome, PrefetchResult, describe
 from bailing_tasks.parallel import in_parallel
 from bailing_tasks.progress import Transfer, Transfers, transfers
@@ -25,40 +27,8 @@ from bailing_tasks.wanted import WantedImage
 
 ASKED_AT_ONCE = 16
 """How many images engine and registries are asked about at once; pulls have their own limit."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Asked:
-    """What is known of an image before it is pulled.
-
-    Attributes:
-        image: The image.
-        pin: What it is pinned to; None where that is not known.
-        held: Whether the engine has it.
-        sizes: The bytes of its layers, by the short id that engines show.
-        moved_from: The index digest that it was pinned to before its tag was followed.
-        moved_to: The index digest that its tag stands for now, if it is not followed there.
-        error: Why nothing is known of it, or of where its tag stands.
-    """
-
-    image: WantedImage
-    pin: Pin | None
-    held: bool
-    sizes: Mapping[str, int] = field(default_factory=dict)
-    moved_from: str = ""
-    moved_to: str = ""
-    error: PullError | None = None
-
-    @property
-    def host(self) -> str:
-        """The registry that it will come from."""
-        served_from = self.pin.served_from if self.pin else ""
-        return (served_from or self.image.reference.repository).partition("/")[0]
-
-    @property
-    def title(self) -> str:
-        """What people call it."""
-        return f"{self.image.reference.familiar} ({self.image.platform})"
+ASKING_SECONDS = 5.0
+"""How long pulls wait for answers; an image without one is asked about again when it is pulled."""
 
 
 @dataclass(kw_only=True)
@@ -72,7 +42,8 @@ class Prefetcher:
         locked: What the lock file binds, by reference and platform.
         resolver: Asks registries.
         console: Who is told.
-        limits: When all of it is given up.
+        limits: When all of it is given up; renewed by `begin`.
+        timeout: Seconds that it may take; 0 for as long as it takes.
         jobs: How many pulls at once.
         jobs_per_host: How many of them from one registry.
         refresh: Whether tags that have moved are followed.
@@ -85,98 +56,102 @@ class Prefetcher:
     resolver: Resolver
     console: Console
     limits: Limits = field(default_factory=Limits)
+    timeout: float = 0.0
     jobs: int = 1
     jobs_per_host: int = 1
     refresh: bool = False
+    _named: dict[str, tuple[str, str]] = field(default_factory=dict, init=False)
+
+    def begin(self) -> None:
+        """Let the time that it may take begin now."""
+        self.limits.deadline = time.monotonic() + self.timeout if self.timeout else None
 
     def fetch_all(self, wanted: Sequence[WantedImage], shown: Transfers) -> list[Outcome]:
         """Bring all of them; a failure is an outcome."""
-        answers = in_parallel(self._ask, wanted, jobs=ASKED_AT_ONCE)
-        known = {image.key: asked for image, asked in answers}
-        present = [known[image.key] for image in wanted if known[image.key].held]
-        missing = [known[image.key] for image in wanted if not known[image.key].held]
+        known = self._ask_all(wanted)
+        present = [asked for asked in known if asked.held_as]
+        missing = [asked for asked in known if not asked.held_as]
         outcomes = [self._end(asked, self._present(asked), shown) for asked in present]
         self._tell_unasked(present)
-        full = self._foresee(missing)
+        self._foresee(missing)
         pulls = in_parallel(
-            lambda asked: self._fetch(asked, shown, full),
+            lambda asked: self._fetch(asked, shown),
             sorted(missing, key=lambda asked: -sum(asked.sizes.values())),
             jobs=self.jobs,
             group=lambda asked: asked.host,
             jobs_per_group=self.jobs_per_host,
-            clashes=lambda running, waiting: shown.clash(running.sizes, waiting.sizes),
+            clashes=lambda running, waiting: (
+                _are_one(running, waiting) or shown.clash(running.sizes, waiting.sizes)
+            ),
         )
         return outcomes + [self._end(*ended, shown) for _, ended in pulls]
 
+    def _ask_all(self, wanted: Sequence[WantedImage]) -> list[Asked]:
+        """Find out about all images; what is not answered in time stays open."""
+
+        def look(image: WantedImage) -> Asked:
+            return inquiry.look(self.engine, image, self.pins.get(image.key))
+
+        looks = in_parallel(look, wanted, jobs=ASKED_AT_ONCE)
+        known = {image.key: asked for image, asked in looks}
+        if not self.resolver.offline:
+            answers = in_parallel(
+                self._ask, list(known.values()), jobs=ASKED_AT_ONCE, within=ASKING_SECONDS
+            )
+            known |= {asked.image.key: answer for asked, answer in answers}
+        return [known[image.key] for image in wanted]
+
+    def _ask(self, asked: Asked) -> Asked:
+        follow = self.refresh and asked.image.key not in self.locked
+        return inquiry.ask(self.engine, self.resolver, asked, follow=follow)
+
     def obtain(self, image: WantedImage) -> Pin:
-        """Bring one image, once, without a word, and return what it was pinned to.
+        """Bring one image without a word, and return what it was pinned to.
 
         Raises:
             PullError: It could not be had.
         """
-        return self._bring(Asked(image=image, pin=None, held=False), Transfer())[0]
+        self.begin()
+        asked = Asked(image=image, pin=None)
+        pin, _ = retried(
+            lambda: self._bring(asked, Transfer()),
+            lambda *_: self.resolver.registries.listen_again(),
+            left=self.limits.left,
+        )
+        return pin
 
     def commands(self, image: WantedImage) -> tuple[str, ...]:
         """Return the commands that would bring an image; none where it is there.
 
         Its digest is asked for, and the pin is taken into this run but not kept.
         """
-        asked = self._ask(image)
-        if asked.held:
+        (asked,) = self._ask_all([image])
+        if asked.held_as:
             return ()
-        if asked.pin is None:
-            name = image.reference.familiar
+        pin, name = asked.pin, image.reference.familiar
+        if pin is None:
             return (self.engine.shown("pull", "--platform", str(image.platform), name),)
-        self.pins[image.key] = asked.pin
-        names = kept.tags(self.engine, asked.pin, image)
+        self.pins[image.key] = pin
+        platform = ("--platform", str(image.platform)) if pin.digest == pin.index_digest else ()
         return (
-            self.engine.shown("pull", asked.pin.image),
-            *(self.engine.shown("tag", asked.pin.image, name) for name in names),
+            self.engine.shown("pull", *platform, pin.image),
+            *(
+                self.engine.shown("tag", pin.image, name)
+                for name in kept.tags(self.engine, pin, image)
+            ),
         )
 
-    def _ask(self, image: WantedImage) -> Asked:
-        """Find out whether an image is here, and what a registry says of it."""
-        pin = self.pins.get(image.key)
-        held = pin is not None and kept.keep(self.engine, pin, image)
-        asked = Asked(image=image, pin=pin, held=held)
-        if self.resolver.offline:
-            return asked
-        try:
-            if pin and held:
-                moved_to = self.resolver.moved(pin, image)
-                if not moved_to or not self.refresh or image.key in self.locked:
-                    return replace(asked, moved_to=moved_to)
-                asked = replace(asked, moved_from=pin.index_digest)
-                pin = self.resolver.resolve(image)
-            elif not pin or not pin.served_from:
-                pin = self.resolver.resolve(image, pin.digest if pin else None)
-            held = kept.keep(self.engine, pin, image)
-            sizes = {} if held else self.resolver.sizes(pin, image)
-            return replace(asked, pin=pin, held=held, sizes=sizes)
-        except PullError as error:
-            return replace(asked, error=error)
-
-    def _foresee(self, missing: Sequence[Asked]) -> PullError | None:
-        """Warn of limits and disk space; return the failure of all where they cannot fit."""
+    def _foresee(self, missing: Sequence[Asked]) -> None:
+        """Warn where pulls or disk space will not suffice."""
         layers = {layer: count for asked in missing for layer, count in asked.sizes.items()}
-        text, full = forecast.space(layers, self.engine.free_bytes() if layers else None)
-        if full:
-            return PullError(
-                "there is no room for the images",
-                cause=text,
-                remedy="free disk space (`docker system df` shows what takes it)",
-                final=True,
-            )
-        warnings = forecast.pulls([asked.host for asked in missing], self.resolver.remaining)
-        for warning in filter(None, (text, *warnings)):
+        space = forecast.space(layers, self.engine.free_bytes() if layers else None)
+        pulls = forecast.pulls([asked.host for asked in missing], self.resolver.remaining)
+        for warning in (*space, *pulls):
             self.console.warn(warning)
-        return None
 
-    def _fetch(
-        self, asked: Asked, shown: Transfers, full: PullError | None
-    ) -> tuple[Asked, Outcome]:
+    def _fetch(self, asked: Asked, shown: Transfers) -> tuple[Asked, Outcome]:
         started = time.monotonic()
-        first = [error for error in (full or asked.error,) if error]
+        first = [error for error in (asked.error,) if error]
         with shown.image(asked.title) as transfer:
             transfer.expect(asked.sizes)
 
@@ -198,7 +173,7 @@ class Prefetcher:
                 )
             except PullError as error:
                 return asked, self._failed(asked, error, time.monotonic() - started)
-        asked = replace(asked, pin=pin, held=True)
+        asked = replace(asked, pin=pin, held_as=kept_name(*pin.key, pin.digest))
         seconds = time.monotonic() - started
         return asked, replace(self._outcome(asked, status), bytes=transfer.bytes, seconds=seconds)
 
@@ -210,10 +185,12 @@ class Prefetcher:
                 f"{asked.title} was not pulled",
                 cause="the time of --timeout was over",
                 remedy="run it again: what came is kept; or give it more time (--timeout)",
+                final=True,
             )
         for pin in self._candidates(asked, errors):
             if kept.keep(self.engine, pin, image):
                 return pin, "present"
+            self.resolver.check_online(image)
             try:
                 self._pull(pin, image, transfer)
                 return pin, "pulled"
@@ -233,11 +210,16 @@ class Prefetcher:
                 yield replace(pin, index_digest=known.index_digest) if known else pin
 
     def _pull(self, pin: Pin, image: WantedImage, transfer: Transfer) -> None:
+        whole = pin.digest == pin.index_digest
+        others = {other.key for other in list(self.pins.values()) if other.image == pin.image}
+        if whole and {*others, self._named.setdefault(pin.image, pin.key)} - {pin.key}:
+            # An index's digest names one platform's image at a time; the other one is kept.
+            self.engine.untag(pin.image)
         self.engine.pull(
             pin.image,
             source=self.resolver.source(pin, image),
             wanted=image.reference,
-            platform=image.platform if pin.digest == pin.index_digest else None,
+            platform=image.platform if whole else None,
             on_progress=_meter(transfer),
             limits=self.limits,
         )
@@ -249,13 +231,16 @@ class Prefetcher:
             )
 
     def _failed(self, asked: Asked, error: PullError, seconds: float) -> Outcome:
-        image = asked.image
-        if not asked.pin and kept.is_present(self.engine, None, image):
-            return replace(self._outcome(asked, "present"), cause=error.cause)
+        image, outcome = asked.image, self._outcome(asked, "failed")
+        here = None if asked.pin or asked.moved_from else kept.by_its_name(self.engine, image)
+        if here:
+            # Whatever it is: this run builds on it, and asks no registry.
+            self.pins[image.key] = here
+            return replace(outcome, status="present", cause=error.cause)
         remedy = error.remedy
-        if asked.pin and asked.pin.key in self.pins and not error.transient and not error.final:
+        known = asked.pin and asked.pin.key in self.pins
+        if known and not (self.refresh or error.transient or error.final):
             remedy += f"\nif the tag has moved, and the old image is gone: {self._follow(asked)}"
-        outcome = self._outcome(asked, "failed")
         return replace(outcome, cause=error.cause, remedy=remedy, seconds=seconds)
 
     def _present(self, asked: Asked) -> Outcome:
@@ -281,9 +266,11 @@ class Prefetcher:
     def _end(self, asked: Asked, outcome: Outcome, shown: Transfers) -> Outcome:
         """Keep the pin of an image that is here, and tell people about it."""
         pin = asked.pin
-        if pin and asked.held and pin != self.pins.get(pin.key):
-            self.pins[pin.key] = pin
-            self.state.keep_pin(pin)
+        if pin and asked.held_as:
+            kept.keep(self.engine, pin, asked.image, asked.held_as)
+            if pin != self.pins.get(pin.key):
+                self.pins[pin.key] = pin
+                self.state.keep_pin(pin)
         text = f"{asked.title}: {describe(outcome)}"
         shown.ended(text, failed=outcome.status == "failed")
         return outcome
@@ -291,6 +278,11 @@ class Prefetcher:
     def _tell_unasked(self, present: Sequence[Asked]) -> None:
         for cause in dict.fromkeys(asked.error.cause for asked in present if asked.error):
             self.console.say(f"whether tags have moved is not known: {cause}")
+
+
+def _are_one(one: Asked, other: Asked) -> bool:
+    """Whether two images have one name in an engine, for two platforms: an index's digest."""
+    return one.pin is not None and other.pin is not None and one.pin.image == other.pin.image
 
 
 def _meter(transfer: Transfer) -> Callable[[Progress], None]:
@@ -326,6 +318,7 @@ def fetch(
     outcomes: dict[tuple[str, str], Outcome] = {}
     left, count, decision = wanted, 0, "retry"
     while left and decision == "retry":
+        prefetcher.begin()
         with transfers(prefetcher.console, len(left)) as shown:
             try:
                 found = prefetcher.fetch_all(left, shown)

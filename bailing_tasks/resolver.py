@@ -42,6 +42,7 @@ class Resolver:
     offline: bool = False
     limits: Limits = field(default_factory=Limits)
     warn: Callable[[str], None]
+    _warned: set[str] = field(default_factory=set, init=False)
 
     @functools.cached_property
     def registries(self) -> Registries:
@@ -93,6 +94,15 @@ class Resolver:
                 continue
             yield replace(pin, reference=str(image.reference))
 
+    def check_online(self, image: WantedImage) -> None:
+        """Make sure that a registry may be asked.
+
+        Raises:
+            PullError: It may not.
+        """
+        if self.offline:
+            raise _offline(image)
+
     def moved(self, pin: Pin, image: WantedImage) -> str:
         """Return the index digest that a pin's tag stands for now; empty if it is still the same.
 
@@ -130,6 +140,13 @@ class Resolver:
         served = (found for found in self._sources(image) if found.repository == pin.served_from)
         return next(served, unnamed)
 
+    def _warn_once(self, text: str) -> None:
+        """Warn of what several images may meet, in the words of the first."""
+        first = text.partition("\n")[0]
+        if first not in self._warned:
+            self._warned.add(first)
+            self.warn(text)
+
     def _sources(self, image: WantedImage) -> tuple[Source, ...]:
         # Engines are asked only where they have mirrors: they take their time to answer.
         on_hub = image.reference.host == DOCKER_HUB
@@ -164,11 +181,15 @@ class Resolver:
         *_, origin = self._sources(image)
         try:
             found = self.registries.head(image.reference, origin)
-        except PullError:
+        except PullError as error:
+            self._warn_once(
+                f"the mirror {source.host} is believed: {origin.host} cannot be asked\n"
+                f"{error.cause}"
+            )
             return
         if found and found not in (pin.index_digest, pin.digest):
             name = image.reference.familiar
-            self.warn(
+            self._warn_once(
                 f"the mirror {source.host} has another {name} than {origin.host}: "
                 f"{short(pin.index_digest)}, not {short(found)}; it is not used\n"
                 "`trust-mirrors = true` in the settings takes it all the same"

@@ -54,7 +54,7 @@ class Progress:
     total: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Limits:
     """When a pull is given up.
 

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from bailing_tasks.build_plan import BuildPlan
     from bailing_tasks.builder_choice import BuilderChoice
     from bailing_tasks.outcomes import Outcome
-    from bailing_tasks.prefetch import Prefetcher
     from bailing_tasks.settings import Settings, Target
     from bailing_tasks.variants import Variant
 
@@ -36,8 +35,8 @@ def prefetch(
     _context: Context,
     platform: list[str],
     python: list[str],
-    jobs: int = 0,
-    timeout: int = -1,
+    jobs: str = "",
+    timeout: str = "",
     refresh: bool = False,
     frozen: bool = False,
     offline: bool = False,
@@ -53,18 +52,17 @@ def prefetch(
     from bailing_tasks.prefetch import fetch, summary
 
     run = current(json=json, dry_run=dry_run, frozen=frozen, offline=offline)
-    given = {"jobs": str(jobs)} if jobs else {}
-    given |= {"timeout": str(timeout)} if timeout >= 0 else {}
-    settings = run.settings(platform, python, **given)
+    settings = run.settings(platform, python, jobs=jobs, timeout=timeout)
     choose = _chooser(run, "stop" if strict else on_failure)
     wanted = needs.wanted(settings, run.engine.platform)
     run.check_frozen(wanted)
-    prefetcher = run.prefetcher(settings, refresh=refresh)
     if run.dry_run:
+        prefetcher = run.prefetcher(settings, refresh=refresh)
         commands = [line for image in wanted for line in prefetcher.commands(image)]
         _print_commands(run, "prefetch", commands, f"{len(wanted)} images, all present")
         return
     run.hold()
+    prefetcher = run.prefetcher(settings, refresh=refresh)
     with run.console.group(f"prefetch: {len(wanted)} images"):
         result = fetch(prefetcher, wanted, choose=choose)
     run.console.say(summary(result))
@@ -76,7 +74,7 @@ def prefetch(
 def lock(
     _context: Context,
     update: str | bool = "",
-    timeout: int = -1,
+    timeout: str = "",
     json: bool = False,
     dry_run: bool = False,
 ) -> None:
@@ -84,14 +82,17 @@ def lock(
     from bailing_tasks import lockfile, locking, needs
 
     run = current(json=json, dry_run=dry_run)
-    given = {"timeout": str(timeout)} if timeout >= 0 else {}
-    settings = run.settings(["all"], ["all"], **given)
+    settings = run.settings(["all"], ["all"], timeout=timeout)
+    if not run.dry_run:
+        run.hold()
+    prefetcher = run.prefetcher(settings)
+    prefetcher.begin()
     before = run.locked or {}
     after = locking.renewed(
-        needs.wanted(settings, run.engine.platform),
+        needs.wanted_anywhere(settings, run.engine.platform),
         locked=before,
         pins=run.state.pins(),
-        resolver=run.resolver(settings),
+        resolver=prefetcher.resolver,
         update="" if update is True else str(update) or None,
         jobs=settings.prefetch.jobs,
     )
@@ -99,8 +100,8 @@ def lock(
     for line in lockfile.describe(changes) or ["nothing has changed"]:
         run.console.say(line)
     if not run.dry_run and (changes or run.locked is None):
-        run.hold()
         locking.write(run.root, after)
+        run.read_anew()
         run.console.say(f"{lockfile.NAME}: {len(after)} images written")
     run.report("lock", lockfile.report(after, changes))
 
@@ -222,29 +223,29 @@ def _ready(run: Run, settings: Settings, target: Target) -> None:
 
 
 def _app_plans(run: Run, settings: Settings, named: str) -> Iterator[BuildPlan]:
-    prefetcher = run.prefetcher(settings)
     for recipe in run.recipes(settings, settings.app):
         if not recipe.own:
             yield run.plan(settings, recipe)
             continue
-        choice = _builder(run, settings, recipe.variant, prefetcher, named)
+        choice = _builder(run, settings, recipe.variant, named)
         run.console.say(f"{recipe.variant}: on {choice.image}: {choice.why}")
         yield run.plan(settings, run.on_builder(settings, recipe, choice.image))
 
 
-def _builder(
-    run: Run, settings: Settings, app: Variant, prefetcher: Prefetcher, named: str
-) -> BuilderChoice:
+def _builder(run: Run, settings: Settings, app: Variant, named: str) -> BuilderChoice:
     from bailing_tasks.builder_choice import BuilderChoice, named_builder, own_builder
 
     if named and run.dry_run:
         return BuilderChoice(image=named, why="it was named; a run pulls it if it is not here")
+    prefetcher = run.prefetcher(settings)
     if named:
         return named_builder(named, app.platform, settings=settings, prefetcher=prefetcher)
     plan = run.plan(settings, run.builder_recipe(settings, app))
     if run.dry_run:
         return BuilderChoice(image=plan.kept, why="what `invoke build-builder` makes or finds")
-    return own_builder(plan, settings=settings, prefetcher=prefetcher, console=run.console)
+    return own_builder(
+        plan, settings=settings, prefetcher=prefetcher, console=run.console, frozen=run.frozen
+    )
 
 
 def _build_all(

@@ -166,25 +166,25 @@ class Run:
 
         return locking.bind(self.state.pins(), self.locked or {})
 
+    def read_anew(self) -> None:
+        """Forget the lock file and the pins: they may have changed."""
+        for name in ("locked", "pins"):
+            self.__dict__.pop(name, None)
+
     def resolver(self, settings: Settings) -> Resolver:
         """Return what asks registries for this run."""
-        import time
-
-        from bailing_tasks.engine.base import Limits
         from bailing_tasks.resolver import Resolver
 
-        timeout = settings.prefetch.timeout
         return Resolver(
             engine=self.engine,
             mirrors=settings.mirrors,
             trust_mirrors=settings.prefetch.trust_mirrors,
             offline=self.offline,
-            limits=Limits(deadline=time.monotonic() + timeout if timeout else None),
             warn=self.console.warn,
         )
 
     def prefetcher(self, settings: Settings, *, refresh: bool = False) -> Prefetcher:
-        """Return what brings images for this run; its time begins now."""
+        """Return what brings images for this run."""
         from bailing_tasks.prefetch import Prefetcher
 
         resolver = self.resolver(settings)
@@ -196,6 +196,7 @@ class Run:
             resolver=resolver,
             console=self.console,
             limits=resolver.limits,
+            timeout=settings.prefetch.timeout,
             jobs=settings.prefetch.jobs,
             jobs_per_host=settings.prefetch.jobs_per_host,
             refresh=refresh,
@@ -243,6 +244,7 @@ class Run:
             lock.__enter__()
             atexit.register(lock.__exit__, None, None, None)
             self._locked = True
+            self.read_anew()
 
     def report(self, name: str, result: Mapping[str, Any]) -> None:
         """Add a task's result to the run's document."""
