@@ -5,6 +5,7 @@ All pairs are in tests/soak. With `pytest -s` a table shows what came.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 from tests.engine.faults import Came, Case, base, meeting
 from tests.engine.proxy import Fault, RegistryProxy
-from tests.engine.support import Workspace, unique
+from tests.engine.support import HOST, Workspace, unique
 from tests.engine.tiny import push
 
 TIMEOUT = 12
@@ -65,3 +66,25 @@ def test_images_that_fail_hold_up_no_other(plain: Workspace, tmp_path: Path) -> 
         silent.name: "failed",
         well.name: "pulled",
     }
+
+
+def test_what_a_mirror_fails_at_comes_from_the_next(plain: Workspace, tmp_path: Path) -> None:
+    registry = plain.engine.registry
+    faults = [
+        (Fault.NOT_FOUND, "manifests"),
+        (Fault.TOO_MANY, "manifests"),
+        (Fault.FORBIDDEN, "blobs"),
+        (Fault.SERVER_ERROR, "blobs"),
+        (Fault.RESET, "blobs"),
+    ]
+    images = [push(registry, f"{HOST}/{unique(tmp_path, str(n))}:1", 50_000) for n in range(5)]
+    base(plain, *(image.name for image in images))
+    with RegistryProxy(registry) as mirror:
+        for (fault, on), image in zip(faults, images, strict=True):
+            mirror.fault(fault, on=on, path=image.repository)
+        mirrors = {HOST: [f"http://{mirror.address}/{HOST}", f"http://{registry}/{HOST}"]}
+        plain.environment["BAILING_TASKS_MIRRORS"] = json.dumps(mirrors)
+        found = plain.document("prefetch", "--json")["prefetch"]
+    assert {
+        (image["status"], image["served_from"].partition("/")[0]) for image in found["images"]
+    } == {("pulled", registry)}
