@@ -57,8 +57,5 @@ def _bake(bases: dict[str, str]) -> dict[str, object]:
         "contexts": {**bases, BUILDER: "target:builder"},
         "tags": ["localhost/bailing-bench/app:1"],
     }
-    targets = {
-        name: {**target, "output": ["type=docker"]}
-        for name, target in (("builder", builder), ("app", app))
-    }
+    targets = {"builder": builder, "app": app}
     return {"group": {"default": {"targets": list(targets)}}, "target": targets}
