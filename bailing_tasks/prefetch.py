@@ -128,6 +128,8 @@ class Prefetcher:
         (asked,) = self._ask_all([image])
         if asked.held_as:
             return ()
+        if self.resolver.offline:
+            return (f"# {asked.title} is not here, and --offline forbids pulling it",)
         pin, name = asked.pin, image.reference.familiar
         if pin is None:
             return (self.engine.shown("pull", "--platform", str(image.platform), name),)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import threading
 from pathlib import Path
 
 import pytest
 
+from tests.engine import tiny
+from tests.engine.proxy import Fault, RegistryProxy
 from tests.engine.support import HOST, Workspace, unique
 
 LOCK = "images.lock"
@@ -21,7 +25,8 @@ def name(tmp_path: Path) -> str:
 @pytest.fixture
 def locking(plain: Workspace, tmp_path: Path, name: str) -> Workspace:
     """A workspace whose builder is made on that image, for two platforms."""
-    image = plain.engine.push_tiny(tmp_path / "base", name, "linux/amd64", "linux/arm64")
+    push(plain, name, "1")
+    image = f"{HOST}/{name}"
     plain.write("docker/dockerfile.dev", f"FROM {image} AS builder\nCOPY main.py /\n")
     plain.write("Dockerfile", "ARG BUILDER_IMAGE\nFROM ${BUILDER_IMAGE}\n")
     plain.write("main.py", "1")
@@ -30,10 +35,27 @@ def locking(plain: Workspace, tmp_path: Path, name: str) -> Workspace:
     return plain
 
 
-def move(workspace: Workspace, folder: Path, name: str, *platforms: str) -> None:
-    """Push another image under a tag."""
-    platforms = platforms or ("linux/amd64", "linux/arm64")
-    workspace.engine.push_tiny(folder / "moved", name, *platforms, content="moved")
+def push(workspace: Workspace, name: str, content: str) -> None:
+    """Push an image for two platforms under a tag."""
+    files = {"file": f"{name} {content}".encode()}
+    contents = {"linux/amd64": files, "linux/arm64": {**files, "arm": b""}}
+    tiny.push_index(workspace.engine.registry, f"{HOST}/{name}", contents)
+
+
+def forget(workspace: Workspace, name: str) -> None:
+    """Remove an image from the engine, by all its names."""
+    for pin in pins(workspace):
+        names = workspace.engine.must("image", "inspect", "--format={{json .RepoTags}}", pin)
+        for tag in json.loads(names):
+            workspace.engine.must("rmi", tag)
+        workspace.engine.docker("rmi", pin)
+    assert name not in workspace.engine.must("image", "ls")
+
+
+def pins(workspace: Workspace) -> list[str]:
+    """Return what a workspace's images are pinned to, by the names that the engine knows."""
+    found = json.loads((workspace.root / ".bailing-tasks/pins.json").read_text())
+    return [f"{pin['served_from']}@{pin['digest']}" for pin in found]
 
 
 def test_lock_binds_every_platform_until_it_is_updated(
@@ -49,7 +71,7 @@ def test_lock_binds_every_platform_until_it_is_updated(
     assert first["images"][0]["digest"] == pinned
     text = (locking.root / LOCK).read_text()
     assert locking.document("lock", "--json")["lock"]["added"] == []
-    move(locking, tmp_path, name)
+    push(locking, name, "2")
     assert "nothing has changed" in locking.invoke("lock").stdout
     assert (locking.root / LOCK).read_text() == text
     # A machine without state is bound by it all the same.
@@ -97,7 +119,7 @@ def test_a_tag_that_moved_is_reported_and_followed_only_when_asked(
     locking: Workspace, tmp_path: Path, name: str
 ) -> None:
     first = locking.document("prefetch", "--json")["prefetch"]["images"][0]
-    move(locking, tmp_path, name)
+    push(locking, name, "2")
     told = locking.invoke("prefetch")
     assert "its tag stands for sha256:" in told.stdout
     assert "`invoke prefetch --refresh` follows it" in told.stdout
@@ -118,17 +140,80 @@ def test_offline_asks_no_registry(locking: Workspace, tmp_path: Path, name: str)
     assert result.returncode == 5
     assert f"{HOST}/{name} is not prefetched" in result.stderr
     locking.document("prefetch", "--json")
-    move(locking, tmp_path, name)
+    push(locking, name, "2")
     result = locking.invoke("prefetch", "build-builder", "build-app", "--offline")
     assert result.ok, result.stderr
     assert "tag stands for" not in result.stdout
+    forget(locking, name)
+    result = locking.invoke("prefetch", "--offline", "--strict")
+    assert result.returncode == 5
+    assert "--offline forbids" in result.stderr
+    assert "docker pull" not in locking.invoke("prefetch", "--offline", "--dry-run").stdout
+
+
+def test_a_dry_run_names_nothing(locking: Workspace, name: str) -> None:
+    locking.document("prefetch", "--json")
+    (pinned,) = pins(locking)
+    forget(locking, name)
+    locking.engine.must("pull", pinned)
+    assert "all present" in locking.invoke("prefetch", "--dry-run").stdout
+    tags = locking.engine.must("image", "inspect", "--format={{json .RepoTags}}", pinned)
+    assert json.loads(tags) == []
+
+
+def test_what_a_chain_has_locked_binds_the_rest_of_it(locking: Workspace) -> None:
+    result = locking.invoke("lock", "prefetch", "--frozen", "build-builder")
+    assert result.ok, result.stderr
+
+
+def test_the_lock_is_the_same_on_every_machine(locking: Workspace, name: str) -> None:
+    locking.write("Dockerfile", f"FROM --platform=$BUILDPLATFORM {HOST}/{name}\n")
+    locking.write("docker/dockerfile.dev", "FROM scratch AS builder\nCOPY main.py /\n")
+    found = locking.document("lock", "--json")["lock"]
+    assert [each["platform"] for each in found["images"]] == ["linux/amd64", "linux/arm64"]
+
+
+def test_a_tag_that_cannot_be_followed_is_a_failure(locking: Workspace, name: str) -> None:
+    with RegistryProxy(locking.engine.registry) as registry:
+        mirrors = json.dumps({HOST: [f"http://{registry.address}/{HOST}"]})
+        locking.environment["BAILING_TASKS_MIRRORS"] = mirrors
+        locking.document("prefetch", "--json")
+        push(locking, name, "2")
+        registry.fault(Fault.CORRUPT, on="manifests")  # a HEAD is answered well
+        result = locking.invoke("prefetch", "--refresh", "--strict", "--timeout", "3")
+    assert result.returncode == 5
+    assert "has moved from" not in result.stdout
+
+
+def test_a_silent_registry_holds_up_no_other(locking: Workspace, tmp_path: Path, name: str) -> None:
+    with RegistryProxy(locking.engine.registry) as registry:
+        registry.silent()
+        silent = f"{registry.address}/x/silent:1"
+        locking.write("Dockerfile", f"FROM {silent}\n")
+        result = locking.invoke("prefetch", "--timeout", "15", "--json")
+    status = {
+        image["reference"]: image["status"]
+        for image in json.loads(result.stdout)["results"][0]["images"]
+    }
+    assert status == {silent: "failed", f"{HOST}/{name}": "pulled"}
+
+
+def test_the_time_of_a_prefetch_begins_when_it_begins(locking: Workspace) -> None:
+    state = locking.root / ".bailing-tasks"
+    state.mkdir()
+    with (state / "lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        threading.Timer(5, lambda: fcntl.flock(held, fcntl.LOCK_UN)).start()
+        result = locking.invoke("prefetch", "--timeout", "4", "--strict")
+    assert result.ok, result.stderr
+    assert "waiting for it" in result.stdout
 
 
 def test_two_workspaces_keep_their_own_digests_of_one_tag(
     locking: Workspace, tmp_path: Path, name: str
 ) -> None:
     locking.document("prefetch", "--json")
-    move(locking, tmp_path, name)
+    push(locking, name, "2")
     pins = locking.root / ".bailing-tasks/pins.json"
     before = pins.read_text()
     pins.unlink()
@@ -144,7 +229,7 @@ def test_two_workspaces_keep_their_own_digests_of_one_tag(
 def test_a_mirror_that_has_something_else_is_passed_over_unless_it_is_trusted(
     locking: Workspace, tmp_path: Path, name: str, trusted: bool
 ) -> None:
-    move(locking, tmp_path, f"mirror/{HOST}/{name}", "linux/amd64")
+    push(locking, f"mirror/{HOST}/{name}", "2")
     registry = locking.engine.registry
     source = f"{registry}/{HOST}"
     locking.write("docker/dockerfile.dev", f"FROM {source}/{name} AS builder\n")
@@ -160,12 +245,11 @@ def test_a_mirror_that_has_something_else_is_passed_over_unless_it_is_trusted(
 
 
 def test_many_images_come_at_once_each_once(plain: Workspace, tmp_path: Path) -> None:
-    names = [
-        plain.engine.push_tiny(tmp_path / "base", unique(tmp_path, f"base{number}") + ":1")
-        for number in range(4)
-    ]
+    names = [f"{HOST}/{unique(tmp_path, f'base{number}')}:1" for number in range(4)]
+    for name in names:
+        tiny.push(plain.engine.registry, name, 100)
     stages = [f"FROM {name} AS s{number}" for number, name in enumerate(names)]
-    copies = [f"COPY --from=s{number} /file /{number}" for number in range(4)]
+    copies = [f"COPY --from=s{number} /0 /{number}" for number in range(4)]
     plain.write("Dockerfile", "\n".join([*stages, "FROM scratch", *copies]) + "\n")
     result = plain.invoke("prefetch", "--jobs", "3", BAILING_TASKS_PREFETCH_JOBS_PER_HOST="2")
     assert result.ok, result.stderr
