@@ -10,7 +10,6 @@ from pathlib import Path
 from bailing_tasks import process
 from bailing_tasks.build_plan import BuildPlan, changed_files, check_secrets
 from bailing_tasks.console import Console
-from bailing_tasks.diagnosis import diagnose
 from bailing_tasks.engine import buildx
 from bailing_tasks.engine.base import Engine, Image
 from bailing_tasks.engine.connect import check_buildx
@@ -253,6 +252,8 @@ def _failed(
             f"the engine stopped while {plan.recipe.variant} was built",
             remedy="start it again, then run the same command: it goes on from here",
         )
+    from bailing_tasks.diagnosis import diagnose
+
     found = diagnose(log, plan.recipe)
     return BuildError(
         f"{plan.recipe.variant} could not be built",

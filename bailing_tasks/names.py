@@ -59,6 +59,12 @@ def kept_name(reference: str, platform: str, digest: str) -> str:
     return f"{KEPT}:{_short(reference, platform, digest)}"
 
 
+def lasts(name: str) -> bool:
+    """Whether a name, once given, is given to another image only by a forced build."""
+    own, _, tag = name.rpartition(":")
+    return own.startswith("localhost/") and (own == KEPT or tag.startswith(("fp-", "id-")))
+
+
 def pin_name(reference: str, platform: str) -> str:
     """Return the name of a pin in a rewritten Dockerfile."""
     return f"pin-{_short(reference, platform)}"

@@ -25,7 +25,7 @@ from bailing_tasks.state import Pin, State
 from bailing_tasks.units import size
 from bailing_tasks.wanted import WantedImage
 
-ASKED_AT_ONCE = 16
+ASKED_AT_ONCE = 32
 """How many images engine and registries are asked about at once; pulls have their own limit."""
 ASKING_SECONDS = 5.0
 """How long pulls wait for answers; an image without one is asked about again when it is pulled."""

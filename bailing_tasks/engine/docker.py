@@ -20,6 +20,7 @@ from bailing_tasks.engine.base import Container, Image, Limits, Progress
 from bailing_tasks.engine.transport import BROKEN, RefusedError, Transport
 from bailing_tasks.errors import EngineError, PullError
 from bailing_tasks.mirrors import Source
+from bailing_tasks.names import lasts
 from bailing_tasks.platforms import Platform
 from bailing_tasks.references import Reference
 
@@ -71,6 +72,7 @@ class DockerEngine:
         self._transport = transport
         self._api = f"/v{version['ApiVersion']}"
         self._traffic = Traffic()
+        self._lasting: dict[str, Image] = {}
         self.builder = builder
         machine = version["Arch"]
         if machine == "arm":
@@ -90,7 +92,16 @@ class DockerEngine:
         return tuple((self._info.get("RegistryConfig") or {}).get("Mirrors") or ())
 
     def image(self, name: str) -> Image | None:
-        """Return an image by name, digest or id; None where it is not there."""
+        """Return an image by name, digest or id; None where it is not there.
+
+        A name that lasts is asked for once: a run looks at the same images again and again.
+        """
+        found = self._lasting.get(name) or self._inspect(name)
+        if found and lasts(name):
+            self._lasting[name] = found
+        return found
+
+    def _inspect(self, name: str) -> Image | None:
         with _engine_errors(f"{name} could not be looked up"):
             try:
                 found = self._transport.ask("GET", f"{self._image(name)}/json")
@@ -217,6 +228,7 @@ class DockerEngine:
             EngineError: The engine refuses.
         """
         repository, tag = _split(new)
+        self._lasting.pop(new, None)
         with _engine_errors(f"{name} could not be tagged {new}"):
             params = {"repo": repository, "tag": tag}
             self._transport.ask("POST", f"{self._image(name)}/tag", params)
@@ -227,6 +239,7 @@ class DockerEngine:
         Raises:
             EngineError: The engine refuses.
         """
+        self._lasting.pop(name, None)
         with _engine_errors(f"the name {name} could not be removed"):
             try:
                 self._transport.ask("DELETE", self._image(name))

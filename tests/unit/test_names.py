@@ -73,6 +73,18 @@ def test_pins_and_kept_images_differ_by_reference_and_by_platform() -> None:
     assert names.pin_name(*keys[0]).startswith("pin-")
 
 
+def test_names_that_are_made_from_a_digest_are_never_given_again() -> None:
+    app = settings().app
+    lasting = [
+        names.fingerprint_name(app, "ab" * 8),
+        names.identity_name(app, "sha256:" + "ab" * 8),
+    ]
+    lasting += [names.kept_name("a", "linux/amd64", "sha256:1")]
+    assert all(map(names.lasts, lasting))
+    passing = [names.staging_name(app, "ab" * 8), "bailing:latest", "docker.io/x:fp-1"]
+    assert not any(map(names.lasts, passing))
+
+
 def test_the_workspaces_own_images_are_known_by_all_their_names() -> None:
     assert names.own_repositories(settings(repository="ghcr.io/a/b").builder) == {
         "docker.io/library/bailing-builder",
