@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
 import re
-from collections.abc import Mapping
+import socket
+import threading
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
@@ -12,10 +16,18 @@ from typing import Any
 
 import requests
 
+from bailing_tasks.engine.base import Limits
 from bailing_tasks.errors import BailingError, PullError, UnreachableError
 from bailing_tasks.failures import pull_error
 from bailing_tasks.platforms import Platform
 from bailing_tasks.references import Reference
+
+CHUNK = 1 << 16
+WATCH_SECONDS = 0.2
+"""How soon reading ends once its time is over or the run is interrupted."""
+LARGEST = 8 << 20
+"""The most bytes of an answer that is no blob; registries take no manifest above 4 MiB."""
+OVER = "timed out before the answer was whole"
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
@@ -64,6 +76,62 @@ def _seconds(retry_after: str) -> float | None:
         return max((until - datetime.now(timezone.utc)).total_seconds(), 0.0)
     except (ValueError, TypeError):
         return None
+
+
+def is_over(limits: Limits) -> bool:
+    """Whether the time is over, or the run is being interrupted."""
+    return limits.cancelled.is_set() or limits.left() <= 0
+
+
+def pieces(response: requests.Response, limits: Limits) -> Iterator[bytes]:
+    """Yield a body as it comes; a run that is over ends it also while little or nothing comes."""
+    with _watched(response, limits):
+        yield from response.iter_content(CHUNK)
+
+
+def read(response: requests.Response, limits: Limits, failed: Failed) -> None:
+    """Read the body of an answer that is no blob, which is then its `content`.
+
+    Raises:
+        PullError: It is too large to be one, or the time is over.
+        requests.RequestException: The connection broke.
+    """
+    body = bytearray()
+    for piece in pieces(response, limits):
+        body += piece
+        if len(body) > LARGEST:
+            response.close()
+            raise failed(f"the answer has more than {LARGEST} bytes", sign="digest")
+    if is_over(limits):
+        # A body without a length just ends where it is cut.
+        raise failed(OVER)
+    # By itself `requests` would read it without an end.
+    response._content = bytes(body)
+
+
+@contextlib.contextmanager
+def _watched(response: requests.Response, limits: Limits) -> Iterator[None]:
+    if response.raw.closed:  # an empty body
+        yield
+        return
+    done = threading.Event()
+    connection = socket.socket(fileno=os.dup(response.raw.fileno()))
+
+    def watch() -> None:
+        while not done.wait(WATCH_SECONDS):
+            if is_over(limits):
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+                return
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
+        connection.close()
 
 
 def as_json(response: requests.Response, failed: Failed) -> dict[str, Any]:

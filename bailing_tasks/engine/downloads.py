@@ -6,17 +6,16 @@ one is kept and not asked for again. The manifest is written last: no half image
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
-import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO
 
 import requests
 
+from bailing_tasks.engine.answers import CHUNK, is_over, pieces
 from bailing_tasks.engine.base import Limits, Progress
 from bailing_tasks.engine.layout import Blob, Layout, Manifest
 from bailing_tasks.engine.registry import Registries
@@ -26,10 +25,6 @@ from bailing_tasks.mirrors import Source
 from bailing_tasks.platforms import Platform
 from bailing_tasks.references import Reference
 from bailing_tasks.state import write_in_one_step
-
-CHUNK = 1 << 16
-WATCH_SECONDS = 0.2
-"""How soon a download ends once its time is over or the run is interrupted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,13 +47,9 @@ class _Download:
             said, reference=self.wanted, platform=self.platform, host=self.source.host, sign=sign
         )
 
-    @property
-    def is_over(self) -> bool:
-        return self.limits.cancelled.is_set() or self.limits.left() <= 0
-
     def check(self) -> None:
         """Raise PullError where the download is to be given up, by whatever it ended."""
-        if self.is_over:
+        if is_over(self.limits):
             why = "it was interrupted" if self.limits.cancelled.is_set() else "its time is over"
             raise PullError(
                 f"{self.wanted.familiar} could not be pulled",
@@ -167,7 +158,7 @@ class Downloads:
                     file.seek(0)
                     file.truncate()
                     found = hashlib.sha256()
-                for chunk in _until_over(response, download):
+                for chunk in pieces(response, download.limits):
                     file.write(chunk)
                     found.update(chunk)
                     download.tell("Downloading", blob, file.tell())
@@ -189,34 +180,3 @@ def _digest_so_far(file: BinaryIO) -> hashlib._Hash:
     while chunk := file.read(CHUNK):
         found.update(chunk)
     return found
-
-
-def _until_over(response: requests.Response, download: _Download) -> Iterator[bytes]:
-    """Yield a body as it comes; a run that is over ends it also while nothing comes."""
-    with _watched(response, lambda: download.is_over):
-        yield from response.iter_content(CHUNK)
-
-
-@contextlib.contextmanager
-def _watched(response: requests.Response, is_over: Callable[[], bool]) -> Iterator[None]:
-    if response.raw.closed:  # an empty body
-        yield
-        return
-    done = threading.Event()
-    connection = socket.socket(fileno=os.dup(response.raw.fileno()))
-
-    def watch() -> None:
-        while not done.wait(WATCH_SECONDS):
-            if is_over():
-                with contextlib.suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
-                return
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        done.set()
-        watcher.join()
-        connection.close()

@@ -17,12 +17,15 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from bailing_tasks.engine.answers import (
+    OVER,
     Failed,
     as_json,
     checked_digest,
     entries,
+    is_over,
     platform_names,
     platform_of,
+    read,
 )
 from bailing_tasks.engine.base import Limits
 from bailing_tasks.errors import PullError
@@ -45,7 +48,7 @@ HEAD_TIMEOUT = (2.0, 3.0)
 POOL = 32
 """Connections that are kept open to one host."""
 REDIRECTS = 10
-"""How often a blob may be somewhere else."""
+"""How often what is asked for may be somewhere else."""
 
 _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 
@@ -165,7 +168,7 @@ class Registries:
         headers = {"Accept-Encoding": "identity"}
         headers |= {"Range": f"bytes={start}-"} if start else {}
         with self._authorized(
-            source, failed, lambda login: self._follow(url, headers | login, failed, stall)
+            source, failed, lambda login: self._follow(url, headers | login, failed, stall=stall)
         ) as response:
             if not response.ok:
                 raise failed.status(response, url)
@@ -175,19 +178,28 @@ class Registries:
                 raise failed(_reason(error), sign="connection aborted") from error
 
     def _follow(
-        self, url: str, headers: Mapping[str, str], failed: Failed, stall: float
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        failed: Failed,
+        *,
+        params: Mapping[str, str] | None = None,
+        method: str = "GET",
+        stall: float | None = None,
     ) -> requests.Response:
         """Go where a registry sends; a login is for the registry alone."""
         for _ in range(REDIRECTS):
-            response = self._request(url, headers, failed, stall=stall)
+            response = self._request(
+                url, headers, failed, params=params, method=method, stall=stall
+            )
             if not response.is_redirect:
                 return response
             response.close()
             target = urljoin(url, response.headers["Location"])
             if urlsplit(target)[:2] != urlsplit(url)[:2]:
                 headers = {name: headers[name] for name in headers if name != "Authorization"}
-            url = target
-        raise failed(f"it was sent elsewhere {REDIRECTS} times", sign="redirect")
+            url, params = target, None
+        raise failed(f"it was sent elsewhere {REDIRECTS} times", sign="redirects")
 
     def _manifest(
         self, source: Source, wanted: str, failed: Failed, *, method: str = "GET"
@@ -196,7 +208,7 @@ class Registries:
         response = self._authorized(
             source,
             failed,
-            lambda login: self._request(url, {"Accept": ACCEPT} | login, failed, method=method),
+            lambda login: self._follow(url, {"Accept": ACCEPT} | login, failed, method=method),
         )
         remaining = response.headers.get("ratelimit-remaining", "").partition(";")[0]
         if remaining.isdecimal():
@@ -237,7 +249,9 @@ class Registries:
         if scheme.lower() != "bearer" or not realm:
             raise failed(f"401 with a challenge that is not understood: {scheme!r}", sign="401")
         fields.setdefault("scope", f"repository:{source.name}:pull")
-        answer = self._request(realm, {"Authorization": basic} if basic else {}, failed, fields)
+        answer = self._follow(
+            realm, {"Authorization": basic} if basic else {}, failed, params=fields
+        )
         if not answer.ok:
             raise failed.status(answer, "the token service")
         document = as_json(answer, failed)
@@ -265,12 +279,12 @@ class Registries:
         url: str,
         headers: Mapping[str, str],
         failed: Failed,
-        params: Mapping[str, str] | None = None,
         *,
+        params: Mapping[str, str] | None = None,
         method: str = "GET",
         stall: float | None = None,
     ) -> requests.Response:
-        """Ask; with `stall` no redirect is followed, and the body is read as it comes."""
+        """Ask; with `stall` the body is left to the caller, to be read as it comes."""
         server = "/".join(url.split("/")[:3])
         host = server.rpartition("/")[2]
         if server in self._silent:
@@ -278,27 +292,30 @@ class Registries:
         # Loopback is asked directly, as Docker does, whatever proxy the environment names.
         direct = {"http": "", "https": ""} if is_loopback(host) else None
         left = max(self.limits.left(), 0.1)
-        connect, read = HEAD_TIMEOUT if method == "HEAD" else TIMEOUT
-        read = stall or read
+        connect, between = HEAD_TIMEOUT if method == "HEAD" else TIMEOUT
+        between = min(stall or between, left)
         try:
-            return self._session.request(
+            response = self._session.request(
                 method,
                 url,
                 headers=dict(headers),
                 params=params,
-                timeout=(min(connect, left), min(read, left)),
+                timeout=(min(connect, left), between),
                 proxies=direct,
-                stream=stall is not None,
-                allow_redirects=stall is None,
+                stream=True,
+                allow_redirects=False,
             )
+            if stall is None:
+                read(response, self.limits, failed)
         except requests.Timeout as error:
-            self._silent[server] = f"{server} was silent for {min(read, left):.0f} s"
+            self._silent[server] = f"{server} was silent for {between:.0f} s"
             raise failed.unreachable(self._silent[server], "timeout") from error
         except requests.exceptions.SSLError as error:
             raise failed.unreachable(_reason(error), "certificate") from error
         except requests.RequestException as error:
-            said = _reason(error)
+            said = OVER if is_over(self.limits) else _reason(error)
             raise failed.unreachable(said, said.replace(host, "")) from error
+        return response
 
 
 def _reason(error: requests.RequestException) -> str:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Thread, Timer
 from typing import Any
 
 import pytest
 
+from bailing_tasks.engine.answers import LARGEST
+from bailing_tasks.engine.base import Limits
 from bailing_tasks.engine.registry import Registries, Resolved
 from bailing_tasks.errors import PullError, UnreachableError
 from bailing_tasks.mirrors import sources
@@ -38,6 +41,8 @@ class Registry(ThreadingHTTPServer):
     wants_login = False
     realm = 'Basic realm="x"'
     expired: frozenset[str] | set[str] = frozenset()
+    pause = 0.0
+    """Seconds between two bytes of a body."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -68,7 +73,16 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        self.write(body)
+
+    def write(self, body: bytes) -> None:
+        step = 1 if self.server.pause else max(len(body), 1)
+        for start in range(0, len(body), step):
+            try:
+                self.wfile.write(body[start : start + step])
+            except OSError:
+                return
+            time.sleep(self.server.pause)
 
     def log_message(self, *_: object) -> None:
         pass
@@ -84,10 +98,12 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Regist
         server.shutdown()
 
 
-def resolve(registry: Registry, name: str = "x:1") -> Resolved:
+def resolve(registry: Registry, name: str = "x:1", limits: Limits | None = None) -> Resolved:
     reference = Reference.parse(f"{registry.address}/{name}")
     (source,) = sources(reference, {})
-    return Registries().resolve(reference, AMD64, source)
+    asking = Registries()
+    asking.limits = limits or asking.limits
+    return asking.resolve(reference, AMD64, source)
 
 
 def test_an_index_is_resolved_to_the_platforms_digest(registry: Registry) -> None:
@@ -218,3 +234,26 @@ def test_a_registry_that_is_not_there_is_unreachable(registry: Registry) -> None
         resolve(registry)
     assert caught.value.transient
     assert "sandbox-up" in caught.value.remedy
+
+
+@pytest.mark.parametrize("ends", ["deadline", "interrupt"])
+@pytest.mark.parametrize("token", [False, True])
+def test_an_answer_that_trickles_ends_with_the_run(
+    registry: Registry, ends: str, token: bool
+) -> None:
+    registry.body = json.dumps(INDEX).encode()
+    registry.wants_login, registry.pause = token, 0.2
+    registry.realm = f'Bearer realm="http://{registry.address}/token",service="x"'
+    started = time.monotonic()
+    limits = Limits(deadline=started + 1 if ends == "deadline" else None)
+    Timer(1, limits.cancelled.set if ends == "interrupt" else lambda: None).start()
+    with pytest.raises(PullError, match="timed out before the answer was whole"):
+        resolve(registry, limits=limits)
+    # All of it takes 60 seconds.
+    assert time.monotonic() - started < 10
+
+
+def test_an_answer_that_is_too_large_is_refused(registry: Registry) -> None:
+    registry.body = b" " * LARGEST + json.dumps(INDEX).encode()
+    with pytest.raises(PullError, match="something else than was asked for"):
+        resolve(registry)
