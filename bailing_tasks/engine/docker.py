@@ -19,6 +19,7 @@ from bailing_tasks import process
 from bailing_tasks.engine.base import Container, Image, Limits, Progress
 from bailing_tasks.engine.transport import BROKEN, RefusedError, Transport
 from bailing_tasks.errors import EngineError, PullError
+from bailing_tasks.failures import pull_error
 from bailing_tasks.mirrors import Source
 from bailing_tasks.names import lasts
 from bailing_tasks.platforms import Platform
@@ -26,8 +27,6 @@ from bailing_tasks.references import Reference
 
 if TYPE_CHECKING:
     from docker.auth import AuthConfig
-
-    from bailing_tasks.engine.pulling import Pull
 
 ENGINE_ERRORS = (RefusedError, *BROKEN)
 """What comes up from below when an engine refuses, or its connection breaks."""
@@ -156,7 +155,7 @@ class DockerEngine:
             traffic=self._traffic,
         )
         pull.check()
-        headers = self._login(repository, pull)
+        headers = self._login(repository, pull.failed)
         try:
             stream = self._transport.follow(f"{self._api}/images/create", params, headers)
             with contextlib.closing(stream):
@@ -188,7 +187,7 @@ class DockerEngine:
             client.import_image_from_data(EMPTY_TAR, repository=repository, tag=tag)
             client.remove_image(nothing)
 
-    def _login(self, repository: str, pull: Pull) -> dict[str, str]:
+    def _login(self, repository: str, failed: Callable[..., PullError]) -> dict[str, str]:
         """Return what tells the engine the login for a repository, as `docker pull` does."""
         from docker.errors import DockerException
 
@@ -198,7 +197,7 @@ class DockerEngine:
             registry, _ = auth.resolve_repository_name(repository)
             found = self._logins.resolve_authconfig(registry)
         except (DockerException, OSError, ValueError) as error:
-            raise pull.failed(str(error), sign="credential") from error
+            raise failed(str(error), sign="credential") from error
         return {"X-Registry-Auth": auth.encode_header(found).decode()} if found else {}
 
     @functools.cached_property
@@ -215,9 +214,13 @@ class DockerEngine:
         """
         path = f"{self._api}/distribution/{_quoted(str(reference))}/json"
         timeout = min(REGISTRY_SECONDS, max(limits.left(), 0.1))
+        failed = functools.partial(
+            pull_error, reference=reference, platform="", host=reference.host
+        )
         try:
-            found = self._transport.ask("GET", path, timeout=timeout)
-        except ENGINE_ERRORS:
+            headers = self._login(reference.repository, failed)
+            found = self._transport.ask("GET", path, headers=headers, timeout=timeout)
+        except (PullError, *ENGINE_ERRORS):
             return None
         return str(found["Descriptor"]["digest"])
 

@@ -49,6 +49,8 @@ POOL = 32
 """Connections that are kept open to one host."""
 REDIRECTS = 10
 """How often what is asked for may be somewhere else."""
+CLIENT = "bailing-tasks"
+"""What it calls itself where that is asked."""
 
 _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 
@@ -237,27 +239,36 @@ class Registries:
         return {"Authorization": self._tokens[key]} if key in self._tokens else {}
 
     def _authorize(self, source: Source, challenge: str, failed: Failed) -> str:
-        """Return the Authorization header that a challenge asks for (RFC 6750, RFC 7617)."""
+        """Return the Authorization header that a challenge asks for (RFC 6750, RFC 7617).
+
+        An identity token is exchanged, by the registry's token specification (OAuth 2).
+        """
         scheme, _, rest = challenge.partition(" ")
-        basic = self._basic(source.host, failed)
+        login = self._login(source.host, failed)
+        basic = _basic(login)
         if scheme.lower() == "basic":
             if not basic:
                 raise failed("authentication required", sign="401")
             return basic
-        fields = dict(_CHALLENGE.findall(rest))
-        realm = fields.pop("realm", "")
+        found = dict(_CHALLENGE.findall(rest))
+        realm = found.get("realm", "")
         if scheme.lower() != "bearer" or not realm:
             raise failed(f"401 with a challenge that is not understood: {scheme!r}", sign="401")
-        fields.setdefault("scope", f"repository:{source.name}:pull")
-        answer = self._follow(
-            realm, {"Authorization": basic} if basic else {}, failed, params=fields
-        )
+        asked = {"scope": f"repository:{source.name}:pull", **found}
+        fields = {name: asked[name] for name in ("service", "scope") if name in asked}
+        if token := login.get("identitytoken"):
+            grant = {"grant_type": "refresh_token", "client_id": CLIENT, "refresh_token": token}
+            answer = self._request(realm, {}, failed, form=fields | grant, method="POST")
+        else:
+            headers = {"Authorization": basic} if basic else {}
+            answer = self._follow(realm, headers, failed, params=fields)
         if not answer.ok:
             raise failed.status(answer, "the token service")
         document = as_json(answer, failed)
         return f"Bearer {document.get('token') or document.get('access_token', '')}"
 
-    def _basic(self, host: str, failed: Failed) -> str:
+    def _login(self, host: str, failed: Failed) -> dict[str, str]:
+        """Return what Docker knows of a host: `username` and `password`, or `identitytoken`."""
         from docker.errors import DockerException
 
         from docker import auth
@@ -267,12 +278,8 @@ class Registries:
             found = auth.load_config().resolve_authconfig(name) or {}
         except (DockerException, OSError, ValueError, KeyError, TypeError) as error:
             raise failed(str(error) or type(error).__name__, sign="credential") from error
-        if found.get("IdentityToken") or found.get("identitytoken"):
-            raise failed.unreachable("its login is an identity token, which engines use", "401")
-        user, password = found.get("username"), found.get("password")
-        if not user or password is None:
-            return ""
-        return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+        # Upper and lower case depend on where the SDK has it from.
+        return {key.lower(): value for key, value in found.items()}
 
     def _request(
         self,
@@ -281,6 +288,7 @@ class Registries:
         failed: Failed,
         *,
         params: Mapping[str, str] | None = None,
+        form: Mapping[str, str] | None = None,
         method: str = "GET",
         stall: float | None = None,
     ) -> requests.Response:
@@ -300,6 +308,7 @@ class Registries:
                 url,
                 headers=dict(headers),
                 params=params,
+                data=form,
                 timeout=(min(connect, left), between),
                 proxies=direct,
                 stream=True,
@@ -316,6 +325,13 @@ class Registries:
             said = OVER if is_over(self.limits) else _reason(error)
             raise failed.unreachable(said, said.replace(host, "")) from error
         return response
+
+
+def _basic(login: Mapping[str, str]) -> str:
+    user, password = login.get("username"), login.get("password")
+    if not user or password is None:
+        return ""
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
 def _reason(error: requests.RequestException) -> str:

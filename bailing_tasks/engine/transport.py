@@ -104,6 +104,7 @@ class Transport(Protocol):
         path: str,
         params: Mapping[str, str] = NOTHING,
         *,
+        headers: Mapping[str, str] = NOTHING,
         timeout: float = TIMEOUT,
     ) -> Any:
         """Return the engine's answer, from JSON; None where it is empty.
@@ -160,6 +161,7 @@ class UnixTransport:
         path: str,
         params: Mapping[str, str] = NOTHING,
         *,
+        headers: Mapping[str, str] = NOTHING,
         timeout: float = TIMEOUT,
     ) -> Any:
         """Return the engine's answer, from JSON; None where it is empty."""
@@ -168,8 +170,8 @@ class UnixTransport:
         if kept:
             # It may have been the connection to an engine that was started anew meanwhile.
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                return self._ask(kept, method, url, timeout)
-        return self._ask(_UnixConnection(self._path, timeout), method, url, timeout)
+                return self._ask(kept, method, url, headers, timeout)
+        return self._ask(_UnixConnection(self._path, timeout), method, url, headers, timeout)
 
     def _kept(self) -> _UnixConnection | None:
         try:
@@ -177,13 +179,20 @@ class UnixTransport:
         except IndexError:
             return None
 
-    def _ask(self, connection: _UnixConnection, method: str, url: str, timeout: float) -> Any:
+    def _ask(
+        self,
+        connection: _UnixConnection,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        timeout: float,
+    ) -> Any:
         with contextlib.ExitStack() as unless_kept:
             unless_kept.callback(connection.close)
             connection.timeout = timeout
             if connection.sock:
                 connection.sock.settimeout(timeout)
-            connection.request(method, url, headers=dict(self._headers))
+            connection.request(method, url, headers={**self._headers, **headers})
             response = connection.getresponse()
             body = response.read()
             unless_kept.pop_all()
@@ -245,11 +254,14 @@ class SdkTransport:
         path: str,
         params: Mapping[str, str] = NOTHING,
         *,
+        headers: Mapping[str, str] = NOTHING,
         timeout: float = TIMEOUT,
     ) -> Any:
         """Return the engine's answer, from JSON; None where it is empty."""
         url = f"{self._client.base_url}{path}"
-        response = self._client.request(method, url, params=dict(params), timeout=timeout)
+        response = self._client.request(
+            method, url, params=dict(params), headers=dict(headers), timeout=timeout
+        )
         return _document(response.status_code, response.content)
 
     def follow(self, path: str, params: Mapping[str, str], headers: Mapping[str, str]) -> Stream:

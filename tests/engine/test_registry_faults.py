@@ -5,22 +5,26 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread, Timer
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 
 from bailing_tasks.engine.answers import LARGEST
 from bailing_tasks.engine.base import Limits
+from bailing_tasks.engine.connect import connect
 from bailing_tasks.engine.registry import Registries, Resolved
 from bailing_tasks.errors import PullError, UnreachableError
 from bailing_tasks.mirrors import sources
 from bailing_tasks.platforms import Platform
 from bailing_tasks.references import Reference
+from tests.engine.support import Engine
 
 AMD64 = Platform.parse("linux/amd64")
 PART = "sha256:" + "1" * 64
@@ -29,6 +33,16 @@ INDEX: dict[str, Any] = {
         {"digest": "sha256:" + "2" * 64, "platform": {"os": "unknown", "architecture": "unknown"}},
         {"digest": PART, "platform": {"os": "linux", "architecture": "amd64"}},
     ]
+}
+MANIFEST: dict[str, Any] = {
+    "schemaVersion": 2,
+    "mediaType": "application/vnd.oci.image.manifest.v1+json",
+    "config": {
+        "mediaType": "application/vnd.oci.image.config.v1+json",
+        "digest": PART,
+        "size": 2,
+    },
+    "layers": [],
 }
 
 
@@ -48,6 +62,7 @@ class Registry(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.headers = {}
         self.logins: list[str] = []
+        self.form: dict[str, str] = {}
 
     @property
     def address(self) -> str:
@@ -73,7 +88,16 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.write(body)
+        if self.command != "HEAD":
+            self.write(body)
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_POST(self) -> None:
+        length = int(self.headers["Content-Length"])
+        self.server.form = dict(parse_qsl(self.rfile.read(length).decode()))
+        self.do_GET()
 
     def write(self, body: bytes) -> None:
         step = 1 if self.server.pause else max(len(body), 1)
@@ -199,6 +223,67 @@ def test_a_login_that_nobody_gave_is_asked_for(registry: Registry) -> None:
     with pytest.raises(PullError) as caught:
         resolve(registry)
     assert f"docker login {registry.address}" in caught.value.remedy
+
+
+def credential_helper(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, user: str, secret: str
+) -> None:
+    """Have Docker's configuration name a credential helper with one login for all."""
+    (folder / "config.json").write_text(json.dumps({"credsStore": "test"}))
+    program = folder / "docker-credential-test"
+    program.write_text(f"#!/bin/sh\necho '{json.dumps({'Username': user, 'Secret': secret})}'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+
+
+def test_the_login_of_a_credential_helper_is_used(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    credential_helper(tmp_path, monkeypatch, "docker", "words")
+    registry.wants_login = True
+    registry.body = json.dumps(INDEX).encode()
+    resolve(registry)
+    assert registry.logins[-1] == "Basic " + base64.b64encode(b"docker:words").decode()
+
+
+@pytest.mark.parametrize("place", ["helper", "configuration"])
+def test_an_identity_token_is_exchanged(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    if place == "helper":
+        credential_helper(tmp_path, monkeypatch, "<token>", "identity")
+    else:
+        auths = {"auths": {registry.address: {"auth": "MDo=", "identitytoken": "identity"}}}
+        (tmp_path / "config.json").write_text(json.dumps(auths))
+    registry.wants_login = True
+    registry.realm = f'Bearer realm="http://{registry.address}/token",service="x",error="y"'
+    registry.body = json.dumps(INDEX | {"access_token": "words"}).encode()
+    assert resolve(registry, "a/x:1").digest == PART
+    assert registry.logins == ["", "", "Bearer words"]
+    assert registry.form == {
+        "grant_type": "refresh_token",
+        "client_id": "bailing-tasks",
+        "refresh_token": "identity",
+        "service": "x",
+        "scope": "repository:a/x:pull",
+    }
+
+
+def test_the_engine_is_given_the_login_with_which_it_asks(
+    registry: Registry, containerd: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    login = base64.b64encode(b"docker:words").decode()
+    auths = {"auths": {registry.address: {"auth": login}}}
+    (tmp_path / "config.json").write_text(json.dumps(auths))
+    registry.wants_login = True
+    registry.body = json.dumps(MANIFEST).encode()
+    registry.headers["Content-Type"] = MANIFEST["mediaType"]
+    digest = f"sha256:{hashlib.sha256(registry.body).hexdigest()}"
+    registry.headers["Docker-Content-Digest"] = digest
+    engine = connect({**containerd.environment, "DOCKER_CONFIG": str(tmp_path)})
+    reference = Reference.parse(f"{registry.address}/x:1")
+    assert engine.registry_digest(reference, Limits()) == digest
+    assert registry.logins[-1] == f"Basic {login}"
 
 
 @pytest.mark.filterwarnings("ignore:docker-credential-broken not installed")
