@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from bailing_tasks.errors import SettingsError
+from bailing_tasks.errors import SettingsError, UsageError
 from bailing_tasks.references import Reference
 
-_USER = re.compile(r"[^/@]*@")
+_USER = re.compile(r".*@", re.DOTALL)
 DOCKER_HUB = "docker.io"
 DOCKER_HUB_API = "registry-1.docker.io"
 
@@ -70,7 +70,7 @@ def _origin(reference: Reference) -> Source:
 
 
 def _mirror(address: str, reference: Reference) -> Source:
-    scheme, host, prefix = parse_address(address)
+    scheme, host, prefix = mirror_address(address)
     name = f"{prefix}/{reference.path}" if prefix else reference.path
     return Source(
         url=f"{scheme or _scheme(host)}://{host}",
@@ -82,7 +82,7 @@ def _mirror(address: str, reference: Reference) -> Source:
 
 
 def _daemon_mirror(address: str, reference: Reference) -> Source:
-    scheme, host, prefix = parse_address(address)
+    scheme, host, prefix = _address(address)
     return Source(
         url=f"{scheme or _scheme(host)}://{host}",
         name=f"{prefix}/{reference.path}" if prefix else reference.path,
@@ -92,23 +92,46 @@ def _daemon_mirror(address: str, reference: Reference) -> Source:
     )
 
 
-def parse_address(address: str) -> tuple[str, str, str]:
-    """Return scheme (empty where none is written), host and prefix of a mirror.
+def mirror_address(address: str) -> tuple[str, str, str]:
+    """Return scheme (empty where none is written), host and prefix of a mirror of the settings.
 
     Raises:
-        SettingsError: It is no address.
+        SettingsError: It is no address, or no image's name can begin with it.
     """
+    scheme, host, prefix = _address(address)
+    try:
+        named = Reference.parse("/".join(filter(None, (host, prefix, "x")))).host
+    except UsageError:
+        named = ""
+    if named != host:
+        raise SettingsError(
+            f"no image can be named after the mirror {without_user(address)!r}",
+            remedy="its host needs a dot or a port, unless it is localhost, and its path has only "
+            "lower-case letters, digits and . _ - between slashes",
+        )
+    return scheme, host, prefix
+
+
+def without_user(text: str) -> str:
+    """Return a text without whatever may be user and password of an address in it."""
+    return _USER.sub("***@", text)
+
+
+def _address(address: str) -> tuple[str, str, str]:
     has_scheme = "://" in address
-    parts = urlsplit(address if has_scheme else f"//{address}")
+    try:
+        parts = urlsplit(address if has_scheme else f"//{address}")
+    except ValueError:
+        parts = urlsplit("")
     if (
         not parts.hostname
         or (has_scheme and parts.scheme not in ("http", "https"))
-        or parts.username
+        or parts.username is not None
         or parts.query
         or parts.fragment
     ):
         raise SettingsError(
-            f"the mirror {_USER.sub('***@', address)!r} is no address",
+            f"the mirror {without_user(address)!r} is no address",
             remedy='write it as "https://mirror.example/prefix", without user or query; '
             "credentials come from `docker login`",
         )
@@ -122,8 +145,8 @@ def _scheme(host: str) -> str:
 
 def is_loopback(host: str) -> bool:
     """Whether a host, with or without a port, is this machine's loopback."""
-    name = urlsplit(f"//{host}").hostname or ""
     try:
+        name = urlsplit(f"//{host}").hostname or ""
         return name == "localhost" or ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False

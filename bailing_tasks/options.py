@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bailing_tasks.errors import SettingsError, UsageError
-from bailing_tasks.mirrors import parse_address
+from bailing_tasks.mirrors import mirror_address, without_user
 from bailing_tasks.platforms import Platform
 from bailing_tasks.references import DEFAULT_HOST, Reference
 
@@ -61,7 +61,7 @@ def _mirrors(value: Any) -> dict[str, tuple[str, ...]]:
     found = {key: _texts(item) for key, item in value.items()}
     for addresses in found.values():
         for address in addresses:
-            parse_address(address)
+            mirror_address(address)
     return found
 
 
@@ -79,18 +79,15 @@ def _flag(value: Any) -> bool:
     raise TypeError("true or false")
 
 
-def _number(value: Any) -> int:
+def _number(value: Any, least: int = 0) -> int:
     number = int(value) if isinstance(value, str) and value.isdecimal() else value
-    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= 65535:
-        raise TypeError("a whole number from 0 to 65535")
+    if isinstance(number, bool) or not isinstance(number, int) or not least <= number <= 65535:
+        raise TypeError(f"a whole number from {least} to 65535")
     return number
 
 
 def _positive(value: Any) -> int:
-    number = _number(value)
-    if not number:
-        raise TypeError("a whole number from 1 to 65535")
-    return number
+    return _number(value, 1)
 
 
 def _platforms(value: Any) -> tuple[Platform, ...]:
@@ -150,7 +147,8 @@ class Option:
             return self.parse(raw)
         except TypeError as error:
             raise SettingsError(
-                f"{place}: expected {error}, got {raw!r}", remedy=f"{self.key}: {self.help}"
+                f"{place}: expected {error}, got {without_user(repr(raw))}",
+                remedy=f"{self.key}: {self.help}",
             ) from error
         except UsageError as error:
             raise SettingsError(
@@ -162,7 +160,8 @@ class Option:
         try:
             raw = _FROM_TEXT.get(self.parse, str)(text)
         except ValueError as error:
-            raise SettingsError(f"{place} is not valid JSON: {text!r}", cause=str(error)) from error
+            shown = without_user(repr(text))
+            raise SettingsError(f"{place} is not valid JSON: {shown}", cause=str(error)) from error
         return self.read(raw, place)
 
 

@@ -60,9 +60,39 @@ def test_without_a_scheme_only_loopback_is_plain_http(address: str, url: str) ->
 
 @pytest.mark.parametrize(
     "address",
-    ["", "ftp://mirror.example", "https://", "https://user:word@mirror.example", "a.example?x=1"],
+    [
+        "",
+        "ftp://mirror.example",
+        "https://",
+        "https://[x",
+        "https://user:word@mirror.example",
+        "a.example?x=1",
+    ],
 )
 def test_an_address_that_is_none_is_refused(address: str) -> None:
     with pytest.raises(SettingsError, match="is no address") as caught:
         sources(ALPINE, {"docker.io": [address]})
     assert "word" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://registry",
+        "registry/prefix",
+        "https://mirror.example/Prefix",
+        "mirror.example/a b",
+        "mirror.example/a:1",
+        "mirror.example:port",
+        "index.docker.io",
+    ],
+)
+def test_a_mirror_that_no_image_can_be_named_after_is_refused(address: str) -> None:
+    with pytest.raises(SettingsError, match="no image can be named after") as caught:
+        sources(ALPINE, {"docker.io": [address]})
+    assert caught.value.remedy
+
+
+def test_the_engines_own_mirrors_may_have_any_name() -> None:
+    first, _ = sources(ALPINE, {}, ["http://registry/Prefix"])
+    assert (first.url, first.name) == ("http://registry", "Prefix/library/alpine")

@@ -138,9 +138,12 @@ def test_an_unknown_key_of_a_target_is_answered_as_well() -> None:
         ({"verify": {"port": True}}, "expected a whole number"),
         ({"verify": {"port": 70000}}, "from 0 to 65535"),
         ({"prefetch": {"jobs": 0}}, "from 1 to 65535"),
+        ({"prefetch": {"jobs": -3}}, "from 1 to 65535"),
+        ({"prefetch": {"jobs": "abc"}}, "from 1 to 65535"),
         ({"app": {"image": ""}}, "a name without registry"),
         ({"app": {"image": "bailing-builder"}}, "both called 'bailing-builder'"),
         ({"mirrors": {"docker.io": ["ftp://x"]}}, "is no address"),
+        ({"mirrors": {"docker.io": ["http://registry"]}}, "no image can be named after"),
         ({"verify": {"smaller-than-builder": "x"}}, "expected true or false"),
         ({"verify": {"commands": "ls"}}, "expected a list of commands"),
     ],
@@ -173,6 +176,25 @@ def test_environment_variables_are_read_by_type() -> None:
 def test_an_environment_variable_that_is_no_json_is_refused_by_name() -> None:
     with pytest.raises(SettingsError, match="BAILING_TASKS_MIRRORS is not valid JSON"):
         settings(environment={"BAILING_TASKS_MIRRORS": "{"})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"docker.io": "https://user:secret@a.example"}',
+        '{"docker.io": [1, "user:secret@a.example"], "x": ["https://user:secr/et@b.example"]}',
+        '{"docker.io": ["https://user:secret@a.example"]}',
+        '{"docker.io": ["https://user:secr/et@a.example"]}',
+        '{"docker.io": ["https://user:secret@[a.example"]}',
+        '{"docker.io": ["https://user:secret@a.example"]',
+    ],
+)
+def test_credentials_in_a_mirror_are_not_shown(text: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        settings(environment={"BAILING_TASKS_MIRRORS": text})
+    assert "BAILING_TASKS_MIRRORS" in str(caught.value)
+    assert "user" not in str(caught.value).replace("without user", "")
+    assert "secr" not in str(caught.value)
 
 
 def test_an_environment_variable_that_sets_nothing_is_answered_with_the_nearest() -> None:
