@@ -12,6 +12,8 @@ from bailing_tasks.errors import PullError
 ATTEMPTS = 4
 FIRST_WAIT = 1.0
 """Seconds before the second attempt; each later wait is twice as long, with up to 25 % jitter."""
+LONGEST_WAIT = 3600.0
+"""Seconds; who asks for more is not waited for."""
 
 Value = TypeVar("Value")
 
@@ -25,7 +27,8 @@ def retried(
 ) -> Value:
     """Return what `attempt` returns, trying again where its failure is transient.
 
-    A registry that asks to wait longer (`Retry-After`) is waited for as long as it asks.
+    A registry that asks to wait longer (`Retry-After`) is waited for as long as it asks, unless
+    that is an hour or more.
 
     Args:
         attempt: What is tried.
@@ -42,7 +45,7 @@ def retried(
         except PullError as error:
             wait = FIRST_WAIT * 2 ** (number - 2) * random.uniform(1.0, 1.25)  # noqa: S311
             wait = max(wait, error.retry_after or 0.0)
-            if not error.transient or wait >= left():
+            if not error.transient or wait >= min(left(), LONGEST_WAIT):
                 raise
             on_wait(error, number, wait)
             sleep(wait)

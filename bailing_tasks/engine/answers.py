@@ -74,8 +74,15 @@ def _seconds(retry_after: str) -> float | None:
     try:
         until = parsedate_to_datetime(retry_after)
         return max((until - datetime.now(timezone.utc)).total_seconds(), 0.0)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
+
+
+def remaining_pulls(response: requests.Response) -> int | None:
+    """Return how many pulls a registry still allows; None where it does not say."""
+    said = response.headers.get("ratelimit-remaining", "").partition(";")[0]
+    # More digits than that are no count, and Python would not read very many.
+    return int(said) if said.isdecimal() and len(said) < 10 else None
 
 
 def is_over(limits: Limits) -> bool:
@@ -149,17 +156,24 @@ def as_json(response: requests.Response, failed: Failed) -> dict[str, Any]:
     return document
 
 
+def announced(response: requests.Response) -> str | None:
+    """Return the digest that an answer announces; None where that is no SHA-256."""
+    said = response.headers.get("Docker-Content-Digest", "")
+    return said if _DIGEST.fullmatch(said) else None
+
+
 def checked_digest(response: requests.Response, wanted: str | None, failed: Failed) -> str:
-    """Return the digest of what came.
+    """Return the digest of what came: by the algorithm that was asked for, else SHA-256.
 
     Raises:
         PullError: It is not the one that was asked for or announced.
     """
-    found = f"sha256:{hashlib.sha256(response.content).hexdigest()}"
-    announced = wanted or response.headers.get("Docker-Content-Digest") or found
-    if announced.startswith("sha256:") and announced != found:
-        raise failed(f"the answer has the digest {found}, not {announced}", sign="wrong digest")
-    return announced
+    expected = wanted or announced(response)
+    algorithm = expected.partition(":")[0] if expected else "sha256"
+    found = f"{algorithm}:{hashlib.new(algorithm, response.content).hexdigest()}"
+    if expected and expected != found:
+        raise failed(f"the answer has the digest {found}, not {expected}", sign="wrong digest")
+    return found
 
 
 def entries(document: Mapping[str, Any], failed: Failed) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import re
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
@@ -19,6 +20,7 @@ from requests.adapters import HTTPAdapter
 from bailing_tasks.engine.answers import (
     OVER,
     Failed,
+    announced,
     as_json,
     checked_digest,
     entries,
@@ -26,6 +28,7 @@ from bailing_tasks.engine.answers import (
     platform_names,
     platform_of,
     read,
+    remaining_pulls,
 )
 from bailing_tasks.engine.base import Limits
 from bailing_tasks.errors import PullError
@@ -88,6 +91,7 @@ class Registries:
         self._silent: dict[str, str] = {}
         self.limits = Limits()
         self.remaining: dict[str, int] = {}
+        self._counting = threading.Lock()
 
     def listen_again(self) -> None:
         """Forget who was silent: what failed is about to be tried again."""
@@ -103,7 +107,7 @@ class Registries:
         """
         failed = Failed(reference=reference, platform="", host=source.host)
         response = self._manifest(source, str(reference.tag), failed, method="HEAD")
-        return response.headers.get("Docker-Content-Digest")
+        return announced(response)
 
     def resolve(self, reference: Reference, platform: Platform, source: Source) -> Resolved:
         """Return the digest that one source has for a reference and a platform.
@@ -212,9 +216,12 @@ class Registries:
             failed,
             lambda login: self._follow(url, {"Accept": ACCEPT} | login, failed, method=method),
         )
-        remaining = response.headers.get("ratelimit-remaining", "").partition(";")[0]
-        if remaining.isdecimal():
-            self.remaining[source.host] = int(remaining)
+        remaining = remaining_pulls(response)
+        if remaining is not None:
+            # Answers of several threads come in any order.
+            with self._counting:
+                known = self.remaining.get(source.host, remaining)
+                self.remaining[source.host] = min(known, remaining)
         if not response.ok:
             raise failed.status(response, url)
         return response
@@ -295,8 +302,8 @@ class Registries:
         """Ask; with `stall` the body is left to the caller, to be read as it comes."""
         server = "/".join(url.split("/")[:3])
         host = server.rpartition("/")[2]
-        if server in self._silent:
-            raise failed.unreachable(self._silent[server], "timeout")
+        if silent := self._silent.get(server):
+            raise failed.unreachable(silent, "timeout")
         # Loopback is asked directly, as Docker does, whatever proxy the environment names.
         direct = {"http": "", "https": ""} if is_loopback(host) else None
         left = max(self.limits.left(), 0.1)
@@ -317,8 +324,8 @@ class Registries:
             if stall is None:
                 read(response, self.limits, failed)
         except requests.Timeout as error:
-            self._silent[server] = f"{server} was silent for {between:.0f} s"
-            raise failed.unreachable(self._silent[server], "timeout") from error
+            silent = self._silent[server] = f"{server} was silent for {between:.0f} s"
+            raise failed.unreachable(silent, "timeout") from error
         except requests.exceptions.SSLError as error:
             raise failed.unreachable(_reason(error), "certificate") from error
         except requests.RequestException as error:

@@ -117,7 +117,7 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Regist
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
     with Registry() as server:
-        Thread(target=server.serve_forever, daemon=True).start()
+        Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         yield server
         server.shutdown()
 
@@ -144,6 +144,53 @@ def test_an_answer_with_another_digest_than_was_asked_for_is_refused(registry: R
     registry.headers["Docker-Content-Digest"] = "sha256:" + "4" * 64
     with pytest.raises(PullError, match="something else than was asked for"):
         resolve(registry)
+
+
+def test_a_digest_that_is_none_is_not_believed(registry: Registry) -> None:
+    registry.body = json.dumps(MANIFEST).encode()
+    registry.headers["Docker-Content-Digest"] = "foo"
+    assert resolve(registry).digest == f"sha256:{hashlib.sha256(registry.body).hexdigest()}"
+    reference = Reference.parse(f"{registry.address}/x:1")
+    (source,) = sources(reference, {})
+    assert Registries().head(reference, source) is None
+
+
+def test_a_digest_of_another_algorithm_is_checked_as_well(registry: Registry) -> None:
+    registry.body = json.dumps(MANIFEST).encode()
+    digest = f"sha512:{hashlib.sha512(registry.body).hexdigest()}"
+    assert resolve(registry, f"x@{digest}").digest == digest
+    with pytest.raises(PullError, match="something else than was asked for"):
+        resolve(registry, "x@sha512:" + "3" * 128)
+
+
+def test_the_fewest_pulls_that_a_registry_still_allows_are_believed(registry: Registry) -> None:
+    registry.body = json.dumps(MANIFEST).encode()
+    reference = Reference.parse(f"{registry.address}/x:1")
+    (source,) = sources(reference, {})
+    asking = Registries()
+    for said in ("7;w=21600", "5;w=21600", "6;w=21600", "1" * 5000, "many"):
+        registry.headers["ratelimit-remaining"] = said
+        asking.resolve(reference, AMD64, source)
+    assert asking.remaining == {registry.address: 5}
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ("7", 7),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0),
+        ("Fri, 31 Dec 99999999999999999999 23:59:59 GMT", None),
+        ("later", None),
+    ],
+)
+def test_a_wait_that_a_registry_asks_for_is_known(
+    registry: Registry, said: str, seconds: float | None
+) -> None:
+    registry.status = 429
+    registry.headers["Retry-After"] = said
+    with pytest.raises(PullError) as caught:
+        resolve(registry)
+    assert caught.value.retry_after == seconds
 
 
 @pytest.mark.parametrize(

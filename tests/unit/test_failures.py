@@ -112,6 +112,18 @@ def test_a_registry_that_asks_to_wait_is_waited_for() -> None:
     assert waits == [7.0]
 
 
+@pytest.mark.parametrize("seconds", [4000.0, 1e11, float("inf")])
+def test_a_registry_that_asks_to_wait_for_hours_is_not_waited_for(seconds: float) -> None:
+    asked = PullError("slow down", transient=True)
+    asked.retry_after = seconds
+
+    def attempt() -> None:
+        raise asked
+
+    with pytest.raises(PullError, match="slow down"):
+        retried(attempt, lambda *_: pytest.fail("waited"))
+
+
 def test_a_wait_that_is_longer_than_the_time_left_is_not_begun() -> None:
     def attempt() -> None:
         raise PullError("reset", transient=True)
