@@ -139,7 +139,8 @@ class BuildKitEngine:
     def free_bytes(self) -> int | None:
         """Return the free space where images are held."""
         folder = self._layout.folder
-        return shutil.disk_usage(next(part for part in folder.parents if part.exists())).free
+        places = (folder, *folder.parents)
+        return shutil.disk_usage(next(place for place in places if place.exists())).free
 
     def answers(self) -> bool:
         """Whether it is still there."""

@@ -119,7 +119,12 @@ class Downloads:
         except ValueError as error:
             raise download.failed(str(error), sign="digest") from error
         except OSError as error:
-            raise download.failed(str(error)) from error
+            raise PullError(
+                f"{wanted.familiar} could not be pulled",
+                cause=f"{self._layout.folder} cannot be written to ({error})",
+                remedy="free disk space there, or make the folder writable, then run it again",
+                final=True,
+            ) from error
 
     def _blob(self, blob: Blob, download: _Download) -> None:
         with self._locks.setdefault(blob.digest, threading.Lock()):
@@ -146,6 +151,7 @@ class Downloads:
     def _receive(self, file: BinaryIO, blob: Blob, download: _Download) -> str:
         """Write what is missing of a blob; return the digest of the whole."""
         found = _digest_so_far(file)
+        download.tell("Starting", blob, file.tell())
         if file.tell() < blob.size:
             with self._registries.blob(
                 download.wanted,
@@ -158,6 +164,7 @@ class Downloads:
                     file.seek(0)
                     file.truncate()
                     found = hashlib.sha256()
+                    download.tell("Starting", blob, 0)
                 for chunk in pieces(response, download.limits):
                     file.write(chunk)
                     found.update(chunk)

@@ -193,13 +193,19 @@ class Layout:
             before = self._names()
             after = change(before)
             if after != before:
-                entries = [self._entry(name, after[name]) for name in sorted(after)]
-                self._write("index.json", {"schemaVersion": 2, "manifests": entries})
+                entries = (self._entry(name, after[name]) for name in sorted(after))
+                found = [entry for entry in entries if entry]
+                self._write("index.json", {"schemaVersion": 2, "manifests": found})
 
-    def _entry(self, name: str, digest: str) -> dict[str, Any]:
-        raw = self.path(digest).read_bytes()
+    def _entry(self, name: str, digest: str) -> dict[str, Any] | None:
+        """Return what names a manifest; None where that is gone or damaged."""
+        try:
+            raw = self.path(digest).read_bytes()
+            media_type = json.loads(raw).get("mediaType", OCI_MANIFEST)
+        except (FileNotFoundError, ValueError):
+            return None
         return {
-            "mediaType": json.loads(raw).get("mediaType", OCI_MANIFEST),
+            "mediaType": media_type,
             "digest": digest,
             "size": len(raw),
             "annotations": {REF_NAME: name},

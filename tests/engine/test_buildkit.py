@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from bailing_tasks.engine.base import Limits, Progress
+from bailing_tasks.engine.buildkit import BuildKitEngine
+from bailing_tasks.engine.buildx import Builder
+from bailing_tasks.engine.layout import Layout
+from bailing_tasks.errors import PullError
+from bailing_tasks.mirrors import sources
+from bailing_tasks.platforms import Platform
+from bailing_tasks.references import Reference
 from tests.engine.proxy import Fault, RegistryProxy
 from tests.engine.remote import content, layout, remote
 from tests.engine.support import HOST, TRUE, Engine, Workspace, made, unique
 from tests.engine.tiny import Tiny, push
 
+AMD64 = Platform.parse("linux/amd64")
 BUILDER = """\
 FROM --platform=linux/arm64 {base}:1 AS arm
 FROM {base}:1 AS builder
@@ -172,6 +182,82 @@ def test_a_damaged_layer_is_not_kept(
     registry.heal()
     assert workspace.document("prefetch", "--json")["prefetch"]["pulled"] == 1
     assert_whole(workspace)
+
+
+@pytest.fixture
+def cramped(tmp_path: Path) -> Iterator[Path]:
+    """A folder whose disk has half a megabyte."""
+    folder = tmp_path / "cramped"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "none", str(folder)], check=True)
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def held_in(folder: Path) -> BuildKitEngine:
+    """Return a BuildKit for which images are held in a folder; nothing is built with it."""
+    builder = Builder(name="remote", driver="remote", context="", platforms=(AMD64,))
+    return BuildKitEngine(builder, folder)
+
+
+def pull(image: Tiny, registry: str, folder: Path) -> list[Progress]:
+    """Download an image into a folder; return what was told of it."""
+    name = f"{registry}/{image.repository}@{image.digest}"
+    told: list[Progress] = []
+    held_in(folder).pull(
+        name,
+        source=sources(Reference.parse(name), {})[0],
+        wanted=Reference.parse(image.name),
+        platform=AMD64,
+        on_progress=told.append,
+        limits=Limits(),
+    )
+    return told
+
+
+def test_the_disk_that_is_full_is_the_folders(
+    containerd: Engine, cramped: Path, tmp_path: Path
+) -> None:
+    assert held_in(cramped).free_bytes() == 512 << 10
+    image = push(containerd.registry, f"{HOST}/{unique(tmp_path, 'large')}:1", 1_000_000)
+    with pytest.raises(PullError, match="No space left on device") as caught:
+        pull(image, containerd.registry, cramped)
+    assert f"{cramped} cannot be written to" in caught.value.cause
+    assert "free disk space there" in caught.value.remedy
+    assert caught.value.final
+
+
+def test_where_a_layer_goes_on_is_told(containerd: Engine, tmp_path: Path) -> None:
+    image = push(containerd.registry, f"{HOST}/{unique(tmp_path, 'begun')}:1", 300_000)
+    (layer,) = image.layers
+    pull(image, containerd.registry, tmp_path / "whole")
+    held = Layout(tmp_path / "begun")
+    held.make()
+    held.partial(layer).write_bytes(Layout(tmp_path / "whole").path(layer).read_bytes()[:100_000])
+    told = pull(image, containerd.registry, tmp_path / "begun")
+    (begun,) = (
+        progress
+        for progress in told
+        if progress.status == "Starting" and layer.partition(":")[2].startswith(progress.layer)
+    )
+    assert begun.current == 100_000
+
+
+def test_a_name_whose_image_is_gone_is_dropped(containerd: Engine, tmp_path: Path) -> None:
+    held = Layout(tmp_path / "held")
+    images = [
+        push(containerd.registry, f"{HOST}/{unique(tmp_path, name)}:1", 20)
+        for name in ("gone", "damaged", "stays")
+    ]
+    for image in images:
+        pull(image, containerd.registry, held.folder)
+        held.tag(image.digest, image.name)
+    gone, damaged, stays = images
+    held.path(gone.digest).unlink()
+    held.path(damaged.digest).write_bytes(b"")
+    held.tag(stays.digest, "new:1")
+    assert held.digest("new:1") == held.digest(stays.name) == stays.digest
+    assert held.digest(gone.name) is held.digest(damaged.name) is None
 
 
 def test_a_silent_layer_ends_with_the_time_of_the_prefetch(
