@@ -108,7 +108,7 @@ _PULL_FAILURES = (
     ),
     Failure(
         pattern=r"\bredirects\b|sent elsewhere",
-        cause="{host} redirects in a circle",
+        cause="{host} redirects in a circle, or to nowhere",
         remedy=_NETWORK,
         transient=True,
     ),

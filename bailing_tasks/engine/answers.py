@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import urljoin
 
 import requests
 
@@ -83,6 +84,19 @@ def remaining_pulls(response: requests.Response) -> int | None:
     said = response.headers.get("ratelimit-remaining", "").partition(";")[0]
     # More digits than that are no count, and Python would not read very many.
     return int(said) if said.isdecimal() and len(said) < 10 else None
+
+
+def sent_to(response: requests.Response, failed: Failed) -> str:
+    """Return the address that a redirect names.
+
+    Raises:
+        PullError: It is no address.
+    """
+    location = response.headers["Location"]
+    try:
+        return urljoin(response.url, location)
+    except ValueError as error:
+        raise failed(f"it was sent elsewhere: {location}, no address", sign="redirects") from error
 
 
 def is_over(limits: Limits) -> bool:
@@ -211,3 +225,9 @@ def platform_names(document: Mapping[str, Any]) -> str:
         for found in named
         if found.get("os") not in (None, "unknown")
     )
+
+
+def reason(error: requests.RequestException) -> str:
+    """Return what went wrong, without the address that was asked."""
+    cause = error.args[0] if error.args else error
+    return str(getattr(cause, "reason", None) or cause)

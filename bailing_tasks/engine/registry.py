@@ -12,7 +12,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -28,7 +28,9 @@ from bailing_tasks.engine.answers import (
     platform_names,
     platform_of,
     read,
+    reason,
     remaining_pulls,
+    sent_to,
 )
 from bailing_tasks.engine.base import Limits
 from bailing_tasks.errors import PullError
@@ -71,6 +73,11 @@ class Resolved:
     index_digest: str
 
 
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Follow nothing: to follow, the body would be read, however long that takes."""
+
+
 class Registries:
     """Asks registries, from many threads at once.
 
@@ -82,7 +89,7 @@ class Registries:
     """
 
     def __init__(self) -> None:
-        self._session = requests.Session()
+        self._session = _Session()
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, HTTPAdapter(pool_maxsize=POOL))
         # Otherwise ~/.netrc would replace the credentials of Docker's configuration.
@@ -181,7 +188,7 @@ class Registries:
             try:
                 yield response
             except requests.RequestException as error:
-                raise failed(_reason(error), sign="connection aborted") from error
+                raise failed(reason(error), sign="connection aborted") from error
 
     def _follow(
         self,
@@ -201,7 +208,7 @@ class Registries:
             if not response.is_redirect:
                 return response
             response.close()
-            target = urljoin(url, response.headers["Location"])
+            target = sent_to(response, failed)
             if urlsplit(target)[:2] != urlsplit(url)[:2]:
                 headers = {name: headers[name] for name in headers if name != "Authorization"}
             url, params = target, None
@@ -319,7 +326,6 @@ class Registries:
                 timeout=(min(connect, left), between),
                 proxies=direct,
                 stream=True,
-                allow_redirects=False,
             )
             if stall is None:
                 read(response, self.limits, failed)
@@ -327,9 +333,9 @@ class Registries:
             silent = self._silent[server] = f"{server} was silent for {between:.0f} s"
             raise failed.unreachable(silent, "timeout") from error
         except requests.exceptions.SSLError as error:
-            raise failed.unreachable(_reason(error), "certificate") from error
+            raise failed.unreachable(reason(error), "certificate") from error
         except requests.RequestException as error:
-            said = OVER if is_over(self.limits) else _reason(error)
+            said = OVER if is_over(self.limits) else reason(error)
             raise failed.unreachable(said, said.replace(host, "")) from error
         return response
 
@@ -339,9 +345,3 @@ def _basic(login: Mapping[str, str]) -> str:
     if not user or password is None:
         return ""
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
-
-
-def _reason(error: requests.RequestException) -> str:
-    """Return what went wrong, without the address that was asked."""
-    cause = error.args[0] if error.args else error
-    return str(getattr(cause, "reason", None) or cause)

@@ -32,6 +32,8 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(200, login.encode() or b"no login")
         elif login != LOGIN:
             self.answer(401, b"", "WWW-Authenticate", 'Basic realm="x"')
+        elif "/nowhere/" in self.path:
+            self.answer(307, b"", "Location", "https://[x")
         elif "/circle/" in self.path:
             self.answer(307, b"", "Location", self.path)
         else:
@@ -71,6 +73,7 @@ def test_a_login_does_not_go_to_another_host(registry: str) -> None:
     assert body(f"{registry}/x:1") == b"no login"
 
 
-def test_a_circle_ends(registry: str) -> None:
+@pytest.mark.parametrize("place", ["circle", "nowhere"])
+def test_a_circle_and_a_way_to_nowhere_end(registry: str, place: str) -> None:
     with pytest.raises(PullError, match="sent elsewhere"):
-        body(f"{registry}/circle/x:1")
+        body(f"{registry}/{place}/x:1")

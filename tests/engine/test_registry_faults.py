@@ -369,12 +369,14 @@ def test_a_registry_that_is_not_there_is_unreachable(registry: Registry) -> None
 
 
 @pytest.mark.parametrize("ends", ["deadline", "interrupt"])
-@pytest.mark.parametrize("token", [False, True])
+@pytest.mark.parametrize("answer", ["manifest", "token", "redirect"])
 def test_an_answer_that_trickles_ends_with_the_run(
-    registry: Registry, ends: str, token: bool
+    registry: Registry, ends: str, answer: str
 ) -> None:
     registry.body = json.dumps(INDEX).encode()
-    registry.wants_login, registry.pause = token, 0.2
+    registry.wants_login, registry.pause = answer == "token", 0.2
+    if answer == "redirect":
+        registry.status, registry.headers["Location"] = 307, "/"
     registry.realm = f'Bearer realm="http://{registry.address}/token",service="x"'
     started = time.monotonic()
     limits = Limits(deadline=started + 1 if ends == "deadline" else None)
