@@ -36,8 +36,6 @@ REGISTRY_SECONDS = 15.0
 """How long the engine may ask a registry that this process could not speak to."""
 DAMAGED = "failed commit on ref"
 """What the containerd store says of a blob that is not what its digest says."""
-NOTHING = "localhost/bailing-tasks/nothing"
-EMPTY_TAR = bytes(1024)
 
 
 class Traffic:
@@ -180,11 +178,11 @@ class DockerEngine:
         """
         from docker.errors import DockerException
 
-        nothing = f"{NOTHING}:{uuid.uuid4().hex}"
+        nothing = f"localhost/bailing-tasks/nothing:{uuid.uuid4().hex}"
         repository, tag = _split(nothing)
         with contextlib.suppress(DockerException, OSError):
             client = self._transport.client()
-            client.import_image_from_data(EMPTY_TAR, repository=repository, tag=tag)
+            client.import_image_from_data(bytes(1024), repository=repository, tag=tag)
             client.remove_image(nothing)
 
     def _login(self, repository: str, failed: Callable[..., PullError]) -> dict[str, str]:

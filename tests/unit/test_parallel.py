@@ -79,3 +79,16 @@ def test_whoever_stops_reading_is_not_kept() -> None:
     assert next(results) == (0, None)
     results.close()
     go.set()
+
+
+def test_what_does_not_end_in_time_is_left_out() -> None:
+    go = threading.Event()
+
+    def work(number: int) -> int:
+        if number == 1:
+            go.wait(30)
+        return number
+
+    found = dict(in_parallel(work, range(3), jobs=3, within=1.0))
+    go.set()
+    assert found == {0: 0, 2: 2}
