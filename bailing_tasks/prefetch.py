@@ -288,14 +288,19 @@ def _are_one(one: Asked, other: Asked) -> bool:
 
 
 def _meter(transfer: Transfer) -> Callable[[Progress], None]:
-    """Count what comes; a layer so small that no progress is told counts when it is there."""
+    """Count what comes, less what was here; a layer too small to be told of counts at its end."""
+    here: dict[str, int] = {}
 
     def show(progress: Progress) -> None:
-        _, total = transfer.layers.get(progress.layer, (0, progress.total))
+        came, total = transfer.layers.get(progress.layer, (0, progress.total))
         if progress.status == "Already exists":
             transfer.skip(progress.layer)
+        elif progress.status == "Starting":
+            here[progress.layer] = progress.current - came
+            transfer.update(progress.layer, came, progress.total - here[progress.layer])
         elif progress.status == "Downloading" and progress.current:
-            transfer.update(progress.layer, progress.current, total or progress.total)
+            current = progress.current - here.get(progress.layer, 0)
+            transfer.update(progress.layer, current, total or progress.total)
         elif progress.status in ("Download complete", "Pull complete") and total:
             transfer.update(progress.layer, total, total)
 

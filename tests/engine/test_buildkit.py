@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
@@ -160,6 +161,22 @@ def test_an_interrupted_layer_goes_on_where_it_was(
     asked = [status for _, path, status in registry.log if path.endswith(layer)]
     assert asked == [200, 206, 206]
     assert_whole(workspace)
+
+
+def test_bytes_that_an_earlier_run_brought_are_not_counted(
+    workspace: Workspace, registry: RegistryProxy, tmp_path: Path
+) -> None:
+    image = of_one_image(workspace, tmp_path, 300_000)
+    (layer,) = image.layers
+    held = layout(workspace)
+    pull(image, workspace.engine.registry, held.folder)
+    content = held.path(layer).read_bytes()
+    shutil.rmtree(held.folder)
+    held.make()
+    held.partial(layer).write_bytes(content[:100_000])
+    registry.fault(Fault.SHORT, on="blobs", path=layer, times=2)
+    fetched = workspace.document("prefetch", "--json")["prefetch"]
+    assert fetched["bytes"] == fetched["images"][0]["bytes"] == len(content) - 100_000
 
 
 def assert_whole(workspace: Workspace) -> None:
