@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from bailing_tasks import configuration, needs, process, sandbox
+from tests.engine.proxy import RegistryProxy
 from tests.engine.support import HOST, Engine, Workspace, copy_reference_app, made, started, unique
 
 SETTINGS = """
@@ -52,8 +53,13 @@ def with_reference_app(engine: Engine, folder: Path) -> Workspace:
 
 def test_it_is_built_and_verified(reference: Workspace, platform: str, tmp_path: Path) -> None:
     chain = [part for task in CHAIN for part in (task, "--platform", platform, "--json")]
-    found = reference.document(*chain)
-    assert found["prefetch"]["failed"] == 0
+    with RegistryProxy(reference.engine.registry) as registry:
+        mirrors = reference.environment["BAILING_TASKS_MIRRORS"]
+        through = mirrors.replace(reference.engine.registry, registry.address)
+        fetched = reference.document(*chain[:4], BAILING_TASKS_MIRRORS=through)["prefetch"]
+        assert (fetched["pulled"], fetched["failed"]) == (2, 0)
+    # The registry has gone; what follows asks none.
+    found = reference.document(*chain[4:], BAILING_TASKS_MIRRORS=through)
     checks = {check["name"]: check for check in found["verify"]["checks"]}
     assert set(checks) == {
         "no gcc",
