@@ -56,19 +56,7 @@ class BuildKitEngine:
         on_progress: Callable[[Progress], None],
         limits: Limits,
     ) -> None:
-        """Download an image by `repository@digest`; what came before is not asked for again.
-
-        Args:
-            name: What is wanted.
-            source: The registry that has it, and how it is reached.
-            wanted: The reference that people know it by, for messages.
-            platform: Its platform, for messages: the digest decides.
-            on_progress: Told where each layer stands.
-            limits: When it is given up.
-
-        Raises:
-            PullError: It could not be downloaded.
-        """
+        """Download an image by `repository@digest`, as `Engine.pull`; nothing comes twice."""
         self._downloads.image(
             name.rpartition("@")[2],
             source=source,

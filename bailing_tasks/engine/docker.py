@@ -126,19 +126,7 @@ class DockerEngine:
         on_progress: Callable[[Progress], None],
         limits: Limits,
     ) -> None:
-        """Pull an image by `repository@digest` or `repository:tag`.
-
-        Args:
-            name: What the engine is asked for.
-            source: The registry that has it; the engine finds it by the name.
-            wanted: The reference that people know it by, for messages.
-            platform: The platform to choose from an index; None where the digest decides.
-            on_progress: Told where the pull stands.
-            limits: When it is given up.
-
-        Raises:
-            PullError: It could not be pulled.
-        """
+        """Pull an image by `repository@digest` or `repository:tag`, as `Engine.pull`."""
         from bailing_tasks.engine.pulling import TICK_SECONDS, Pull
 
         repository, tag = _split(name)
@@ -295,17 +283,7 @@ class DockerEngine:
     def container(
         self, image: str, platform: Platform, *, start: bool, owner: str
     ) -> AbstractContextManager[Container]:
-        """Make a container of an image, and remove it at the end.
-
-        Args:
-            image: The image.
-            platform: Its platform.
-            start: Whether it runs, as the image says; otherwise it is only looked into.
-            owner: Who it belongs to: `remove_containers` finds it by that.
-
-        Raises:
-            EngineError: It could not be made or started, or the engine failed.
-        """
+        """Make a container of an image, and remove it at the end, as `Engine.container`."""
         from bailing_tasks.engine import containers
 
         return containers.container(
