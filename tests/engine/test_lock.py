@@ -203,8 +203,8 @@ def test_the_time_of_a_prefetch_begins_when_it_begins(locking: Workspace) -> Non
     state.mkdir()
     with (state / "lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        threading.Timer(5, lambda: fcntl.flock(held, fcntl.LOCK_UN)).start()
-        result = locking.invoke("prefetch", "--timeout", "4", "--strict")
+        threading.Timer(12, lambda: fcntl.flock(held, fcntl.LOCK_UN)).start()
+        result = locking.invoke("prefetch", "--timeout", "10", "--strict")
     assert result.ok, result.stderr
     assert "waiting for it" in result.stdout
 
