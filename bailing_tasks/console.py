@@ -57,10 +57,9 @@ class Console:
 
     def warn(self, text: str) -> None:
         """Write a warning; its further lines are indented."""
-        first, *rest = text.splitlines()
-        self.say(f"{'::warning::' if self._folded else 'warning: '}{first}")
-        for line in rest:
-            self.say(f"  {line}")
+        # In one piece: several threads may warn.
+        lines = "\n  ".join(text.splitlines())
+        self.say(f"{'::warning::' if self._folded else 'warning: '}{lines}")
 
     @contextlib.contextmanager
     def group(self, title: str) -> Iterator[None]:
