@@ -81,15 +81,7 @@ class Downloads:
         on_progress: Callable[[Progress], None],
         limits: Limits,
     ) -> None:
-        """Download an image for one platform.
-
-        Args:
-            digest: The digest of its manifest.
-            source: The registry that has it.
-            wanted: The reference that people know it by, for messages.
-            platform: Its platform, for messages.
-            on_progress: Told where each blob stands.
-            limits: When it is given up.
+        """Download an image by the digest of its manifest; all else is as in `Engine.pull`.
 
         Raises:
             PullError: It could not be downloaded.
