@@ -5,7 +5,6 @@ TOML, sorted, one line an image and platform, so that a change of it can be revi
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -15,7 +14,7 @@ import tomli
 from bailing_tasks.errors import BailingError, UsageError
 from bailing_tasks.outcomes import short
 from bailing_tasks.platforms import Platform
-from bailing_tasks.references import Reference
+from bailing_tasks.references import Reference, is_sha256
 
 NAME = "images.lock"
 VERSION = 1
@@ -26,8 +25,6 @@ HEADER = """\
 # `invoke lock --update` follows tags that have moved.
 """
 FIELDS = ("reference", "platform", "digest", "index-digest")
-
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 Key = tuple[str, str]
 """Canonical reference and platform."""
@@ -145,9 +142,7 @@ def _entry(entry: Any) -> Locked:
     if not isinstance(entry, Mapping) or set(entry) != set(FIELDS):
         raise _damaged(f"{entry!r} is no image", f"an image has {', '.join(FIELDS)}")
     for field, value in entry.items():
-        if not isinstance(value, str) or (
-            field.endswith("digest") and not _DIGEST.fullmatch(value)
-        ):
+        if not isinstance(value, str) or (field.endswith("digest") and not is_sha256(value)):
             raise _damaged(f"{field} = {value!r} is no {field}", "")
     try:
         reference, platform = Reference.parse(entry["reference"]), Platform.parse(entry["platform"])

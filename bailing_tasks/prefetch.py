@@ -120,12 +120,15 @@ class Prefetcher:
         )
         return pin
 
-    def commands(self, image: WantedImage) -> tuple[str, ...]:
-        """Return the commands that would bring an image; none where it is there.
+    def commands(self, wanted: Sequence[WantedImage]) -> list[str]:
+        """Return the commands that would bring images; none for what is there.
 
-        Its digest is asked for, and the pin is taken into this run but not kept.
+        Digests are asked for, and the pins are taken into this run but not kept.
         """
-        (asked,) = self._ask_all([image])
+        return [line for asked in self._ask_all(wanted) for line in self._commands(asked)]
+
+    def _commands(self, asked: Asked) -> tuple[str, ...]:
+        image = asked.image
         if asked.held_as:
             return ()
         if self.resolver.offline:
@@ -135,13 +138,9 @@ class Prefetcher:
             return (self.engine.shown("pull", "--platform", str(image.platform), name),)
         self.pins[image.key] = pin
         platform = ("--platform", str(image.platform)) if pin.digest == pin.index_digest else ()
-        return (
-            self.engine.shown("pull", *platform, pin.image),
-            *(
-                self.engine.shown("tag", pin.image, name)
-                for name in kept.tags(self.engine, pin, image)
-            ),
-        )
+        names = kept.tags(self.engine, pin, image)
+        tags = (self.engine.shown("tag", pin.image, new) for new in names)
+        return (self.engine.shown("pull", *platform, pin.image), *tags)
 
     def _foresee(self, missing: Sequence[Asked]) -> None:
         """Warn where pulls or disk space will not suffice."""
@@ -153,7 +152,7 @@ class Prefetcher:
 
     def _fetch(self, asked: Asked, shown: Transfers) -> tuple[Asked, Outcome]:
         started = time.monotonic()
-        first = [error for error in (asked.error,) if error]
+        first = [asked.error] if asked.error else []
         with shown.image(asked.title) as transfer:
             transfer.expect(asked.sizes)
 

@@ -12,7 +12,7 @@ from bailing_tasks.console import Console
 from bailing_tasks.units import size
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress, TaskID
 
 EVERY_SECONDS = 10.0
 """How often a line says how far it has come, where nothing can be redrawn."""
@@ -177,7 +177,7 @@ class _Bars:
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._all = progress.add_task("", total=None)
-        self._tasks: dict[int, tuple[Transfer, object]] = {}
+        self._tasks: dict[Transfer, TaskID] = {}
 
     def __call__(self, transfers: Transfers) -> None:
         layers = transfers.layers
@@ -187,19 +187,18 @@ class _Bars:
             completed=sum(current for current, _ in layers.values()),
             total=sum(total for _, total in layers.values()) or None,
         )
-        for transfer in list(transfers.running):
+        running = list(transfers.running)
+        for transfer in running:
             self._draw(transfer)
-        running = set(map(id, transfers.running))
-        for key in [key for key in self._tasks if key not in running]:
-            self._progress.remove_task(self._tasks.pop(key)[1])  # type: ignore[arg-type]
+        for transfer in [each for each in self._tasks if each not in running]:
+            self._progress.remove_task(self._tasks.pop(transfer))
 
     def _draw(self, transfer: Transfer) -> None:
-        if id(transfer) not in self._tasks:
-            task = self._progress.add_task(transfer.title, total=None)
-            self._tasks[id(transfer)] = (transfer, task)
+        if transfer not in self._tasks:
+            self._tasks[transfer] = self._progress.add_task(transfer.title, total=None)
         states = list(transfer.layers.values())
         self._progress.update(
-            self._tasks[id(transfer)][1],  # type: ignore[arg-type]
+            self._tasks[transfer],
             completed=transfer.bytes,
             total=sum(total for _, total in states) or None,
         )

@@ -30,6 +30,12 @@ _REFERENCE = re.compile(
 )
 _IMAGE_ID = re.compile(r"[a-f0-9]{64}")
 _DIGEST = re.compile(r"sha256:[a-f0-9]{64}|sha384:[a-f0-9]{96}|sha512:[a-f0-9]{128}")
+_SHA256 = re.compile(r"sha256:[a-f0-9]{64}")
+
+
+def is_sha256(text: str) -> bool:
+    """Whether a text is a SHA-256 digest, as registries name manifests and blobs."""
+    return _SHA256.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import re
 import socket
 import threading
 from collections.abc import Iterator, Mapping
@@ -21,7 +20,7 @@ from bailing_tasks.engine.base import Limits
 from bailing_tasks.errors import BailingError, PullError, UnreachableError
 from bailing_tasks.failures import pull_error
 from bailing_tasks.platforms import Platform
-from bailing_tasks.references import Reference
+from bailing_tasks.references import Reference, is_sha256
 
 CHUNK = 1 << 16
 WATCH_SECONDS = 0.2
@@ -29,8 +28,6 @@ WATCH_SECONDS = 0.2
 LARGEST = 8 << 20
 """The most bytes of an answer that is no blob; registries take no manifest above 4 MiB."""
 OVER = "timed out before the answer was whole"
-
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,7 +170,7 @@ def as_json(response: requests.Response, failed: Failed) -> dict[str, Any]:
 def announced(response: requests.Response) -> str | None:
     """Return the digest that an answer announces; None where that is no SHA-256."""
     said = response.headers.get("Docker-Content-Digest", "")
-    return said if _DIGEST.fullmatch(said) else None
+    return said if is_sha256(said) else None
 
 
 def checked_digest(response: requests.Response, wanted: str | None, failed: Failed) -> str:
@@ -200,7 +197,7 @@ def entries(document: Mapping[str, Any], failed: Failed) -> list[dict[str, Any]]
     if not isinstance(found, list) or not all(
         isinstance(entry, dict)
         and isinstance(entry.get("platform") or {}, dict)
-        and _DIGEST.fullmatch(str(entry.get("digest")))
+        and is_sha256(str(entry.get("digest")))
         for entry in found
     ):
         raise failed("the answer is no index", sign="digest")

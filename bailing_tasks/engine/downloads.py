@@ -15,12 +15,11 @@ from typing import BinaryIO
 
 import requests
 
-from bailing_tasks.engine.answers import CHUNK, is_over, pieces
+from bailing_tasks.engine.answers import CHUNK, Failed, is_over, pieces
 from bailing_tasks.engine.base import Limits, Progress
 from bailing_tasks.engine.layout import Blob, Layout, Manifest
 from bailing_tasks.engine.registry import Registries
 from bailing_tasks.errors import PullError
-from bailing_tasks.failures import pull_error
 from bailing_tasks.mirrors import Source
 from bailing_tasks.platforms import Platform
 from bailing_tasks.references import Reference
@@ -33,18 +32,13 @@ class _Download:
 
     source: Source
     wanted: Reference
-    platform: str
+    failed: Failed
     on_progress: Callable[[Progress], None]
     limits: Limits
 
     def tell(self, status: str, blob: Blob, current: int) -> None:
         self.on_progress(
             Progress(status=status, layer=blob.short, current=current, total=blob.size)
-        )
-
-    def failed(self, said: str, *, sign: str | None = None) -> PullError:
-        return pull_error(
-            said, reference=self.wanted, platform=self.platform, host=self.source.host, sign=sign
         )
 
     def check(self) -> None:
@@ -89,7 +83,7 @@ class Downloads:
         download = _Download(
             source=source,
             wanted=wanted,
-            platform=str(platform or ""),
+            failed=Failed(reference=wanted, platform=str(platform or ""), host=source.host),
             on_progress=on_progress,
             limits=limits,
         )

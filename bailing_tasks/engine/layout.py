@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,15 +17,13 @@ from typing import Any
 from bailing_tasks.engine.base import Image
 from bailing_tasks.errors import EngineError, UsageError
 from bailing_tasks.platforms import Platform
-from bailing_tasks.references import Reference
+from bailing_tasks.references import Reference, is_sha256
 from bailing_tasks.state import write_in_one_step
 
 REF_NAME = "org.opencontainers.image.ref.name"
 """The annotation of an entry of `index.json` that names it."""
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +46,7 @@ class Blob:
             ValueError: It is none, or has a digest that is no SHA-256.
         """
         digest, size = descriptor["digest"], descriptor["size"]
-        if not _DIGEST.fullmatch(str(digest)) or not isinstance(size, int) or size < 0:
+        if not is_sha256(str(digest)) or not isinstance(size, int) or size < 0:
             raise ValueError(f"no descriptor of a blob: {digest}, {size} bytes")
         return cls(digest=digest, size=size)
 
@@ -127,7 +124,7 @@ class Layout:
         It may be of an image that is not there; None for a name that nothing has.
         """
         digest = name.rpartition("@")[2]
-        return digest if _DIGEST.fullmatch(digest) else self._names().get(_canonical(name))
+        return digest if is_sha256(digest) else self._names().get(_canonical(name))
 
     def image(self, name: str) -> Image | None:
         """Return an image that is there in all its parts."""

@@ -142,12 +142,13 @@ class Registries:
 
         What cannot be found out is left out: this is for people to look at.
         """
-        failed = Failed(reference=reference, platform="", host=source.host)
+        from bailing_tasks.engine.layout import Manifest
+
         try:
-            found = as_json(self._manifest(source, digest, failed), failed).get("layers", ())
-            return {layer["digest"].partition(":")[2][:12]: int(layer["size"]) for layer in found}
-        except (PullError, KeyError, TypeError, ValueError, AttributeError):
+            found = Manifest.parse(self.manifest(reference, digest, source))
+        except (PullError, ValueError):
             return {}
+        return {layer.short: layer.size for layer in found.layers}
 
     def manifest(self, reference: Reference, digest: str, source: Source) -> bytes:
         """Return a manifest, byte for byte as its digest has it.

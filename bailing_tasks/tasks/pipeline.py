@@ -58,7 +58,7 @@ def prefetch(
     run.check_frozen(wanted)
     if run.dry_run:
         prefetcher = run.prefetcher(settings, refresh=refresh)
-        commands = [line for image in wanted for line in prefetcher.commands(image)]
+        commands = prefetcher.commands(wanted)
         _print_commands(run, "prefetch", commands, f"{len(wanted)} images, all present")
         return
     run.hold()
