@@ -18,6 +18,7 @@ from bailing_tasks.references import Reference
 from bailing_tasks.settings import (
     FROM_DEFAULT,
     FROM_FILE,
+    CiSettings,
     PrefetchSettings,
     Settings,
     Target,
@@ -118,12 +119,15 @@ def resolve(
         plain_python=plain,
         python_arg=values["python-arg"],
         default_branch=values["default-branch"],
+        latest=values["latest"],
+        versions=values["versions"],
         mirrors=values["mirrors"],
         buildx_builder=values["buildx-builder"],
         prefetch=PrefetchSettings(**_section("prefetch", values)),
         builder=_target("builder", values),
         app=_target("app", values),
         verify=VerifySettings(**_section("verify", values)),
+        ci=CiSettings(**_section("ci", values)),
         origins=origins,
     )
 

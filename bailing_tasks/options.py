@@ -86,6 +86,15 @@ def _number(value: Any, least: int = 0) -> int:
     return number
 
 
+def _one_of(*choices: str) -> Callable[[Any], str]:
+    def parse(value: Any) -> str:
+        if value not in choices:
+            raise TypeError(" or ".join(choices))
+        return str(value)
+
+    return parse
+
+
 def _positive(value: Any) -> int:
     return _number(value, 1)
 
@@ -165,7 +174,9 @@ class Option:
         return self.read(raw, place)
 
 
-def _target_options(name: str, image: str, stage: str, triggers: tuple[str, ...]) -> list[Option]:
+def _target_options(
+    name: str, image: str, stage: str, triggers: tuple[str, ...], tags: tuple[str, ...]
+) -> list[Option]:
     return [
         Option(key=f"{name}.dockerfile", parse=_text, default="", help="its Dockerfile"),
         Option(
@@ -194,6 +205,12 @@ def _target_options(name: str, image: str, stage: str, triggers: tuple[str, ...]
             parse=_texts,
             default=triggers,
             help="the files whose change builds it",
+        ),
+        Option(
+            key=f"{name}.tags",
+            parse=_texts,
+            default=tags,
+            help="the tags it is published under, such as {version} or sha-{sha}",
         ),
     ]
 
@@ -227,6 +244,18 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         key="default-branch", parse=_text, default="main", help="the branch that latest follows"
+    ),
+    Option(
+        key="latest",
+        parse=_one_of("branch", "version"),
+        default="branch",
+        help="what moves latest: the default branch and stable versions, or the highest version",
+    ),
+    Option(
+        key="versions",
+        parse=_one_of("semver", "pep440"),
+        default="semver",
+        help="how Git tags name versions: semver or pep440",
     ),
     Option(
         key="mirrors",
@@ -264,6 +293,7 @@ OPTIONS: tuple[Option, ...] = (
         "bailing-builder",
         "builder",
         ("docker/dockerfile.dev", "pyproject.toml", "uv.lock", WORKFLOWS.format("builder")),
+        ("latest", "builder-{version}", "{branch}-builder"),
     ),
     *_target_options(
         "app",
@@ -278,6 +308,7 @@ OPTIONS: tuple[Option, ...] = (
             "server/**",
             WORKFLOWS.format("app"),
         ),
+        ("latest", "{version}", "{branch}"),
     ),
     Option(
         key="app.builder-arg",
@@ -329,6 +360,32 @@ OPTIONS: tuple[Option, ...] = (
         parse=_commands,
         default=[],
         help="further commands that must succeed in the container",
+    ),
+    Option(
+        key="ci.branches",
+        parse=_texts,
+        default=["**"],
+        help="branches whose pushes are built in CI",
+    ),
+    Option(key="ci.tags", parse=_texts, default=["v*"], help="Git tags that are built in CI"),
+    Option(
+        key="ci.pull-requests",
+        parse=_texts,
+        default=["**"],
+        help="branches that pull requests are to, which are built in CI",
+    ),
+    Option(key="ci.runner", parse=_text, default="ubuntu-24.04", help="the machine of a job in CI"),
+    Option(
+        key="ci.install",
+        parse=_text,
+        default="pip install bailing-tasks",
+        help="the command that installs these tasks in CI",
+    ),
+    Option(
+        key="ci.cache",
+        parse=_text,
+        default="type=registry,ref={repository}:cache-{platform}",
+        help="BuildKit's cache between runs in CI; empty for none",
     ),
 )
 """Every setting there is, in the order people are shown them."""

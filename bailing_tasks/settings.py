@@ -57,6 +57,28 @@ class PrefetchSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CiSettings:
+    """What CI does, and when.
+
+    Attributes:
+        branches: Patterns of the branches whose pushes build (GitHub's `branches`).
+        tags: Patterns of the Git tags that build (GitHub's `tags`).
+        pull_requests: Patterns of the branches that pull requests are to, which build.
+        runner: The machine that a job runs on (GitHub's `runs-on`).
+        install: The command that installs these tasks there.
+        cache: BuildKit's cache between runs, as buildx writes it, with `{repository}` and
+            `{platform}`; empty for none.
+    """
+
+    branches: tuple[str, ...]
+    tags: tuple[str, ...]
+    pull_requests: tuple[str, ...]
+    runner: str
+    install: str
+    cache: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Target:
     """One image the workspace builds.
 
@@ -70,6 +92,7 @@ class Target:
         build_args: Build arguments, by name.
         secrets: Build secrets, by id: a file, or `env:NAME`.
         triggers: Patterns of the files whose change builds it (GitHub's `paths`).
+        tags: Patterns of the tags it is published under.
         builder_arg: The build argument that names the builder image; empty for none.
     """
 
@@ -82,6 +105,7 @@ class Target:
     build_args: Mapping[str, str]
     secrets: Mapping[str, str]
     triggers: tuple[str, ...]
+    tags: tuple[str, ...]
     builder_arg: str = ""
 
 
@@ -97,12 +121,16 @@ class Settings:
             names, whatever the command line chose to build.
         python_arg: The build argument that carries the Python version.
         default_branch: The branch that `latest` follows.
+        latest: What moves `latest`: `branch`, the default branch and stable versions, or `version`,
+            the highest stable version alone.
+        versions: How Git tags name versions: `semver` or `pep440`.
         mirrors: For a registry host, the addresses to try before it, in order.
         buildx_builder: The buildx builder that builds; empty where nobody chose one here.
         prefetch: How images are pulled.
         builder: The image that compiles.
         app: The image that runs.
         verify: What the app image has to be.
+        ci: What CI does, and when.
         origins: For each key, where its value came from.
     """
 
@@ -112,12 +140,15 @@ class Settings:
     plain_python: str
     python_arg: str
     default_branch: str
+    latest: str
+    versions: str
     mirrors: Mapping[str, tuple[str, ...]]
     buildx_builder: str
     prefetch: PrefetchSettings
     builder: Target
     app: Target
     verify: VerifySettings
+    ci: CiSettings
     origins: Mapping[str, str] = field(repr=False)
 
     def chosen_platforms(self, host: Platform) -> tuple[Platform, ...]:
