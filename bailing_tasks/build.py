@@ -10,12 +10,16 @@ from pathlib import Path
 from bailing_tasks import process
 from bailing_tasks.build_plan import BuildPlan, changed_files, check_secrets
 from bailing_tasks.console import Console
+from bailing_tasks.decision import PULL, SKIP, Decision
 from bailing_tasks.engine import buildx
-from bailing_tasks.engine.base import Engine, Image
+from bailing_tasks.engine.base import Engine
 from bailing_tasks.engine.connect import check_buildx
 from bailing_tasks.errors import BuildError, EngineError, PullError
 from bailing_tasks.kept import held_name
-from bailing_tasks.names import BUILDER_LABEL, LABEL
+from bailing_tasks.made import remember
+from bailing_tasks.names import published_name
+from bailing_tasks.prefetch import Prefetcher
+from bailing_tasks.published import take
 from bailing_tasks.state import State
 
 LOG_LINES = 30
@@ -33,7 +37,7 @@ class BuildResult:
         image: The local name.
         kept: The name that is never used twice.
         fingerprint: The digest of all inputs.
-        result: `built` or `skipped`.
+        result: `built`, `pulled` or `skipped`.
         reason: Why.
         digest: The image's id in the engine.
         size: Its bytes, as the engine counts them.
@@ -59,46 +63,63 @@ class BuildResult:
 
 def build(
     plan: BuildPlan,
+    decision: Decision,
     *,
-    engine: Engine,
+    prefetcher: Prefetcher,
     state: State,
-    console: Console,
-    offline: bool = False,
-    force: bool = False,
     no_cache: bool = False,
 ) -> BuildResult:
-    """Carry out a planned build, or skip it where its image is there already.
+    """Carry out a planned build, as it was decided: skip it, pull its image, or build it.
+
+    An image that cannot be pulled is built.
 
     Args:
         plan: The build.
-        engine: Where it is built.
+        decision: What is done about it.
+        prefetcher: Knows the engine, and pulls.
         state: Where the copy of the Dockerfile and the log are written.
-        console: Who is told.
-        offline: Whether no registry may be asked.
-        force: Build even if nothing changed.
-        no_cache: Build, and let BuildKit not use its cache.
+        no_cache: Let BuildKit not use its cache.
 
     Raises:
-        PullError: A registry would have to be asked.
+        PullError: A registry would have to be asked, and may not.
         BuildError: BuildKit failed or refused the build, or a file changed meanwhile.
         EngineError: There is no buildx, the platform cannot be run on this machine, or the engine
             stopped.
     """
     started = time.monotonic()
-    variant = plan.recipe.variant
-    reason = "forced" if force or no_cache else reason_to_build(plan, engine)
-    if reason is None:
-        _name(plan, engine)
-        reason = f"nothing changed (fingerprint {plan.fingerprint[:16]})"
-        console.say(f"{variant}: skipped, {reason}")
-        return _result(plan, engine, "skipped", reason, time.monotonic() - started)
+    console, variant = prefetcher.console, plan.recipe.variant
+    if decision.action == SKIP:
+        console.say(f"{variant}: skipped, {decision.reason}")
+        return _ended(plan, "skipped", decision, prefetcher.engine, state, started)
+    if decision.action == PULL:
+        try:
+            take(plan, prefetcher)
+        except PullError as error:
+            console.warn(f"{error.message}: it is built instead\n{error.cause}")
+        else:
+            console.say(f"{variant}: pulled, {decision.reason}")
+            return _ended(plan, "pulled", decision, prefetcher.engine, state, started)
+    log = _built(plan, decision, prefetcher, state, no_cache=no_cache)
+    console.say(
+        f"{variant}: built {plan.name} in {log.seconds:.1f} s, "
+        f"{log.cached} of {log.steps} steps from the build cache"
+    )
+    result = _ended(plan, "built", decision, prefetcher.engine, state, started)
+    return replace(result, steps=log.steps, cached=log.cached)
+
+
+def _built(
+    plan: BuildPlan, decision: Decision, prefetcher: Prefetcher, state: State, *, no_cache: bool
+) -> buildx.BuildLog:
+    """Build, and let the image have its names if it is what was planned."""
+    engine, console = prefetcher.engine, prefetcher.console
     check_buildx()
     check_platform(plan, engine)
     check_secrets(plan)
-    _check_images(plan, engine, console, offline=offline)
+    _check_images(plan, engine, console, offline=prefetcher.resolver.offline)
     _write_copy(plan, state)
     with (
-        console.activity(f"building {variant}: {reason}") as show,
+        console.activity(f"building {plan.recipe.variant}: {decision.reason}") as show,
         engine.receiving(plan.staged),
     ):
         log = buildx.build(replace(plan.request, no_cache=no_cache), show)
@@ -107,47 +128,34 @@ def build(
         raise KeyboardInterrupt
     if not log.ok:
         raise _failed(plan, log.text, log_path, engine, console)
-    _accept(plan, engine)
-    result = _result(plan, engine, "built", reason, time.monotonic() - started)
-    console.say(
-        f"{variant}: built {plan.name} in {log.seconds:.1f} s, "
-        f"{log.cached} of {log.steps} steps from the build cache"
-    )
-    return replace(result, steps=log.steps, cached=log.cached)
+    _accept(plan, engine, state)
+    return log
 
 
-def commands(plan: BuildPlan, engine: Engine, *, force: bool, no_cache: bool) -> tuple[str, ...]:
+def commands(
+    plan: BuildPlan, decision: Decision, engine: Engine, *, no_cache: bool
+) -> tuple[str, ...]:
     """Return what `build` would run, in a form for a shell; empty where it would skip."""
-    if not (force or no_cache) and reason_to_build(plan, engine) is None:
+    if decision.action == SKIP:
         return ()
     request = replace(plan.request, no_cache=no_cache)
+    why = f"# {plan.recipe.variant}: {decision.reason}"
+    if decision.action == PULL:
+        name = published_name(plan.recipe.variant.target, plan.fingerprint)
+        return (
+            why,
+            engine.shown("pull", "--platform", str(request.platform), name),
+            engine.shown("tag", name, plan.kept),
+            engine.shown("tag", plan.kept, plan.name),
+        )
     return (
+        why,
         f"# writes {request.dockerfile}, a copy of {plan.recipe.path} on pins",
         process.quote(request.command()),
         engine.shown("tag", plan.staged, plan.kept),
-        engine.shown("tag", plan.staged, plan.name),
         engine.shown("rmi", plan.staged),
+        engine.shown("tag", plan.kept, plan.name),
     )
-
-
-def reason_to_build(plan: BuildPlan, engine: Engine) -> str | None:
-    """Return why a build is needed; None where its image is there, made from the same inputs."""
-    if plan.unpinned:
-        return f"{plan.unpinned[0]} is not pinned and may have moved"
-    if plan.remote:
-        return f"{plan.remote[0]} may have changed"
-    found = built_image(plan, engine)
-    if found is None:
-        return "no image with this fingerprint"
-    if plan.recipe.own and found.labels.get(BUILDER_LABEL) != plan.builder_id:
-        return "its builder was built anew"
-    return None
-
-
-def built_image(plan: BuildPlan, engine: Engine) -> Image | None:
-    """Return the engine's image made from the same inputs; None where there is none."""
-    found = engine.image(plan.kept)
-    return found if found and found.labels.get(LABEL) == plan.label else None
 
 
 def check_platform(plan: BuildPlan, engine: Engine) -> None:
@@ -200,10 +208,10 @@ def _write_copy(plan: BuildPlan, state: State) -> None:
     state.write(f"{copy}.dockerignore", os.fsencode(plan.ignore))
 
 
-def _accept(plan: BuildPlan, engine: Engine) -> None:
-    """Give an image its names, unless it was not, or not wholly, made from what was planned."""
+def _accept(plan: BuildPlan, engine: Engine, state: State) -> None:
+    """Give an image its lasting name, unless it was made from something else than was planned."""
     try:
-        changed = changed_files(plan)
+        changed = changed_files(plan, state)
         if changed:
             raise BuildError(
                 f"{plan.recipe.variant} is not what was planned",
@@ -211,21 +219,28 @@ def _accept(plan: BuildPlan, engine: Engine) -> None:
                 remedy="run it again",
             )
         engine.tag(plan.staged, plan.kept)
-        engine.tag(plan.staged, plan.name)
     finally:
         engine.untag(plan.staged)
 
 
-def _result(
-    plan: BuildPlan, engine: Engine, result: str, reason: str, seconds: float
+def _ended(
+    plan: BuildPlan,
+    result: str,
+    decision: Decision,
+    engine: Engine,
+    state: State,
+    started: float,
 ) -> BuildResult:
+    """Let people's name stand for the image, and write down what it was made from."""
     variant = plan.recipe.variant
     image = engine.image(plan.kept)
     if image is None:
         raise BuildError(
-            f"{variant} was built, but the engine does not have it",
+            f"{variant} was {result}, but the engine does not have it",
             remedy="another program may have removed it; run it again",
         )
+    _name(plan, engine)
+    remember(plan, state, image.id)
     return BuildResult(
         target=variant.target.name,
         platform=str(variant.platform),
@@ -234,10 +249,10 @@ def _result(
         kept=plan.kept,
         fingerprint=plan.fingerprint,
         result=result,
-        reason=reason,
+        reason=decision.reason,
         digest=image.id,
         size=image.size,
-        seconds=seconds,
+        seconds=time.monotonic() - started,
     )
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bailing_tasks import context
+from bailing_tasks.digests import Digests
 from bailing_tasks.dockerfile import context_inputs, instructions, pin_images, remote_inputs
 from bailing_tasks.dockerfile.dockerignore import DockerIgnore
 from bailing_tasks.engine import buildx
@@ -105,7 +106,7 @@ def plan_build(
     target, platform = variant.target, variant.platform
     folder = settings.root / target.context
     ignore = _ignore(recipe, folder, state)
-    inputs = _inputs(recipe, pins, folder, ignore)
+    inputs = _inputs(recipe, pins, folder, ignore, _digests(recipe, state))
     digest = fingerprint(inputs)
     found = [pins[image_key(image)] for image in recipe.external if image_key(image) in pins]
     sources = _sources(recipe, pins, engine)
@@ -147,11 +148,22 @@ def plan_build(
     )
 
 
-def changed_files(plan: BuildPlan) -> tuple[str, ...]:
+def changed_files(plan: BuildPlan, state: State) -> tuple[str, ...]:
     """Return the context files that are not what they were when the build was planned."""
-    now = _files(plan.recipe, plan.request.context, plan.ignore)
+    digests = _digests(plan.recipe, state)
+    now = _files(plan.recipe, plan.request.context, plan.ignore, digests)
     before = plan.inputs.files
     return tuple(sorted(path for path in {*now, *before} if now.get(path) != before.get(path)))
+
+
+def whole_context(plan: BuildPlan) -> tuple[int, ...]:
+    """Return the lines of the Dockerfile that copy all of the context."""
+    found = context_inputs(plan.recipe.text, **plan.recipe.selection)
+    return tuple(sorted({each.line for each in found if each.pattern == "."}))
+
+
+def _digests(recipe: Recipe, state: State) -> Digests:
+    return Digests(state, recipe.variant.target.name)
 
 
 def _sources(recipe: Recipe, pins: Pins, engine: Engine) -> dict[tuple[str, str], str]:
@@ -183,23 +195,25 @@ def _name(pin: Pin, engine: Engine) -> str:
     return held_name(engine, pin) or pin.image
 
 
-def _inputs(recipe: Recipe, pins: Pins, folder: Path, ignore: str) -> Inputs:
+def _inputs(recipe: Recipe, pins: Pins, folder: Path, ignore: str, digests: Digests) -> Inputs:
     keys = {image_key(image) for image in recipe.external}
-    digests = {" ".join(key): pins[key].digest if key in pins else "" for key in keys}
-    own = {" ".join(image_key(image)): recipe.builder for image in recipe.own}
+    images = {" ".join(key): pins[key].digest if key in pins else "" for key in keys}
+    arguments = dict(recipe.build_args)
+    for image in recipe.own:
+        images[f"builder {image.platform}"] = recipe.builder
+        arguments.pop(recipe.variant.target.builder_arg, None)
     return Inputs(
         instructions=instructions(recipe.text, **recipe.selection),
-        build_args=recipe.build_args,
-        images=digests | own,
+        build_args=arguments,
+        images=images,
         platform=str(recipe.variant.platform),
-        files=_files(recipe, folder, ignore),
+        files=_files(recipe, folder, ignore, digests),
     )
 
 
-def _files(recipe: Recipe, folder: Path, ignore: str) -> dict[str, str]:
+def _files(recipe: Recipe, folder: Path, ignore: str, digests: Digests) -> dict[str, str]:
     patterns = [found.pattern for found in context_inputs(recipe.text, **recipe.selection)]
-    paths = context.files(folder, DockerIgnore.parse(ignore), patterns)
-    return {path: context.digest(folder, path) for path in paths}
+    return digests.of(folder, context.files(folder, DockerIgnore.parse(ignore), patterns))
 
 
 def _ignore(recipe: Recipe, folder: Path, state: State) -> str:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bailing_tasks.build import built_image
+from bailing_tasks import published
 from bailing_tasks.build_plan import BuildPlan
-from bailing_tasks.console import Console
-from bailing_tasks.engine.base import Engine
+from bailing_tasks.decision import built_image
 from bailing_tasks.errors import BuildError, PullError
 from bailing_tasks.kept import held_name
-from bailing_tasks.names import LABEL, identity_name, registry_tag
+from bailing_tasks.names import identity_name, published_name, registry_tag
 from bailing_tasks.platforms import Platform
 from bailing_tasks.prefetch import Prefetcher
 from bailing_tasks.references import Reference
@@ -56,12 +55,7 @@ def named_builder(
 
 
 def own_builder(
-    plan: BuildPlan,
-    *,
-    settings: Settings,
-    prefetcher: Prefetcher,
-    console: Console,
-    frozen: bool,
+    plan: BuildPlan, *, settings: Settings, prefetcher: Prefetcher, frozen: bool
 ) -> BuilderChoice:
     """Return the workspace's builder: the one with the right fingerprint, else the registry's.
 
@@ -69,7 +63,6 @@ def own_builder(
         plan: What the builder would be built from.
         settings: The workspace's settings.
         prefetcher: Brings one from the registry.
-        console: Who is told.
         frozen: Whether only one made from the same inputs will do.
 
     Raises:
@@ -84,23 +77,36 @@ def own_builder(
             f"(`--builder-image {plan.name}` takes it all the same)"
         )
     variant, target = plan.recipe.variant, settings.builder
-    tags = (f"fp-{plan.fingerprint[:16]}", *(() if frozen else ("latest",)))
-    for tag in tags if target.repository else ():
-        name = f"{target.repository}:{registry_tag(tag, variant.python, settings)}"
+    if target.repository:
+        name = published_name(target, plan.fingerprint)
         try:
-            image = _pulled(Reference.parse(name), variant.platform, settings, prefetcher)
+            published.take(plan, prefetcher)
         except PullError as error:
             tried.append(f"{name}: {error.cause}")
-            continue
-        if _is_right(image, plan, prefetcher.engine):
-            prefetcher.engine.tag(image, plan.kept)
+        else:
             return BuilderChoice(image=plan.kept, why=f"{name} was pulled: the same inputs")
-        console.warn(
-            f"{name} was made from other inputs than this workspace has\n"
-            "`invoke build-builder` makes one from these"
-        )
-        return BuilderChoice(image=image, why=f"{name} was pulled: none with the same inputs")
+    if target.repository and not frozen:
+        name = f"{target.repository}:{registry_tag('latest', variant.python, settings)}"
+        try:
+            return _latest(name, plan, settings, prefetcher)
+        except PullError as error:
+            tried.append(f"{name}: {error.cause}")
     raise _no_builder(plan, tried)
+
+
+def _latest(
+    name: str, plan: BuildPlan, settings: Settings, prefetcher: Prefetcher
+) -> BuilderChoice:
+    """Return the registry's latest builder; a word of warning where it has other inputs."""
+    image = _pulled(Reference.parse(name), plan.recipe.variant.platform, settings, prefetcher)
+    if published.made_from(image, plan, prefetcher.engine):
+        prefetcher.engine.tag(image, plan.kept)
+        return BuilderChoice(image=plan.kept, why=f"{name} was pulled: the same inputs")
+    prefetcher.console.warn(
+        f"{name} was made from other inputs than this workspace has\n"
+        "`invoke build-builder` makes one from these"
+    )
+    return BuilderChoice(image=image, why=f"{name} was pulled: none with the same inputs")
 
 
 def _pulled(
@@ -112,11 +118,6 @@ def _pulled(
     kept = identity_name(settings.builder, pin.digest)
     prefetcher.engine.tag(held_name(prefetcher.engine, pin) or pin.image, kept)
     return kept
-
-
-def _is_right(name: str, plan: BuildPlan, engine: Engine) -> bool:
-    found = engine.image(name)
-    return found is not None and found.labels.get(LABEL) == plan.label
 
 
 def _no_builder(plan: BuildPlan, tried: list[str]) -> BuildError:

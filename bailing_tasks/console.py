@@ -72,8 +72,8 @@ class Console:
                 self.say("::endgroup::")
 
     def table(self, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Write rows under headings, the columns as wide as they need."""
-        lines = [list(headings), *map(list, rows)]
+        """Write rows under headings, if there are any, the columns as wide as they need."""
+        lines = [line for line in (list(headings), *map(list, rows)) if line]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         for line in lines:
             cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))

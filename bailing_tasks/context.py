@@ -43,9 +43,8 @@ def files(context: Path, ignore: DockerIgnore, patterns: Iterable[str]) -> tuple
     for pattern in todo:
         start, led = _start(context, pattern)
         walk = _Walk(context, ignore, pattern)
-        taken = [path for path in walk.below(start) if walk.takes(path)]
-        found.update(taken)
-        for path in (*led, *taken):
+        found.update(walk.from_path(start))
+        for path in (*led, *walk.links):
             target = _link_target(context, path)
             if target is not None and target not in known:
                 known.add(target)
@@ -82,41 +81,59 @@ def _link_target(context: Path, path: str) -> str | None:
 class _Walk:
     """Goes through a context for one pattern, into no folder that can hold nothing of it.
 
+    It is written for speed, with strings for paths: contexts have tens of thousands of files.
+
     Args:
         context: The context's folder.
         ignore: What is kept out.
         pattern: What is looked for.
+
+    Attributes:
+        links: The symbolic links among what was found.
     """
 
     def __init__(self, context: Path, ignore: DockerIgnore, pattern: str) -> None:
-        self._context = context
+        self._root = os.fspath(context)
         self._ignore = ignore
         self._pattern = pattern
         self._parts = [part for part in pattern.split("/") if part not in ("", ".")]
+        self.links: list[str] = []
 
-    def takes(self, path: str) -> bool:
-        """Whether a path is looked for, and not kept out."""
-        return not self._ignore.ignores(path) and matches_source(self._pattern, path)
-
-    def below(self, path: str) -> Iterator[str]:
-        """Yield a path, if it is there, and what is below it."""
-        full = self._context / path
-        if path and os.path.lexists(full):
+    def from_path(self, path: str) -> Iterator[str]:
+        """Yield what is looked for at a path, if that is there, and below it."""
+        full = Path(self._root, path)
+        is_link = full.is_symlink()
+        looked_for = bool(path) and matches_source(self._pattern, path)
+        if looked_for and (is_link or full.exists()) and not self._ignore.ignores(path):
             yield path
-        if full.is_symlink() or not full.is_dir() or not self._enters(path):
-            return
+            if is_link:
+                self.links.append(path)
+        if full.is_dir() and not is_link and self._enters(path, looked_for):
+            yield from self._below(path, looked_for)
+
+    def _below(self, folder: str, looked_for: bool) -> Iterator[str]:
+        """Yield what is looked for in a folder: all of it if the folder itself is."""
+        full = f"{self._root}/{folder}"
         try:
-            names = sorted(entry.name for entry in full.iterdir())
+            with os.scandir(full) as entries:
+                found = list(entries)
         except OSError as error:
             raise DockerfileError(
                 f"the build context {full} cannot be read",
                 cause=str(error),
                 remedy="make it readable, or name it in the .dockerignore file",
             ) from error
-        for name in names:
-            yield from self.below(f"{path}/{name}" if path else name)
+        for entry in found:
+            path = f"{folder}/{entry.name}" if folder else entry.name
+            taken = looked_for or matches_source(self._pattern, path)
+            if taken and not self._ignore.ignores(path):
+                yield path
+                if entry.is_symlink():
+                    self.links.append(path)
+            if entry.is_dir(follow_symlinks=False) and self._enters(path, taken):
+                yield from self._below(path, taken)
 
-    def _enters(self, folder: str) -> bool:
+    def _enters(self, folder: str, looked_for: bool) -> bool:
         """Whether a folder may hold something: it is not kept out as a whole, and on the way."""
         if not folder or ".." in self._parts:
             return True
@@ -124,7 +141,7 @@ class _Walk:
             return False
         depth = folder.count("/") + 1
         above = "/".join(self._parts[:depth])
-        return depth > len(self._parts) or matches_source(above, folder)
+        return looked_for or depth > len(self._parts) or matches_source(above, folder)
 
 
 def digest(context: Path, path: str) -> str:

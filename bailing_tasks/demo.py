@@ -156,8 +156,8 @@ def _show(document: Mapping[str, Any], environment: Mapping[str, str], console: 
 
 
 def _cache(image: Mapping[str, Any]) -> str:
-    if image["result"] == "skipped":
-        return "all: nothing changed"
+    if image["result"] != "built":
+        return "all: nothing changed" if image["result"] == "skipped" else "all: pulled"
     return f"{image['cached']} of {image['steps']} steps"
 
 

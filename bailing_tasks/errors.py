@@ -111,6 +111,10 @@ class UnreachableError(PullError):
     """A registry that this process cannot speak to; an engine with settings of its own may."""
 
 
+class AbsentError(PullError):
+    """A registry has no such image or tag."""
+
+
 class BuildError(BailingError):
     """BuildKit refused or failed a build."""
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-VERSION = 1
+VERSION = 2
 """Counted up when the fingerprint of the same inputs changes."""
 
 
@@ -18,8 +18,8 @@ class Inputs:
     Attributes:
         instructions: The instructions of the stages it reaches.
         build_args: Build arguments.
-        images: For each external image, by reference and platform, the digest it is built on, or
-            its name where none is known.
+        images: For each external image, by reference and platform, the digest it is built on, empty
+            where none is known; for `builder` and a platform, the name of the builder image.
         platform: The platform.
         files: For each context file that a stage reads, its digest.
     """

@@ -39,6 +39,11 @@ def fingerprint_name(target: Target, fingerprint: str) -> str:
     return f"localhost/{target.image}:fp-{fingerprint[:16]}"
 
 
+def published_name(target: Target, fingerprint: str) -> str:
+    """Return the name that the image has in the target's registry, never used twice either."""
+    return f"{target.repository}:fp-{fingerprint[:16]}"
+
+
 def staging_name(target: Target, fingerprint: str) -> str:
     """Return the name of an image until it is known to be what was planned."""
     return f"localhost/{target.image}:new-{fingerprint[:16]}"

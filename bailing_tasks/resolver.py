@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from bailing_tasks.engine.base import Engine, Limits
-from bailing_tasks.errors import PullError, UnreachableError
+from bailing_tasks.errors import AbsentError, PullError, UnreachableError
 from bailing_tasks.mirrors import DOCKER_HUB, Source, sources
 from bailing_tasks.outcomes import short
 from bailing_tasks.references import Reference
@@ -126,6 +126,31 @@ class Resolver:
                 continue
             return found if found and found not in (pin.index_digest, pin.digest) else ""
         raise error
+
+    def has(self, image: WantedImage) -> bool:
+        """Whether a source has an image's tag, for whichever platform.
+
+        Raises:
+            PullError: None of them has it, and one could not be asked.
+        """
+        self.check_online(image)
+        errors: list[PullError] = []
+        for source in self._sources(image):
+            try:
+                self.registries.head(image.reference, source)
+            except AbsentError:
+                continue
+            except UnreachableError as error:
+                if not source.mirror and self.engine.registry_digest(image.reference, self.limits):
+                    return True
+                errors.append(error)
+            except PullError as error:
+                errors.append(error)
+            else:
+                return True
+        if errors:
+            raise errors[0]
+        return False
 
     def sizes(self, pin: Pin, image: WantedImage) -> dict[str, int]:
         """Return the bytes of each layer of a pin, as far as its source tells."""

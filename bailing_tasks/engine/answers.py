@@ -17,7 +17,7 @@ from urllib.parse import urljoin
 import requests
 
 from bailing_tasks.engine.base import Limits
-from bailing_tasks.errors import BailingError, PullError, UnreachableError
+from bailing_tasks.errors import AbsentError, BailingError, PullError, UnreachableError
 from bailing_tasks.failures import pull_error
 from bailing_tasks.platforms import Platform
 from bailing_tasks.references import Reference, is_sha256
@@ -54,6 +54,8 @@ class Failed:
         """Return the error for a status code."""
         code = response.status_code
         found = self(f"{code} {response.reason} from {place}", sign=str(code))
+        if code == requests.codes.not_found:
+            return AbsentError(found.message, cause=found.cause, remedy=found.remedy)
         found.retry_after = _seconds(response.headers.get("Retry-After", ""))
         return found
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from invoke.collection import Collection
 
-from bailing_tasks.tasks import looking, pipeline, sandbox
+from bailing_tasks.tasks import looking, pipeline, planning, sandbox
 
 namespace = Collection()
 for _task in (
@@ -17,6 +17,7 @@ for _task in (
     pipeline.build_builder,
     pipeline.build_app,
     pipeline.verify,
+    planning.plan,
     looking.images,
     looking.settings,
     sandbox.sandbox_up,

@@ -13,9 +13,12 @@ if TYPE_CHECKING:
 
     from bailing_tasks.build_plan import BuildPlan
     from bailing_tasks.builder_choice import BuilderChoice
+    from bailing_tasks.decision import Decision
     from bailing_tasks.outcomes import Outcome
     from bailing_tasks.settings import Settings, Target
     from bailing_tasks.variants import Variant
+
+    Step = tuple[BuildPlan, Decision]
 
 
 @command(
@@ -132,8 +135,10 @@ def build_builder(
     run = current(json=json, dry_run=dry_run, frozen=frozen, offline=offline)
     settings = run.settings(platform, python)
     _ready(run, settings, settings.builder)
+    forced = force or no_cache
     plans = (run.plan(settings, recipe) for recipe in run.recipes(settings, settings.builder))
-    _build_all(run, "build-builder", plans, force=force, no_cache=no_cache)
+    steps = ((plan, run.decide(settings, plan, force=forced)) for plan in plans)
+    _build_all(run, "build-builder", settings, steps, no_cache=no_cache)
 
 
 @command(
@@ -164,8 +169,8 @@ def build_app(
     run = current(json=json, dry_run=dry_run, frozen=frozen, offline=offline)
     settings = run.settings(platform, python)
     _ready(run, settings, settings.app)
-    plans = _app_plans(run, settings, builder_image)
-    _build_all(run, "build-app", plans, force=force, no_cache=no_cache)
+    steps = _app_steps(run, settings, builder_image, force=force or no_cache)
+    _build_all(run, "build-app", settings, steps, no_cache=no_cache)
 
 
 @command("platform", "python", "json", "dry_run")
@@ -222,34 +227,48 @@ def _ready(run: Run, settings: Settings, target: Target) -> None:
         run.hold()
 
 
-def _app_plans(run: Run, settings: Settings, named: str) -> Iterator[BuildPlan]:
+def _app_steps(run: Run, settings: Settings, named: str, *, force: bool) -> Iterator[Step]:
+    """Yield the builds of the app; a builder is brought only for one that has to be built."""
     for recipe in run.recipes(settings, settings.app):
         if not recipe.own:
-            yield run.plan(settings, recipe)
+            plan = run.plan(settings, recipe)
+            yield plan, run.decide(settings, plan, force=force)
             continue
-        choice = _builder(run, settings, recipe.variant, named)
+        if named:
+            choice = _named_builder(run, settings, recipe.variant, named)
+        else:
+            builder = run.plan(settings, run.builder_recipe(settings, recipe.variant))
+            plan = run.plan(settings, run.on_builder(settings, recipe, builder.kept))
+            decision = run.decide(settings, plan, force=force)
+            if decision.action != "build":
+                yield plan, decision
+                continue
+            choice = _own_builder(run, settings, builder)
         run.console.say(f"{recipe.variant}: on {choice.image}: {choice.why}")
-        yield run.plan(settings, run.on_builder(settings, recipe, choice.image))
+        plan = run.plan(settings, run.on_builder(settings, recipe, choice.image))
+        yield plan, run.decide(settings, plan, force=force)
 
 
-def _builder(run: Run, settings: Settings, app: Variant, named: str) -> BuilderChoice:
-    from bailing_tasks.builder_choice import BuilderChoice, named_builder, own_builder
+def _named_builder(run: Run, settings: Settings, app: Variant, name: str) -> BuilderChoice:
+    from bailing_tasks.builder_choice import BuilderChoice, named_builder
 
-    if named and run.dry_run:
-        return BuilderChoice(image=named, why="it was named; a run pulls it if it is not here")
+    if run.dry_run:
+        return BuilderChoice(image=name, why="it was named; a run pulls it if it is not here")
     prefetcher = run.prefetcher(settings)
-    if named:
-        return named_builder(named, app.platform, settings=settings, prefetcher=prefetcher)
-    plan = run.plan(settings, run.builder_recipe(settings, app))
+    return named_builder(name, app.platform, settings=settings, prefetcher=prefetcher)
+
+
+def _own_builder(run: Run, settings: Settings, plan: BuildPlan) -> BuilderChoice:
+    from bailing_tasks.builder_choice import BuilderChoice, own_builder
+
     if run.dry_run:
         return BuilderChoice(image=plan.kept, why="what `invoke build-builder` makes or finds")
-    return own_builder(
-        plan, settings=settings, prefetcher=prefetcher, console=run.console, frozen=run.frozen
-    )
+    prefetcher = run.prefetcher(settings)
+    return own_builder(plan, settings=settings, prefetcher=prefetcher, frozen=run.frozen)
 
 
 def _build_all(
-    run: Run, name: str, plans: Iterator[BuildPlan], *, force: bool, no_cache: bool
+    run: Run, name: str, settings: Settings, steps: Iterator[Step], *, no_cache: bool
 ) -> None:
     """Build one after the other; what was built is in the document even if a later one fails."""
     from dataclasses import asdict
@@ -257,24 +276,15 @@ def _build_all(
     from bailing_tasks.build import build, commands
 
     if run.dry_run:
-        lines = [
-            line
-            for plan in plans
-            for line in commands(plan, run.engine, force=force, no_cache=no_cache)
-        ]
+        lines = [line for step in steps for line in commands(*step, run.engine, no_cache=no_cache)]
         _print_commands(run, name, lines, "nothing changed")
         return
     images: list[dict[str, object]] = []
+    prefetcher = run.prefetcher(settings)
     try:
-        for plan in plans:
+        for plan, decision in steps:
             result = build(
-                plan,
-                engine=run.engine,
-                state=run.state,
-                console=run.console,
-                offline=run.offline,
-                force=force,
-                no_cache=no_cache,
+                plan, decision, prefetcher=prefetcher, state=run.state, no_cache=no_cache
             )
             images.append(asdict(result))
     finally:

@@ -20,10 +20,12 @@ from invoke.tasks import task
 if TYPE_CHECKING:
     from bailing_tasks.build_plan import BuildPlan
     from bailing_tasks.console import Console
+    from bailing_tasks.decision import Decision
     from bailing_tasks.engine.base import Engine
     from bailing_tasks.errors import BailingError
     from bailing_tasks.lockfile import Key, Locked
     from bailing_tasks.prefetch import Prefetcher
+    from bailing_tasks.published import Published
     from bailing_tasks.recipes import Recipe
     from bailing_tasks.resolver import Resolver
     from bailing_tasks.settings import Settings, Target
@@ -49,6 +51,7 @@ HELP = {
     "offline": "ask no registry",
     "update": "renew what is locked: all of it, or one image",
     "on_failure": "what to do about failed pulls: retry, continue, stop or ask",
+    "explain": "list all that a target is made from: builder or app",
     "builder_image": "the builder image to build on, by name",
     "dockerfile": "a Dockerfile, instead of those of the settings (repeatable)",
     "target": "the stage that is built, by name or number",
@@ -103,6 +106,7 @@ class Run:
         self.offline = False
         self.failed: dict[str, Any] | None = None
         self._settings: dict[tuple[object, ...], Settings] = {}
+        self._published: dict[str, Published] = {}
         self._locked = False
 
     @property
@@ -225,6 +229,28 @@ class Run:
         from bailing_tasks.build_plan import plan_build
 
         return plan_build(settings, recipe, self.pins, self.engine, self.state)
+
+    def decide(
+        self, settings: Settings, plan: BuildPlan, *, force: bool, builder_comes: bool = False
+    ) -> Decision:
+        """Return whether a planned build is needed, and why."""
+        from bailing_tasks import published
+        from bailing_tasks.decision import decide
+        from bailing_tasks.made import last_made
+
+        def look(planned: BuildPlan) -> Published:
+            if planned.kept not in self._published:
+                self._published[planned.kept] = published.look(planned, self.resolver(settings))
+            return self._published[planned.kept]
+
+        return decide(
+            plan,
+            engine=self.engine,
+            made=last_made(plan, self.state),
+            look=look,
+            force=force,
+            builder_comes=builder_comes,
+        )
 
     def check_frozen(self, wanted: Iterable[WantedImage]) -> None:
         """Make sure that the lock file binds every image, if it was said so."""

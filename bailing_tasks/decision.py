@@ -1,0 +1,104 @@
+"""Whether a planned build is needed, and why.
+
+It is skipped only where an image made from the same inputs is here; where only the target's
+registry has one, that is pulled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bailing_tasks.build_plan import BuildPlan
+from bailing_tasks.changes import Change, changes, describe
+from bailing_tasks.engine.base import Engine, Image
+from bailing_tasks.made import Made
+from bailing_tasks.names import BUILDER_LABEL, LABEL
+from bailing_tasks.published import Published
+
+SKIP = "skip"
+PULL = "pull"
+BUILD = "build"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """What is done about one target for one platform and Python.
+
+    Attributes:
+        action: `skip`, `pull` or `build`.
+        reason: Why, in a line.
+        changes: What is different since the last image of this variant here.
+    """
+
+    action: str
+    reason: str
+    changes: tuple[Change, ...] = ()
+
+
+def decide(
+    plan: BuildPlan,
+    *,
+    engine: Engine,
+    made: Made | None,
+    look: Callable[[BuildPlan], Published],
+    force: bool = False,
+    builder_comes: bool = False,
+) -> Decision:
+    """Return what is to be done about a planned build.
+
+    Args:
+        plan: The build.
+        engine: Where its image may be.
+        made: What is known of the last image of this variant.
+        look: Asks the registry, where the image is not here.
+        force: Whether it is built in any case.
+        builder_comes: Whether its builder is built or pulled before it, in the same run.
+    """
+    found = changes(made.inputs, plan.inputs) if made else ()
+    if force:
+        return Decision(action=BUILD, reason="forced", changes=found)
+    unknown = _unknown(plan)
+    if unknown:
+        return Decision(action=BUILD, reason=unknown, changes=found)
+    image = built_image(plan, engine)
+    if image and _on_another_builder(plan, image, made, builder_comes=builder_comes):
+        return Decision(action=BUILD, reason="its builder is built anew", changes=found)
+    if image:
+        reason = f"nothing changed (fingerprint {plan.fingerprint[:16]})"
+        return Decision(action=SKIP, reason=reason, changes=found)
+    published = look(plan)
+    if published.name:
+        reason = f"{published.name} was made from the same inputs"
+        return Decision(action=PULL, reason=reason, changes=found)
+    reason = describe(found) or f"no image with this fingerprint ({plan.fingerprint[:16]}) is here"
+    where = f"; {published.why}" if published.why else ""
+    return Decision(action=BUILD, reason=f"{reason}{where}", changes=found)
+
+
+def built_image(plan: BuildPlan, engine: Engine) -> Image | None:
+    """Return the engine's image made from the same inputs; None where there is none."""
+    found = engine.image(plan.kept)
+    return found if found and found.labels.get(LABEL) == plan.label else None
+
+
+def _unknown(plan: BuildPlan) -> str:
+    """Return what may have changed without a trace; empty where nothing can."""
+    if plan.unpinned:
+        return f"{plan.unpinned[0]} is not pinned and may have moved"
+    if plan.remote:
+        return f"{plan.remote[0]} may have changed"
+    return ""
+
+
+def _on_another_builder(
+    plan: BuildPlan, image: Image, made: Made | None, *, builder_comes: bool
+) -> bool:
+    """Whether the builder was built anew since: a forced build changes what no input shows.
+
+    An image that came without its builder is on whichever has the right fingerprint.
+    """
+    known = made.builder if made and made.image == image.id else image.labels.get(BUILDER_LABEL)
+    if not plan.recipe.own or not known:
+        return False
+    return builder_comes or bool(plan.builder_id and known != plan.builder_id)

@@ -1,0 +1,99 @@
+"""The steps of a run, for people to look at before it runs. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bailing_tasks.changes import Change
+from bailing_tasks.variants import Variant
+from bailing_tasks.wanted import WantedImage
+
+DO = "do"
+SKIP = "skip"
+NAMED = 3
+"""How many images are named in a reason."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One step of a run.
+
+    Attributes:
+        step: `prefetch`, `build` or `verify`.
+        target: The target's name.
+        platform: The platform.
+        python: The Python version.
+        action: `do` or `skip`; for a build also `pull`.
+        reason: Why.
+        changes: What is different since the last image of this variant here.
+        fingerprint: The digest of what a build is made from; empty for other steps.
+        notes: What else people should know.
+    """
+
+    step: str
+    target: str
+    platform: str
+    python: str
+    action: str
+    reason: str
+    changes: tuple[Change, ...] = ()
+    fingerprint: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def prefetch_step(
+    variant: Variant, *, absent: Sequence[WantedImage], unpinned: Sequence[WantedImage], count: int
+) -> Step:
+    """Return the prefetch of one variant.
+
+    Args:
+        variant: The variant.
+        absent: Its external images that are not here.
+        unpinned: Those that are here, but not pinned to a digest.
+        count: How many external images it has.
+    """
+    wanting = [(absent, "not here"), (unpinned, "here, but not pinned")]
+    reasons = [f"{_listed(images)}: {what}" for images, what in wanting if images]
+    if reasons:
+        return step("prefetch", variant, DO, "; ".join(reasons))
+    images = "1 image is" if count == 1 else f"all {count} images are"
+    return step("prefetch", variant, SKIP, f"{images} here, and pinned")
+
+
+def step(
+    name: str,
+    variant: Variant,
+    action: str,
+    reason: str,
+    *,
+    changes: tuple[Change, ...] = (),
+    fingerprint: str = "",
+    notes: tuple[str, ...] = (),
+) -> Step:
+    """Return a step of a variant."""
+    return Step(
+        step=name,
+        target=variant.target.name,
+        platform=str(variant.platform),
+        python=variant.python,
+        action=action,
+        reason=reason,
+        changes=changes,
+        fingerprint=fingerprint,
+        notes=notes,
+    )
+
+
+def rows(steps: Sequence[Step]) -> list[tuple[str, ...]]:
+    """Return the steps as rows of a table."""
+    return [
+        (each.step, each.target, each.platform, each.python, each.action, each.reason)
+        for each in steps
+    ]
+
+
+def _listed(images: Sequence[WantedImage]) -> str:
+    names = [image.reference.familiar for image in images]
+    left = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {left} more" if left > 0 else "")

@@ -1,0 +1,154 @@
+"""The task that tells what a run would do: plan."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from invoke.context import Context
+
+from bailing_tasks.tasks.run import Run, command, current
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bailing_tasks.build_plan import BuildPlan
+    from bailing_tasks.decision import Decision
+    from bailing_tasks.recipes import Recipe
+    from bailing_tasks.settings import Settings, Target
+    from bailing_tasks.steps import Step
+
+
+@command("platform", "python", "explain", "force", "offline", "json")
+def plan(
+    _context: Context,
+    platform: list[str],
+    python: list[str],
+    explain: str = "",
+    force: bool = False,
+    offline: bool = False,
+    json: bool = False,
+) -> None:
+    """Tell what a run would do, step by step, and why; changes nothing."""
+    from dataclasses import asdict
+
+    from bailing_tasks import steps
+
+    run = current(json=json, offline=offline)
+    settings = run.settings(platform, python)
+    explained = _target(settings, explain) if explain else None
+    found: list[Step] = []
+    inputs: list[dict[str, object]] = []
+    for each, planned in _steps(run, settings, force=force):
+        found.append(each)
+        if planned and planned.recipe.variant.target == explained:
+            inputs.append({"target": each.target, "platform": each.platform} | _inputs(planned))
+    run.console.table(("step", "target", "platform", "python", "action", "why"), steps.rows(found))
+    for note in dict.fromkeys(note for each in found for note in each.notes):
+        run.console.say(f"note: {note}")
+    for document in inputs:
+        _explain(run, document)
+    result: dict[str, object] = {"steps": [asdict(each) for each in found]}
+    run.report("plan", result | ({"inputs": inputs} if explain else {}))
+
+
+def _steps(run: Run, settings: Settings, *, force: bool) -> Iterator[tuple[Step, BuildPlan | None]]:
+    """Yield the steps of `prefetch build-builder build-app verify`, builds with their plans."""
+    from bailing_tasks.steps import DO, step
+
+    builders: dict[tuple[str, str], tuple[BuildPlan, Decision]] = {}
+    recipes = {target.name: list(_recipes(run, settings, target)) for target in settings.targets}
+    for recipe in (recipe for found in recipes.values() for recipe in found):
+        yield _prefetch(run, recipe), None
+    for recipe in recipes["builder"]:
+        planned = run.plan(settings, recipe)
+        decision = run.decide(settings, planned, force=force)
+        builders[str(recipe.variant.platform), recipe.variant.python] = (planned, decision)
+        yield _build(planned, decision), planned
+    for recipe in recipes["app"]:
+        comes = False
+        if recipe.own:
+            builder, decision = builders[str(recipe.variant.platform), recipe.variant.python]
+            recipe = run.on_builder(settings, recipe, builder.kept)
+            comes = decision.action != "skip"
+        planned = run.plan(settings, recipe)
+        decision = run.decide(settings, planned, force=force, builder_comes=comes)
+        yield _build(planned, decision), planned
+    for recipe in recipes["app"]:
+        yield step("verify", recipe.variant, DO, "it is checked in each run"), None
+
+
+def _recipes(run: Run, settings: Settings, target: Target) -> list[Recipe]:
+    """Return a target's recipes; none of a builder that nobody has and no app needs."""
+    if target == settings.builder and not settings.has_dockerfile(target):
+        apps = run.recipes(settings, settings.app)
+        if not any(recipe.own for recipe in apps):
+            return []
+    return run.recipes(settings, target)
+
+
+def _prefetch(run: Run, recipe: Recipe) -> Step:
+    from bailing_tasks.kept import is_present
+    from bailing_tasks.steps import prefetch_step
+    from bailing_tasks.wanted import wanted_images
+
+    images = wanted_images([recipe])
+    here = [image for image in images if is_present(run.engine, run.pins.get(image.key), image)]
+    return prefetch_step(
+        recipe.variant,
+        absent=[image for image in images if image not in here],
+        unpinned=[image for image in here if image.key not in run.pins],
+        count=len(images),
+    )
+
+
+def _build(planned: BuildPlan, decision: Decision) -> Step:
+    from bailing_tasks.build_plan import whole_context
+    from bailing_tasks.steps import DO, step
+
+    target = planned.recipe.variant.target
+    notes = tuple(
+        f"{target.dockerfile}:{line} copies the whole context: {target.name} depends on each of "
+        f"its {len(planned.inputs.files)} files and folders"
+        for line in whole_context(planned)
+    )
+    return step(
+        "build",
+        planned.recipe.variant,
+        DO if decision.action == "build" else decision.action,
+        decision.reason,
+        changes=decision.changes,
+        fingerprint=planned.fingerprint,
+        notes=notes,
+    )
+
+
+def _target(settings: Settings, name: str) -> Target:
+    from bailing_tasks.errors import UsageError
+
+    for target in settings.targets:
+        if target.name == name:
+            return target
+    names = ", ".join(target.name for target in settings.targets)
+    raise UsageError(f"there is no target {name!r}", remedy=f"name one of {names}")
+
+
+def _inputs(planned: BuildPlan) -> dict[str, object]:
+    from dataclasses import asdict
+
+    return {"fingerprint": planned.fingerprint, "label": planned.label} | asdict(planned.inputs)
+
+
+def _explain(run: Run, document: dict[str, object]) -> None:
+    """Show all that one build is made from."""
+    console = run.console
+    console.say()
+    console.say(f"{document['target']} {document['platform']}: {document['fingerprint']}")
+    for title in ("instructions", "build_args", "images", "files"):
+        found = document[title]
+        assert isinstance(found, dict | tuple)
+        console.say(f"{title.replace('_', ' ')} ({len(found)}):")
+        if isinstance(found, dict):
+            console.table((), [(f"  {name}", found[name] or "unknown") for name in sorted(found)])
+            continue
+        for text in found:
+            console.say("  " + text.replace("\n", "\n    "))
