@@ -15,6 +15,7 @@ from bailing_tasks.errors import SettingsError, UsageError
 from bailing_tasks.mirrors import mirror_address, without_user
 from bailing_tasks.platforms import Platform
 from bailing_tasks.references import DEFAULT_HOST, Reference
+from bailing_tasks.triggers import check as check_patterns
 
 ENVIRONMENT_PREFIX = "BAILING_TASKS_"
 OTHER_VARIABLES = frozenset({"BAILING_TASKS_SANDBOX_HOME"})
@@ -47,6 +48,12 @@ def _texts(value: Any) -> tuple[str, ...]:
     if not all(isinstance(item, str) for item in value):
         raise TypeError("a list of strings")
     return tuple(value)
+
+
+def _patterns(value: Any) -> tuple[str, ...]:
+    patterns = _texts(value)
+    check_patterns(patterns)
+    return patterns
 
 
 def _table(value: Any) -> dict[str, str]:
@@ -116,6 +123,7 @@ def _pythons(value: Any) -> tuple[str, ...]:
 
 _FROM_TEXT: Mapping[Callable[[Any], Any], Callable[[str], Any]] = {
     _texts: lambda text: [item.strip() for item in text.split(",") if item.strip()],
+    _patterns: lambda text: [item.strip() for item in text.split(",") if item.strip()],
     _platforms: lambda text: [item.strip() for item in text.split(",") if item.strip()],
     _pythons: lambda text: [item.strip() for item in text.split(",") if item.strip()],
     _table: json.loads,
@@ -202,7 +210,7 @@ def _target_options(
         ),
         Option(
             key=f"{name}.triggers",
-            parse=_texts,
+            parse=_patterns,
             default=triggers,
             help="the files whose change builds it",
         ),
@@ -363,14 +371,14 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         key="ci.branches",
-        parse=_texts,
+        parse=_patterns,
         default=["**"],
         help="branches whose pushes are built in CI",
     ),
-    Option(key="ci.tags", parse=_texts, default=["v*"], help="Git tags that are built in CI"),
+    Option(key="ci.tags", parse=_patterns, default=["v*"], help="Git tags that are built in CI"),
     Option(
         key="ci.pull-requests",
-        parse=_texts,
+        parse=_patterns,
         default=["**"],
         help="branches that pull requests are to, which are built in CI",
     ),
