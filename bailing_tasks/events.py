@@ -18,10 +18,12 @@ class Event:
     Attributes:
         name: GitHub's name for it: `push`, `pull_request`, `schedule`, `workflow_dispatch`.
         ref: Its ref: `refs/heads/main`, `refs/tags/v1.2.3`, `refs/pull/12/merge`.
-        commit: The commit that is built, 40 hex digits.
+        commit: The commit that is built, 40 hex digits; empty for a branch that was deleted.
         base: What it is compared with, a commit: where the branch stood before a push, the tip of
             the base branch of a pull request. Empty for a tag, and where there is none.
         base_branch: The branch that a pull request is to be merged into; empty for anything else.
+        head: The tip of a pull request's branch, where `commit` is its merge into the base branch;
+            empty where it is `commit`.
     """
 
     name: str
@@ -29,6 +31,7 @@ class Event:
     commit: str
     base: str = ""
     base_branch: str = ""
+    head: str = ""
 
     @property
     def branch(self) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 
 from bailing_tasks import process
+from tests.unit.repository import Repository
 
 ALLOWED = {"git"}
 
@@ -28,3 +30,9 @@ def _nothing_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "_popen", popen)
     monkeypatch.setattr(socket.socket, "connect", connect)
     monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
+    """An empty Git repository; Git heeds nobody's settings, and there are no GitHub variables."""
+    return Repository.new(tmp_path / "repository", monkeypatch)

@@ -1,4 +1,4 @@
-"""The image repository that a Git remote stands for."""
+"""What Git knows: remotes, commits, and what changed between them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from bailing_tasks import process
+from bailing_tasks import git, process
+from bailing_tasks.errors import UsageError
+from bailing_tasks.events import Event
 from bailing_tasks.git import remote_path, remote_url, repository_path
+from tests.unit.repository import WHEN, Repository
 
 
 @pytest.mark.parametrize(
@@ -36,3 +39,153 @@ def test_a_folder_without_git_has_no_remote(tmp_path: Path) -> None:
     process.run(["git", "-C", str(tmp_path), "remote", "add", "origin", "git@github.com:a/b.git"])
     assert remote_url(tmp_path) == "git@github.com:a/b.git"
     assert remote_path(tmp_path) == "a/b"
+
+
+def push(commit: str, base: str = "") -> Event:
+    return Event(name="push", ref="refs/heads/main", commit=commit, base=base)
+
+
+def pull(commit: str, base: str, head: str = "") -> Event:
+    return Event(
+        name="pull_request",
+        ref="refs/pull/1/merge",
+        commit=commit,
+        base=base,
+        base_branch="main",
+        head=head,
+    )
+
+
+def test_a_folder_without_a_repository_is_refused(repository: Repository) -> None:
+    git.check_repository(repository.root)
+    with pytest.raises(UsageError, match="has no commit yet"):
+        git.head(repository.root)
+    root = repository.without_git()
+    for ask in (git.check_repository, git.head):
+        with pytest.raises(UsageError, match="is in no Git repository"):
+            ask(root)
+    with pytest.raises(UsageError, match="is in no Git repository"):
+        git.resolve(root, "HEAD")
+
+
+def test_commits_are_found_by_any_name(repository: Repository) -> None:
+    first = repository.commit("a")
+    repository.git("tag", "-a", "-m", "a tag", "v1")
+    second = repository.commit("b")
+    root = repository.root
+    assert git.head(root) == git.branch(root, "main") == second
+    assert git.tag(root, "v1") == git.commit_of(root, "HEAD~1") == first
+    assert git.commit_of(root, first[:8]) == first
+    for nothing in ("v2", "--all", "", "HEAD:a", "0" * 40):
+        assert git.commit_of(root, nothing) is None
+    with pytest.raises(UsageError, match="there is no commit v2 here") as caught:
+        git.resolve(root, "v2")
+    assert "git fetch origin v2" in caught.value.remedy
+    assert git.branch(root, "main~1") is git.branch(root, "v1") is git.tag(root, "main") is None
+    assert (git.parent(root, second), git.parent(root, first)) == (first, "")
+    assert git.commit_time(root, first) == WHEN
+
+
+def test_the_branch_that_is_checked_out(repository: Repository) -> None:
+    assert git.current_branch(repository.root) == "main"
+    repository.commit("a")
+    repository.git("checkout", "-q", "-b", "topic/x")
+    assert git.current_branch(repository.root) == "topic/x"
+    repository.git("checkout", "-q", "--detach")
+    assert git.current_branch(repository.root) == ""
+
+
+def test_a_commit_is_described_by_its_tag(repository: Repository) -> None:
+    first = repository.commit("a")
+    assert git.describe(repository.root) == first[:7]
+    repository.git("tag", "v1.2.3")
+    second = repository.commit("b")
+    assert git.describe(repository.root, first) == "v1.2.3"
+    assert git.describe(repository.root) == f"v1.2.3-1-g{second[:7]}"
+
+
+def test_descent_is_told_apart_from_what_cannot_be_known(
+    repository: Repository, tmp_path: Path
+) -> None:
+    first, second = repository.commit("a"), repository.commit("b")
+    root = repository.root
+    assert git.is_ancestor(root, first, second)
+    assert git.is_ancestor(root, first, first)
+    assert not git.is_ancestor(root, second, first)
+    with pytest.raises(UsageError, match="there is no commit"):
+        git.is_ancestor(root, "f" * 40, second)
+    repository.git("checkout", "-q", "--orphan", "other")
+    other = repository.commit("c")
+    assert git.merge_base(root, second, other) is None
+    shallow = repository.clone(tmp_path / "shallow", "--depth=1", "--no-single-branch").root
+    assert git.is_shallow(shallow)
+    assert not git.is_shallow(root)
+    for ask in (git.is_ancestor, git.merge_base):
+        with pytest.raises(UsageError) as caught:
+            ask(shallow, "origin/main", "origin/other")
+        assert "shallow clone" in caught.value.cause
+        assert "fetch-depth: 0" in caught.value.remedy
+    with pytest.raises(UsageError, match=f"there is no commit {first} here") as caught:
+        git.resolve(shallow, first)
+    assert "shallow clone" in caught.value.cause
+    # Its parent is known all the same: it is no first commit.
+    assert git.parent(shallow, "origin/main") == first
+
+
+def test_only_what_is_committed_or_ignored_is_clean(repository: Repository) -> None:
+    repository.commit("a")
+    assert git.is_clean(repository.root)
+    repository.write("b")
+    assert not git.is_clean(repository.root)
+    (repository.root / ".git/info/exclude").write_text("b\n")
+    assert git.is_clean(repository.root)
+    repository.write("a")
+    assert not git.is_clean(repository.root)
+
+
+def test_a_push_is_compared_end_to_end(repository: Repository) -> None:
+    first = repository.commit("a", "b/c", "d")
+    repository.commit("a")
+    repository.git("checkout", "-q", first, "--", "a")
+    repository.git("rm", "-q", "d")
+    last = repository.commit("ä b", 'q"\n', "b/c")
+    # Changed and changed back is not changed.
+    assert git.changed_files(repository.root, push(last, first)) == ("b/c", "d", 'q"\n', "ä b")
+    assert git.commit_count(repository.root, push(last, first)) == 2
+    # Without a base everything is new.
+    assert git.changed_files(repository.root, push(first)) == ("a", "b/c", "d")
+    assert git.commit_count(repository.root, push(last)) == 3
+    assert git.changed_files(repository.root, push(last, last)) == ()
+    with pytest.raises(UsageError, match="there is no commit"):
+        git.changed_files(repository.root, push(last, "f" * 40))
+
+
+def test_both_names_of_a_renamed_file_have_changed(repository: Repository) -> None:
+    first = repository.commit("old/a")
+    (repository.root / "new").mkdir()
+    repository.git("mv", "old/a", "new/a")
+    last = repository.commit()
+    repository.git("config", "diff.renames", "copies")
+    repository.git("config", "diff.relative", "true")
+    found = git.changed_files(repository.root / "new", push(last, first))
+    assert found == ("new/a", "old/a")
+
+
+def test_a_pull_request_is_compared_with_where_it_left_its_base(repository: Repository) -> None:
+    repository.commit("a", "b")
+    repository.git("checkout", "-q", "-b", "topic")
+    head = repository.commit("a")
+    repository.git("checkout", "-q", "main")
+    old_base = repository.git("rev-parse", "HEAD")
+    base = repository.commit("b")
+    root = repository.root
+    assert git.changed_files(root, pull(head, base)) == ("a",)
+    assert git.changed_files(root, push(head, base)) == ("a", "b")
+    assert git.commit_count(root, pull(head, base)) == 1
+    # GitHub builds the merge, and may know an older tip of the base.
+    repository.git("merge", "-q", "--no-ff", "-m", "merge", "topic")
+    merge = git.head(root)
+    assert git.changed_files(root, pull(merge, old_base, head)) == ("a",)
+    repository.git("checkout", "-q", "--orphan", "other")
+    with pytest.raises(UsageError, match="pull request 1 to main has nothing in common"):
+        git.changed_files(root, pull(repository.commit("c"), base))
