@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from invoke.collection import Collection
 
-from bailing_tasks.tasks import looking, pipeline, planning, sandbox
+from bailing_tasks.tasks import events, looking, pipeline, planning, sandbox
 
 namespace = Collection()
 for _task in (
@@ -20,6 +20,7 @@ for _task in (
     planning.plan,
     looking.images,
     looking.settings,
+    events.changed,
     sandbox.sandbox_up,
     sandbox.sandbox_down,
     sandbox.sandbox_status,

@@ -57,6 +57,8 @@ HELP = {
     "target": "the stage that is built, by name or number",
     "build_arg": "a build argument, as NAME=VALUE (repeatable)",
     "all_stages": "list the images of stages that are not built as well",
+    "event": "push:BRANCH, pr:NUMBER[:BRANCH], tag:NAME, schedule, or github: the one it runs for",
+    "base": "the revision that an event is compared with",
     "purge": "remove its engine, images and state as well",
     "store": "image store of the private engine: containerd or classic",
 }

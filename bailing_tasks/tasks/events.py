@@ -1,0 +1,71 @@
+"""The tasks about events: changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from invoke.context import Context
+
+from bailing_tasks.tasks.run import Run, command, current
+
+if TYPE_CHECKING:
+    from bailing_tasks.changed import Decision
+    from bailing_tasks.events import Event
+    from bailing_tasks.settings import Settings
+
+
+@command("event", "base", "json")
+def changed(_context: Context, event: str = "", base: str = "", json: bool = False) -> None:
+    """Say which targets a push, a pull request or a tag would build, and why."""
+    from bailing_tasks.changed import decide
+
+    run = current(json=json)
+    settings = run.settings()
+    decision = decide(settings, read_event(run, settings, event, base))
+    _show(run, decision)
+
+
+def read_event(run: Run, settings: Settings, event: str, base: str = "") -> Event:
+    """Return the event that a task was told, or the one that it runs for."""
+    import os
+
+    from bailing_tasks import event_sources
+
+    return event_sources.read(
+        event,
+        root=run.root,
+        settings=settings,
+        environment=os.environ,
+        base=base,
+        say=run.console.say,
+    )
+
+
+def _show(run: Run, decision: Decision) -> None:
+    from dataclasses import asdict
+
+    from bailing_tasks import git
+
+    event, changes = decision.event, decision.changes
+    compared = f", compared with {event.base[:7]}" if event.base else ""
+    run.console.say(f"{event}{compared}")
+    if changes:
+        run.console.say(f"changed files: {len(changes.files)}, commits: {changes.commits}")
+        if event.commit == git.head(run.root) and not git.is_clean(run.root):
+            run.console.say("uncommitted changes are no part of it")
+    run.console.table(
+        ("target", "built", "why", "pattern"),
+        [
+            (name, "yes" if verdict.runs else "no", verdict.reason, verdict.pattern)
+            for name, verdict in decision.targets.items()
+        ],
+    )
+    run.report(
+        "changed",
+        {
+            "event": asdict(event),
+            "files": len(changes.files) if changes else None,
+            "commits": changes.commits if changes else None,
+            "targets": {name: asdict(verdict) for name, verdict in decision.targets.items()},
+        },
+    )
