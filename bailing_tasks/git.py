@@ -61,7 +61,7 @@ def is_shallow(root: Path) -> bool:
 
 def commit_of(root: Path, revision: str) -> str | None:
     """Return the commit that a revision names, behind an annotated tag too; None for none here."""
-    argv = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+    argv = ("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
     return _git(root, *argv).stdout.strip() or None
 
 
@@ -197,7 +197,7 @@ def changed_files(root: Path, event: Event) -> tuple[str, ...]:
     """
     start, end = _compared(root, event)
     # diff-tree heeds no settings of the person who runs it (diff.renames, diff.relative).
-    names = _must(root, "diff-tree", "-r", "-z", "--name-only", "--no-renames", start, end)
+    names = _must(root, "diff-tree", "-r", "-z", "--name-only", start, end)
     return tuple(sorted(filter(None, names.split("\0"))))
 
 
