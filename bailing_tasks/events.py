@@ -20,7 +20,8 @@ class Event:
         ref: Its ref: `refs/heads/main`, `refs/tags/v1.2.3`, `refs/pull/12/merge`.
         commit: The commit that is built, 40 hex digits; empty for a branch that was deleted.
         base: What it is compared with, a commit: where the branch stood before a push, the tip of
-            the base branch of a pull request. Empty for a tag, and where there is none.
+            the base branch of a pull request. A shallow clone may lack it. Empty for a tag, and
+            where there is none: then everything is new.
         base_branch: The branch that a pull request is to be merged into; empty for anything else.
         head: The tip of a pull request's branch, where `commit` is its merge into the base branch;
             empty where it is `commit`.

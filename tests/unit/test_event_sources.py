@@ -335,19 +335,19 @@ REQUESTED = requested("1" * 40, "2" * 40)
     ],
 )
 def test_a_file_of_another_kind_is_refused(
-    clone: Repository, name: str, payload: Any, said: str
+    repository: Repository, name: str, payload: Any, said: str
 ) -> None:
     with pytest.raises(UsageError) as caught:
-        read(clone, "github", environment=on_github(clone, name, payload))
+        read(repository, "github", environment=on_github(repository, name, payload))
     assert said in f"{caught.value.message} {caught.value.cause}"
     assert caught.value.remedy
     assert caught.value.exit_code == 2
 
 
-def test_an_event_file_that_is_missing_is_named(clone: Repository) -> None:
-    environment = on_github(clone, "push", PUSHED, GITHUB_EVENT_PATH="/nonexistent/event.json")
+def test_an_event_file_that_is_missing_is_named(repository: Repository) -> None:
+    environment = on_github(repository, "push", PUSHED, GITHUB_EVENT_PATH="/nonexistent/event.json")
     with pytest.raises(UsageError, match=r"the event file /nonexistent/event\.json cannot be read"):
-        read(clone, environment=environment)
+        read(repository, environment=environment)
     del environment["GITHUB_EVENT_PATH"]
     with pytest.raises(UsageError, match="GITHUB_EVENT_PATH is not set"):
-        read(clone, environment=environment)
+        read(repository, environment=environment)
