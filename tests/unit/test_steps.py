@@ -1,0 +1,56 @@
+"""The words for the steps of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bailing_tasks.configuration import resolve
+from bailing_tasks.platforms import Platform
+from bailing_tasks.references import Reference
+from bailing_tasks.steps import prefetch_step, rows
+from bailing_tasks.variants import Variant
+from bailing_tasks.wanted import WantedImage
+
+AMD64 = Platform.parse("linux/amd64")
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Variant:
+    found = resolve(tmp_path, document={}, environment={}, overrides={})
+    return Variant(target=found.app, platform=AMD64, python="3.11")
+
+
+def images(*names: str) -> list[WantedImage]:
+    return [
+        WantedImage(reference=Reference.parse(name), platform=AMD64, named_at=(), targets=())
+        for name in names
+    ]
+
+
+@pytest.mark.parametrize(
+    ("absent", "unpinned", "action", "reason"),
+    [
+        ((), (), "skip", "all 5 images are here, and pinned"),
+        (("a", "b"), (), "do", "a:latest, b:latest: not here"),
+        ((), ("a:1",), "do", "a:1: here, but not pinned"),
+        (
+            ("a:1", "b:1", "c:1", "d:1"),
+            ("e:1",),
+            "do",
+            "a:1, b:1, c:1 and 1 more: not here; e:1: here, but not pinned",
+        ),
+    ],
+)
+def test_a_prefetch_says_what_it_would_bring(
+    app: Variant, absent: tuple[str, ...], unpinned: tuple[str, ...], action: str, reason: str
+) -> None:
+    found = prefetch_step(app, absent=images(*absent), unpinned=images(*unpinned), count=5)
+    assert rows([found]) == [("prefetch", "app", "linux/amd64", "3.11", action, reason)]
+
+
+def test_one_image_is_one(app: Variant) -> None:
+    assert (
+        prefetch_step(app, absent=[], unpinned=[], count=1).reason == "1 image is here, and pinned"
+    )
