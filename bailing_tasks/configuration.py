@@ -66,13 +66,13 @@ def read_table(path: Path) -> Mapping[str, Any]:
     Raises:
         SettingsError: The file cannot be read or is no TOML, or the table is no table.
     """
-    import tomli
+    from bailing_tasks import toml
 
     try:
-        document = tomli.loads(path.read_text(encoding="utf-8"))
+        document = toml.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError, tomli.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, toml.TOMLDecodeError) as error:
         raise SettingsError(f"{path} cannot be read as TOML", cause=str(error)) from error
     tool = document.get("tool", {})
     table = tool.get("bailing-tasks", {}) if isinstance(tool, Mapping) else {}

@@ -9,8 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import tomli
-
+from bailing_tasks import toml
 from bailing_tasks.errors import BailingError, UsageError
 from bailing_tasks.outcomes import short
 from bailing_tasks.platforms import Platform
@@ -59,8 +58,8 @@ def parse(text: str) -> dict[Key, Locked]:
         UsageError: It is no such file; what is wrong with it is said.
     """
     try:
-        document = tomli.loads(text)
-    except tomli.TOMLDecodeError as error:
+        document = toml.loads(text)
+    except toml.TOMLDecodeError as error:
         raise _damaged("it is no TOML", str(error)) from error
     if document.get("version") != VERSION:
         raise _damaged(f"its version is not {VERSION}", "another version of the tasks wrote it")
