@@ -7,12 +7,13 @@ import nox
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from bailing_tasks.sessions import PYTHONS, add_pyenv_to_path
+from bailing_tasks.sessions import PYTHONS, add_pyenv_to_path, register
 
 nox.needs_version = ">=2024.4.15"
 nox.options.sessions = ["tests"]
 nox.options.error_on_missing_interpreters = False
 add_pyenv_to_path()
+register(install=("-e", "."))
 
 COVERED = "3.11"
 """The Python on which the coverage of the rules is measured: that of Debian 12."""

@@ -27,6 +27,14 @@ def remote_url(root: Path, remote: str = "origin") -> str | None:
     return result.stdout.strip() or None
 
 
+def current_branch(root: Path) -> str | None:
+    """Return the branch that is checked out; None where there is no Git, repository or branch."""
+    if process.find("git") is None:
+        return None
+    result = process.run(["git", "-C", str(root), "symbolic-ref", "--quiet", "--short", "HEAD"])
+    return result.stdout.strip() or None
+
+
 def repository_path(url: str) -> str | None:
     """Return `owner/name` of a hosted repository, lower-cased as image names must be.
 

@@ -25,7 +25,7 @@ def local_name(variant: Variant, settings: Settings, host: Platform) -> str:
     The plain name is for the host's platform and the first Python of the settings.
     """
     platform, python = variant.platform, variant.python
-    suffix = "" if platform == host else "-" + "-".join(str(platform).split("/")[1:])
+    suffix = "" if platform == host else f"-{platform.short}"
     suffix += "" if python == settings.plain_python else f"-py{python}"
     return f"{variant.target.image}:latest{suffix}"
 

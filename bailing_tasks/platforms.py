@@ -75,6 +75,11 @@ class Platform:
             return cls("linux", "arm", arm[1])
         return cls("linux", *_normal_architecture("386" if _X86.fullmatch(machine) else machine))
 
+    @property
+    def short(self) -> str:
+        """The platform in the names of images and sessions: ``arm64``, ``arm-v7``."""
+        return "-".join(part for part in (self.architecture, self.variant) if part)
+
     def takes(self, other: Platform) -> bool:
         """Whether an image for another platform runs here."""
         return other in self.preferences()
