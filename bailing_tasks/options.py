@@ -382,7 +382,7 @@ OPTIONS: tuple[Option, ...] = (
         default=["**"],
         help="branches that pull requests are to, which are built in CI",
     ),
-    Option(key="ci.runner", parse=_text, default="ubuntu-24.04", help="the machine of a job in CI"),
+    Option(key="ci.runner", parse=_text, default="ubuntu-latest", help="the machine of a CI job"),
     Option(
         key="ci.install",
         parse=_text,

@@ -110,7 +110,7 @@ class _Sessions:
         from bailing_tasks import git
 
         branch = git.current_branch(self._root)
-        if branch is None:
+        if not branch:
             session.error(f"no branch is checked out in {self._root}; `git switch` to one")
         self._invoke(session, "ci-run", "--event", f"push:{branch}", *session.posargs)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from invoke.collection import Collection
 
-from bailing_tasks.tasks import events, looking, pipeline, planning, sandbox
+from bailing_tasks.tasks import ci, events, looking, pipeline, planning, sandbox
 
 namespace = Collection()
 for _task in (
@@ -21,6 +21,7 @@ for _task in (
     looking.images,
     looking.settings,
     events.changed,
+    ci.ci_write,
     sandbox.sandbox_up,
     sandbox.sandbox_down,
     sandbox.sandbox_status,

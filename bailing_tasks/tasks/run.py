@@ -60,6 +60,7 @@ HELP = {
     "event": "push:BRANCH, pr:NUMBER[:BRANCH], tag:NAME, schedule, or github: the one it runs for",
     "base": "the revision that an event is compared with",
     "purge": "remove its engine, images and state as well",
+    "overwrite": "replace workflow files that ci-write did not write",
     "store": "image store of the private engine: containerd or classic",
 }
 """What each option does, the same wherever it stands."""

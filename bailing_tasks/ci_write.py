@@ -1,0 +1,95 @@
+"""Writes the workflows of a workspace into its repository."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bailing_tasks.errors import UsageError
+from bailing_tasks.settings import Settings
+from bailing_tasks.state import write_in_one_step
+from bailing_tasks.workflows import writing
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkflowFile:
+    """A workflow as it is to be.
+
+    Attributes:
+        path: Where it stands.
+        name: The same from the repository's root, as people know it.
+        text: What it is to hold.
+        status: `new`, `changed` or `unchanged`, compared with what stands there.
+    """
+
+    path: Path
+    name: str
+    text: str
+    status: str
+
+
+def planned(settings: Settings, *, overwrite: bool = False) -> tuple[WorkflowFile, ...]:
+    """Return the workflows of all targets; nothing is written.
+
+    Args:
+        settings: The workspace's settings.
+        overwrite: Whether files that were not written from here may be replaced.
+
+    Raises:
+        UsageError: The workspace is in no Git repository, or somebody's own file would be replaced.
+        SettingsError: A target has no trigger.
+    """
+    root = _repository(settings.root)
+    folder = settings.root.resolve().relative_to(root).as_posix()
+    files = []
+    for target in settings.targets:
+        name = writing.path(target)
+        text = writing.workflow(settings, target, folder="" if folder == "." else folder)
+        status = _status(root / name, text, overwrite)
+        files.append(WorkflowFile(path=root / name, name=name, text=text, status=status))
+    return tuple(files)
+
+
+def write(file: WorkflowFile) -> None:
+    """Write a workflow in one step, unless it stands there already.
+
+    Raises:
+        UsageError: It cannot be written.
+    """
+    if file.status == "unchanged":
+        return
+    try:
+        file.path.parent.mkdir(parents=True, exist_ok=True)
+        write_in_one_step(file.path, file.text.encode(), mode=0o644)
+    except OSError as error:
+        raise UsageError(f"{file.path} cannot be written", cause=str(error)) from error
+
+
+def _repository(root: Path) -> Path:
+    """Return the root of the Git repository: GitHub reads workflows nowhere else."""
+    for folder in (root.resolve(), *root.resolve().parents):
+        if (folder / ".git").exists():
+            return folder
+    raise UsageError(
+        f"{root} is in no Git repository",
+        cause="GitHub reads workflows at a repository's root",
+        remedy="run `git init` at the root, or run this in a clone",
+    )
+
+
+def _status(path: Path, text: str, overwrite: bool) -> str:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return "new"
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read", cause=str(error)) from error
+    if content == text.encode():
+        return "unchanged"
+    if not writing.is_own(content) and not overwrite:
+        raise UsageError(
+            f"{path} was not written by ci-write",
+            cause=f"its first line does not begin with {writing.MARKER!r}",
+            remedy="`--overwrite` replaces it; see it with `--dry-run --overwrite` before",
+        )
+    return "changed"
