@@ -72,6 +72,8 @@ def test_a_session_runs_the_pipeline_in_this_environment(root: Path) -> None:
     forced = f"build-builder {options} --force build-app {options} --force"
     assert asked(root) == [f"prefetch {options} {forced} verify {options}"]
     assert sys.executable in result.stderr
+    # No environment of its own is made for it.
+    assert "Creating virtual environment" not in result.stderr
 
 
 def test_a_name_without_python_is_all_pythons_and_build_is_all(root: Path) -> None:
