@@ -1,4 +1,4 @@
-"""The reference app, built and verified for real, once a platform; and what its failures say."""
+"""The reference app, built and verified for real; and what its failures say."""
 
 from __future__ import annotations
 
@@ -10,86 +10,27 @@ from pathlib import Path
 
 import pytest
 
-from bailing_tasks import configuration, needs, process, sandbox
-from tests.engine.proxy import RegistryProxy
-from tests.engine.support import HOST, Engine, Workspace, copy_reference_app, made, started, unique
-
-SETTINGS = """
-[tool.bailing-tasks.builder]
-context = "docker/app"
-image = "reference-builder"
-[tool.bailing-tasks.app]
-context = "docker/app"
-image = "reference-app"
-"""
-CHAIN = ("prefetch", "build-builder", "build-app", "verify")
+from bailing_tasks import needs, process, sandbox
+from tests.engine import reference
+from tests.engine.support import HOST, Engine, Workspace, made, started, unique
 
 
-@pytest.fixture(scope="module", params=["linux/amd64", "linux/arm64"])
-def platform(request: pytest.FixtureRequest, home: None) -> str:
-    """A platform, with the stand-ins of the reference app's base images for it."""
-    chosen: str = request.param
-    root = Path(__file__).parents[2]
-    found = configuration.load(root, environment={}, overrides={"platforms": [chosen]})
-    references, platforms = needs.standin_needs(found)
-    sandbox.up(references=references, platforms=platforms)
-    return chosen
-
-
-@pytest.fixture
-def reference(platform: str, containerd: Engine, tmp_path: Path) -> Workspace:
-    """The reference app in a workspace of its own."""
-    return with_reference_app(containerd, tmp_path)
-
-
-def with_reference_app(engine: Engine, folder: Path) -> Workspace:
-    workspace = made(folder, engine)
-    copy_reference_app(workspace.root)
-    workspace.write("pyproject.toml", SETTINGS)
-    fresh = sandbox.environment(sandbox.status(), engine.store)
-    workspace.environment["BAILING_TASKS_MIRRORS"] = fresh["BAILING_TASKS_MIRRORS"]
-    return workspace
-
-
-def test_it_is_built_and_verified(reference: Workspace, platform: str, tmp_path: Path) -> None:
-    chain = [part for task in CHAIN for part in (task, "--platform", platform, "--json")]
-    with RegistryProxy(reference.engine.registry) as registry:
-        mirrors = reference.environment["BAILING_TASKS_MIRRORS"]
-        through = mirrors.replace(reference.engine.registry, registry.address)
-        fetched = reference.document(*chain[:4], BAILING_TASKS_MIRRORS=through)["prefetch"]
-        assert fetched["failed"] == 0
-    # The registry has gone; what follows asks none.
-    found = reference.document(*chain[4:], BAILING_TASKS_MIRRORS=through)
-    checks = {check["name"]: check for check in found["verify"]["checks"]}
-    assert set(checks) == {
-        "no gcc",
-        "no g++",
-        "user is appuser",
-        "runs without root",
-        "imports pyaudio",
-        "answers /health",
-        "smaller than the builder",
-    }
-    assert all(check["ok"] for check in checks.values()), checks
-    assert '"status":"ok"' in checks["answers /health"]["detail"]
-    # The code changes: the builder stays, and only the app is built again.
-    main = reference.root / "docker" / "app" / "main.py"
-    main.write_text(main.read_text() + f"# {unique(tmp_path, 'changed')}\n")
-    again = reference.document(*chain)
-    assert again["build-builder"]["images"][0]["result"] == "skipped"
-    app = again["build-app"]["images"][0]
-    assert app["result"] == "built"
-    assert app["cached"] == app["steps"] - 1
-    assert again["verify"]["ok"]
+@pytest.mark.parametrize(
+    ("platform", "python"),
+    # Each platform, and each Python, once: an emulated build takes minutes. tests/soak has all.
+    [("linux/amd64", "3.11"), ("linux/amd64", "3.13"), ("linux/arm64", "3.11")],
+)
+def test_it_is_built_and_verified(
+    containerd: Engine, tmp_path: Path, platform: str, python: str
+) -> None:
+    reference.build_and_verify(containerd, tmp_path, platform, python)
 
 
 @pytest.fixture
 def native(containerd: Engine, tmp_path: Path) -> Workspace:
     """The reference app for this machine's platform."""
-    found = configuration.load(Path(__file__).parents[2], environment={})
-    references, _ = needs.standin_needs(found)
-    sandbox.up(references=references, platforms=[str(needs.machine())])
-    return with_reference_app(containerd, tmp_path)
+    reference.stand_ins(str(needs.machine()), "3.11")
+    return reference.with_reference_app(containerd, tmp_path)
 
 
 def test_pyaudio_that_does_not_compile_is_answered_with_what_to_check(
