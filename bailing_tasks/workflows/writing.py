@@ -57,7 +57,8 @@ permissions: {}
 
 concurrency:
   group: ${{ github.workflow }}-${{ github.ref }}
-  # A newer state of a pull request ends the run for the older one. What publishes is never cut off.
+  # A newer state of a pull request ends the run for the older one. A run that publishes is never
+  # cut off: it can only be replaced while it still waits.
   cancel-in-progress: ${{ github.event_name == 'pull_request' }}
 
 jobs:
