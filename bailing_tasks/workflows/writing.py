@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from string import Template
 
 from bailing_tasks.errors import SettingsError
+from bailing_tasks.options import WORKFLOWS
 from bailing_tasks.platforms import Platform
 from bailing_tasks.references import Reference
 from bailing_tasks.settings import Settings, Target
@@ -25,7 +26,8 @@ MINUTES = 120
 """What a job may take: a builder is compiled under emulation for each Python."""
 
 GITHUB_REGISTRY = "ghcr.io"
-WORKFLOWS = ".github/workflows/"
+FOLDER = WORKFLOWS.rpartition("/")[0] + "/"
+"""Where GitHub reads workflows, from the repository's root."""
 
 ACTIONS = {
     "checkout": "actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1",
@@ -113,7 +115,7 @@ LOGIN = _Text("""\
 
 def path(target: Target) -> str:
     """Return where the workflow of a target stands, from the repository's root."""
-    return f"{WORKFLOWS}docker-build-{target.name}.yml"
+    return WORKFLOWS.format(target.name)
 
 
 def is_own(content: bytes) -> bool:
@@ -151,7 +153,7 @@ def from_root(pattern: str, folder: str) -> str:
     The workflows are not in the workspace: wherever it is, they stand at the root.
     """
     sign, plain = ("!", pattern[1:]) if pattern.startswith("!") else ("", pattern)
-    if not folder or plain.startswith(WORKFLOWS):
+    if not folder or plain.startswith(FOLDER):
         return pattern
     literal = re.sub(r"([\\*?+\[\]!])", r"\\\1", folder)
     return f"{sign}{literal}/{plain}"

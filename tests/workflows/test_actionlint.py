@@ -65,7 +65,7 @@ def findings(linter: Path, *files: Path) -> list[dict[str, Any]]:
 
 
 def test_actionlint_finds_nothing(linter: Path, tmp_path: Path) -> None:
-    files = sorted(ROOT.joinpath(writing.WORKFLOWS).glob("*.yml"))
+    files = sorted(ROOT.joinpath(writing.FOLDER).glob("*.yml"))
     assert files
     for name, document in SETTINGS.items():
         settings = configuration.resolve(tmp_path, document=document, environment={}, overrides={})
