@@ -128,6 +128,7 @@ def test_an_unknown_key_of_a_target_is_answered_as_well() -> None:
         ({"python": [3.11]}, "expected a list of strings"),
         ({"mirrors": []}, "expected a table of lists of strings"),
         ({"mirrors": {"docker.io": "x"}}, "expected a list of strings"),
+        ({"latest": "tag"}, "expected branch or version, got 'tag'"),
         ({"app": "x"}, "expected a table, got 'x'"),
         ({"app": {"build-args": {"A": 1}}}, "expected a table of strings"),
         ({"app": {"image": "Bad::Name"}}, "is not an image reference"),
