@@ -27,12 +27,6 @@ def remote_url(root: Path, remote: str = "origin") -> str | None:
     return result.stdout.strip() or None
 
 
-def current_branch(root: Path) -> str:
-    """Return the branch that is checked out; empty where there is none."""
-    result = process.run(["git", "-C", str(root), "symbolic-ref", "--quiet", "--short", "HEAD"])
-    return result.stdout.strip()
-
-
 def repository_path(url: str) -> str | None:
     """Return `owner/name` of a hosted repository, lower-cased as image names must be.
 
