@@ -19,6 +19,11 @@ class Variant:
     def __str__(self) -> str:
         return f"{self.target.name} {self.platform} (Python {self.python})"
 
+    @property
+    def built_for(self) -> tuple[Platform, str]:
+        """Platform and Python: what the app and the builder that it is built on have in common."""
+        return (self.platform, self.python)
+
     def of(self, target: Target) -> Variant:
         """Return the same platform and Python of another target."""
         return replace(self, target=target)

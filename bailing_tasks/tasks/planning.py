@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from invoke.context import Context
 
+from bailing_tasks.tasks.building import foreseen
 from bailing_tasks.tasks.run import Run, command, current
 
 if TYPE_CHECKING:
@@ -55,35 +56,14 @@ def _steps(run: Run, settings: Settings, *, force: bool) -> Iterator[tuple[Step,
     """Yield the steps of `prefetch build-builder build-app verify`, builds with their plans."""
     from bailing_tasks.steps import DO, step
 
-    builders: dict[tuple[str, str], tuple[BuildPlan, Decision]] = {}
-    recipes = {target.name: list(_recipes(run, settings, target)) for target in settings.targets}
-    for recipe in (recipe for found in recipes.values() for recipe in found):
-        yield _prefetch(run, recipe), None
-    for recipe in recipes["builder"]:
-        planned = run.plan(settings, recipe)
-        decision = run.decide(settings, planned, force=force)
-        builders[str(recipe.variant.platform), recipe.variant.python] = (planned, decision)
+    builds = list(foreseen(run, settings, force=force))
+    for planned, _ in builds:
+        yield _prefetch(run, planned.recipe), None
+    for planned, decision in builds:
         yield _build(planned, decision), planned
-    for recipe in recipes["app"]:
-        comes = False
-        if recipe.own:
-            builder, decision = builders[str(recipe.variant.platform), recipe.variant.python]
-            recipe = run.on_builder(settings, recipe, builder.kept)
-            comes = decision.action != "skip"
-        planned = run.plan(settings, recipe)
-        decision = run.decide(settings, planned, force=force, builder_comes=comes)
-        yield _build(planned, decision), planned
-    for recipe in recipes["app"]:
-        yield step("verify", recipe.variant, DO, "it is checked in each run"), None
-
-
-def _recipes(run: Run, settings: Settings, target: Target) -> list[Recipe]:
-    """Return a target's recipes; none of a builder that nobody has and no app needs."""
-    if target == settings.builder and not settings.has_dockerfile(target):
-        apps = run.recipes(settings, settings.app)
-        if not any(recipe.own for recipe in apps):
-            return []
-    return run.recipes(settings, target)
+    for planned, _ in builds:
+        if planned.recipe.variant.target == settings.app:
+            yield step("verify", planned.recipe.variant, DO, "it is checked in each run"), None
 
 
 def _prefetch(run: Run, recipe: Recipe) -> Step:

@@ -1,0 +1,198 @@
+"""What the tasks that build share: the steps of a run, decided, then carried out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from bailing_tasks.tasks.run import Run
+
+if TYPE_CHECKING:
+    from bailing_tasks.build import BuildResult
+    from bailing_tasks.build_plan import BuildPlan
+    from bailing_tasks.builder_choice import BuilderChoice
+    from bailing_tasks.decision import Decision
+    from bailing_tasks.outcomes import Outcome
+    from bailing_tasks.settings import Settings, Target
+    from bailing_tasks.variants import Variant
+    from bailing_tasks.wanted import WantedImage
+
+    Step = tuple[BuildPlan, Decision]
+
+
+def fetch(
+    run: Run,
+    settings: Settings,
+    wanted: Sequence[WantedImage],
+    *,
+    refresh: bool = False,
+    choose: Callable[[Sequence[Outcome]], str] = lambda failed: "continue",
+) -> None:
+    """Bring external images, or print the commands that would.
+
+    Args:
+        run: The run.
+        settings: Its settings.
+        wanted: The images.
+        refresh: Whether tags that have moved are followed.
+        choose: Decides about failed pulls: `retry`, `continue` or `stop`.
+
+    Raises:
+        PullError: Images could not be pulled, and `choose` says to stop.
+    """
+    from dataclasses import asdict
+
+    from bailing_tasks.prefetch import fetch, summary
+
+    run.check_frozen(wanted)
+    if run.dry_run:
+        commands = run.prefetcher(settings, refresh=refresh).commands(wanted)
+        print_commands(run, "prefetch", commands, f"{len(wanted)} images, all present")
+        return
+    run.hold()
+    prefetcher = run.prefetcher(settings, refresh=refresh)
+    with run.console.group(f"prefetch: {len(wanted)} images"):
+        result = fetch(prefetcher, wanted, choose=choose)
+    run.console.say(summary(result))
+    run.report("prefetch", {**result.counts(), **asdict(result)})
+    result.check()
+
+
+def foreseen(run: Run, settings: Settings, *, force: bool) -> Iterator[Step]:
+    """Yield what `build-builder build-app` would do, and why; nothing is done, built or pulled.
+
+    The builders come first; each app is planned on the builder that there will be then.
+    """
+    apps = run.recipes(settings, settings.app)
+    comes: dict[tuple[Platform, str], tuple[str, bool]] = {}
+    if settings.has_dockerfile(settings.builder) or any(recipe.own for recipe in apps):
+        for recipe in run.recipes(settings, settings.builder):
+            plan = run.plan(settings, recipe)
+            decision = run.decide(settings, plan, force=force)
+            comes[recipe.variant.built_for] = (plan.kept, decision.action != "skip")
+            yield plan, decision
+    for recipe in apps:
+        name, builder_comes = comes[recipe.variant.built_for] if recipe.own else ("", False)
+        read = run.on_builder(settings, recipe, name) if name else recipe
+        plan = run.plan(settings, read)
+        yield plan, run.decide(settings, plan, force=force, builder_comes=builder_comes)
+
+
+def ready(run: Run, settings: Settings, target: Target) -> None:
+    """See that the recipes can be read, then hold the workspace, so that plans stay true."""
+    from bailing_tasks.wanted import wanted_images
+
+    run.check_frozen(wanted_images(run.recipes(settings, target)))
+    if not run.dry_run:
+        run.hold()
+
+
+def app_steps(run: Run, settings: Settings, named: str, *, force: bool) -> Iterator[Step]:
+    """Yield the builds of the app; a builder is brought only for one that has to be built."""
+    for recipe in run.recipes(settings, settings.app):
+        if not recipe.own:
+            plan = run.plan(settings, recipe)
+            yield plan, run.decide(settings, plan, force=force)
+            continue
+        if named:
+            choice = _named_builder(run, settings, recipe.variant, named)
+        else:
+            builder = run.plan(settings, run.builder_recipe(settings, recipe.variant))
+            plan = run.plan(settings, run.on_builder(settings, recipe, builder.kept))
+            decision = run.decide(settings, plan, force=force)
+            if decision.action != "build":
+                yield plan, decision
+                continue
+            choice = _own_builder(run, settings, builder)
+        run.console.say(f"{recipe.variant}: on {choice.image}: {choice.why}")
+        plan = run.plan(settings, run.on_builder(settings, recipe, choice.image))
+        yield plan, run.decide(settings, plan, force=force)
+
+
+def _named_builder(run: Run, settings: Settings, app: Variant, name: str) -> BuilderChoice:
+    from bailing_tasks.builder_choice import BuilderChoice, named_builder
+
+    if run.dry_run:
+        return BuilderChoice(image=name, why="it was named; a run pulls it if it is not here")
+    prefetcher = run.prefetcher(settings)
+    return named_builder(name, app.platform, settings=settings, prefetcher=prefetcher)
+
+
+def _own_builder(run: Run, settings: Settings, plan: BuildPlan) -> BuilderChoice:
+    from bailing_tasks.builder_choice import BuilderChoice, own_builder
+
+    if run.dry_run:
+        return BuilderChoice(image=plan.kept, why="what `invoke build-builder` makes or finds")
+    prefetcher = run.prefetcher(settings)
+    return own_builder(plan, settings=settings, prefetcher=prefetcher, frozen=run.frozen)
+
+
+def build_all(
+    run: Run, name: str, settings: Settings, steps: Iterable[Step], *, no_cache: bool
+) -> list[BuildResult]:
+    """Build one after the other; what was built is in the document even if a later one fails."""
+    from dataclasses import asdict
+
+    from bailing_tasks.build import build, commands
+
+    if run.dry_run:
+        lines = [line for step in steps for line in commands(*step, run.engine, no_cache=no_cache)]
+        print_commands(run, name, lines, "nothing changed")
+        return []
+    images: list[BuildResult] = []
+    prefetcher = run.prefetcher(settings)
+    try:
+        for plan, decision in steps:
+            images.append(
+                build(plan, decision, prefetcher=prefetcher, state=run.state, no_cache=no_cache)
+            )
+    finally:
+        run.report(name, {"images": [asdict(image) for image in images]})
+    return images
+
+
+def verify_apps(run: Run, settings: Settings) -> None:
+    """Check the app images of a run, each check by name.
+
+    Raises:
+        VerifyError: One is not what it has to be.
+    """
+    from dataclasses import asdict
+
+    from bailing_tasks.errors import VerifyError
+    from bailing_tasks.names import local_name
+    from bailing_tasks.variants import variants
+    from bailing_tasks.verify import verify
+
+    host = run.engine.platform
+    apps = variants(settings, settings.app, host)
+    if run.dry_run:
+        names = ", ".join(local_name(variant, settings, host) for variant in apps)
+        print_commands(run, "verify", (), f"would check {names}")
+        return
+    run.hold()
+    failed = []
+    for variant in apps:
+        app = local_name(variant, settings, host)
+        builder = local_name(variant.of(settings.builder), settings, host)
+        result = verify(
+            run.engine, app, builder, variant, settings=settings.verify, owner=str(run.root)
+        )
+        with run.console.group(f"verify {app} ({variant.platform}) in {result.seconds:.1f} s"):
+            for check in result.checks:
+                run.console.say(f"{'ok  ' if check.ok else 'FAIL'} {check.name}: {check.detail}")
+        failed += [f"{app}: {check.name}" for check in result.checks if not check.ok]
+        run.report("verify", {"ok": result.ok, **asdict(result)})
+    if failed:
+        raise VerifyError(
+            f"{len(failed)} checks failed: {', '.join(failed)}",
+            remedy="mend the app's Dockerfile, or say what it has to be in "
+            "[tool.bailing-tasks.verify]",
+        )
+
+
+def print_commands(run: Run, name: str, commands: Sequence[str], nothing: str) -> None:
+    """Print and report what a dry run would have run; `nothing` says why where that is nothing."""
+    for line in commands or (f"# {name}: {nothing}",):
+        run.console.say(line)
+    run.report(name, {"dry_run": True, "commands": list(commands)})
