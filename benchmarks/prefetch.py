@@ -7,7 +7,6 @@ needs, and prints why where there is none.
 from __future__ import annotations
 
 import argparse
-import statistics
 import sys
 import tempfile
 import time
@@ -23,6 +22,7 @@ from bailing_tasks import sandbox
 from benchmarks.support import bed, cold, images, reference_app
 from benchmarks.support.bed import Engine
 from benchmarks.support.slow_link import SlowLink
+from benchmarks.support.turns import by_turns
 
 RATE = 200e6
 """Bits a second."""
@@ -151,17 +151,6 @@ def print_nothing_to_do(store: str, rounds: int) -> None:
         }
         seconds = by_turns(engine, Path(name), commands, rounds)
     print_table(f"nothing to do, {store} store: the reference app", seconds, NOTHING_AIM)
-
-
-def by_turns(
-    engine: Engine, folder: Path, commands: Mapping[str, Sequence[str]], rounds: int
-) -> dict[str, float]:
-    """Return the median seconds of commands that take turns, after one turn unmeasured."""
-    taken: dict[str, list[float]] = {name: [] for name in commands}
-    for _ in range(rounds + 1):
-        for name, argv in commands.items():
-            taken[name].append(engine.must(argv, cwd=folder).seconds)
-    return {name: statistics.median(seconds[1:]) for name, seconds in taken.items()}
 
 
 def print_table(title: str, seconds: Mapping[str, float], aim: float) -> None:

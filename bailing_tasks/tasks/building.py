@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from bailing_tasks.builder_choice import BuilderChoice
     from bailing_tasks.decision import Decision
     from bailing_tasks.outcomes import Outcome
+    from bailing_tasks.platforms import Platform
     from bailing_tasks.settings import Settings, Target
     from bailing_tasks.variants import Variant
     from bailing_tasks.wanted import WantedImage
