@@ -12,13 +12,13 @@ from dataclasses import dataclass, field, replace
 
 from bailing_tasks import forecast, inquiry, kept
 from bailing_tasks.console import Console
-from bailing_tasks.engine.base import Engine, Limits, Progress
+from bailing_tasks.engine.base import Engine, Limits
 from bailing_tasks.errors import PullError
 from bailing_tasks.inquiry import Asked
 from bailing_tasks.names import kept_name
 from bailing_tasks.outcomes import Outcome, PrefetchResult, describe
 from bailing_tasks.parallel import in_parallel
-from bailing_tasks.progress import Transfer, Transfers, transfers
+from bailing_tasks.progress import Transfer, Transfers, meter, transfers
 from bailing_tasks.resolver import Resolver, combined
 from bailing_tasks.retry import ATTEMPTS, retried
 from bailing_tasks.state import Pin, State
@@ -119,6 +119,19 @@ class Prefetcher:
             left=self.limits.left,
         )
         return pin
+
+    def settle(self, wanted: Sequence[WantedImage], *, keep: bool) -> None:
+        """Pin images without pulling them; what cannot be found out stays open.
+
+        Args:
+            wanted: The images.
+            keep: Whether the pins are kept for later runs.
+        """
+        for asked in self._ask_all([image for image in wanted if image.key not in self.pins]):
+            if asked.pin:
+                self.pins[asked.image.key] = asked.pin
+                if keep:
+                    self.state.keep_pin(asked.pin)
 
     def commands(self, wanted: Sequence[WantedImage]) -> list[str]:
         """Return the commands that would bring images; none for what is there.
@@ -221,7 +234,7 @@ class Prefetcher:
             source=self.resolver.source(pin, image),
             wanted=image.reference,
             platform=image.platform if whole else None,
-            on_progress=_meter(transfer),
+            on_progress=meter(transfer),
             limits=self.limits,
         )
         if not kept.keep(self.engine, pin, image):
@@ -284,26 +297,6 @@ class Prefetcher:
 def _are_one(one: Asked, other: Asked) -> bool:
     """Whether two images have one name in an engine, for two platforms: an index's digest."""
     return one.pin is not None and other.pin is not None and one.pin.image == other.pin.image
-
-
-def _meter(transfer: Transfer) -> Callable[[Progress], None]:
-    """Count what comes, less what was here; a layer too small to be told of counts at its end."""
-    here: dict[str, int] = {}
-
-    def show(progress: Progress) -> None:
-        came, total = transfer.layers.get(progress.layer, (0, progress.total))
-        if progress.status == "Already exists":
-            transfer.skip(progress.layer)
-        elif progress.status == "Starting":
-            here[progress.layer] = progress.current - came
-            transfer.update(progress.layer, came, progress.total - here[progress.layer])
-        elif progress.status == "Downloading" and progress.current:
-            current = progress.current - here.get(progress.layer, 0)
-            transfer.update(progress.layer, current, total or progress.total)
-        elif progress.status in ("Download complete", "Pull complete") and total:
-            transfer.update(progress.layer, total, total)
-
-    return show
 
 
 Chooser = Callable[[Sequence[Outcome]], str]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from bailing_tasks.console import Console
+from bailing_tasks.engine import base
 from bailing_tasks.units import size
 
 if TYPE_CHECKING:
@@ -222,3 +223,23 @@ def _regularly(
     finally:
         over.set()
         thread.join()
+
+
+def meter(transfer: Transfer) -> Callable[[base.Progress], None]:
+    """Count what comes, less what was here; a layer too small to be told of counts at its end."""
+    here: dict[str, int] = {}
+
+    def show(progress: base.Progress) -> None:
+        came, total = transfer.layers.get(progress.layer, (0, progress.total))
+        if progress.status == "Already exists":
+            transfer.skip(progress.layer)
+        elif progress.status == "Starting":
+            here[progress.layer] = progress.current - came
+            transfer.update(progress.layer, came, progress.total - here[progress.layer])
+        elif progress.status == "Downloading" and progress.current:
+            current = progress.current - here.get(progress.layer, 0)
+            transfer.update(progress.layer, current, total or progress.total)
+        elif progress.status in ("Download complete", "Pull complete") and total:
+            transfer.update(progress.layer, total, total)
+
+    return show
