@@ -22,10 +22,11 @@ _HOST = rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?"
 _COMPONENT = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _PATH = rf"{_COMPONENT}(?:/{_COMPONENT})*"
 _ALGORITHM = r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*"
+_TAG = r"[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127}"
 _REFERENCE = re.compile(
     # A host with an underscore is none by the grammar, and passes as a part of the path.
     rf"(?P<host>{_HOST}|{_COMPONENT})/(?P<path>{_PATH})"
-    r"(?::(?P<tag>[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127}))?"
+    rf"(?::(?P<tag>{_TAG}))?"
     rf"(?:@(?P<digest>{_ALGORITHM}:[0-9a-fA-F]{{32,}}))?"
 )
 _IMAGE_ID = re.compile(r"[a-f0-9]{64}")
@@ -36,6 +37,11 @@ _SHA256 = re.compile(r"sha256:[a-f0-9]{64}")
 def is_sha256(text: str) -> bool:
     """Whether a text is a SHA-256 digest, as registries name manifests and blobs."""
     return _SHA256.fullmatch(text) is not None
+
+
+def is_tag(text: str) -> bool:
+    """Whether a registry takes a text as a tag."""
+    return re.fullmatch(_TAG, text) is not None
 
 
 @dataclass(frozen=True, slots=True)
