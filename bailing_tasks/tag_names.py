@@ -189,7 +189,7 @@ class Speller:
 
 def _clean(pattern: Pattern, name: str, value: str, repairs: list[str]) -> str:
     """Return a value as a part of a tag."""
-    text = _OUTSIDE.sub("-", value)
+    text = sanitized(value)
     if text != value:
         repairs.append("- for what no tag may hold")
     if pattern.begins_with(name) and text[:1] in (".", "-"):
@@ -212,6 +212,11 @@ def _shape(pattern: Pattern, scheme: str) -> str:
         f"(?:{looks[piece]})" if number % 2 else re.escape(piece)
         for number, piece in enumerate(pieces)
     )
+
+
+def sanitized(text: str) -> str:
+    """Return a text with `-` for each run of characters that no tag may hold."""
+    return _OUTSIDE.sub("-", text)
 
 
 def kept(tag: str) -> bool:
