@@ -120,6 +120,18 @@ def tag(root: Path, name: str) -> str | None:
     return _ref(root, TAGS + name)
 
 
+def branches(root: Path, remote: str = "origin") -> tuple[str, ...]:
+    """Return the branches of a remote as last fetched; where it has none, those of this clone."""
+    there = f"refs/remotes/{remote}/"
+    found = _names(root, there) or _names(root, BRANCHES)
+    return tuple(name for name in found if name != "HEAD")
+
+
+def tags(root: Path) -> tuple[str, ...]:
+    """Return the tags that are in this clone."""
+    return _names(root, TAGS)
+
+
 def is_name(root: Path, name: str) -> bool:
     """Whether a branch or a tag can be called so."""
     return _git(root, "check-ref-format", BRANCHES + name).ok
@@ -233,6 +245,12 @@ def _ref(root: Path, ref: str) -> str | None:
     """Return the commit that a ref names, by exactly this name: no `main~1`."""
     exists = _git(root, "show-ref", "--verify", "--quiet", ref).ok
     return commit_of(root, ref) if exists else None
+
+
+def _names(root: Path, prefix: str) -> tuple[str, ...]:
+    """Return the names of refs below a prefix."""
+    refs = _must(root, "for-each-ref", "--format=%(refname)", prefix).splitlines()
+    return tuple(ref.removeprefix(prefix) for ref in refs)
 
 
 def _shallow(message: str) -> UsageError:

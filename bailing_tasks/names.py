@@ -15,6 +15,9 @@ LABEL = "io.bailing-tasks.fingerprint"
 BUILDER_LABEL = "io.bailing-tasks.builder"
 """On an app image: the name of the builder image that it was built on."""
 
+REVISION_LABEL = "org.opencontainers.image.revision"
+"""On a published image: the commit it was built from (OCI image specification, annotations)."""
+
 KEPT = "localhost/bailing-tasks/kept"
 """What a pin needs is tagged here: `docker image prune` takes what has only a digest."""
 

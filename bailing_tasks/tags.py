@@ -152,7 +152,8 @@ class _Policy:
 
     def may_be_empty(self, target: Target) -> bool:
         """Whether no tag is fine: nothing is pushed, or `latest` alone stays where it is."""
-        return bool(self._event.number) or (LATEST in target.tags and not self._bar)
+        pushed = self._event.commit and not self._event.number
+        return not pushed or (LATEST in target.tags and not self._bar)
 
     def _latest(self, target: Target) -> _Latest:
         if LATEST not in target.tags:
@@ -168,15 +169,23 @@ class _Policy:
     ) -> PlannedTag | None:
         if pattern.text == LATEST:
             tag = registry_tag(LATEST, python, self._settings)
-            rule = f"{LATEST}: {latest.why}"
+            rule = f"{LATEST}: {self._following()}"
             made = PlannedTag(tag=tag, rule=rule, python=python, undecided=latest.moves is None)
             return None if latest.moves is False else made
         # A name that people follow is not for a pull request.
-        if not pattern.applies(self._values) or (self._event.number and not pattern.names):
+        followed = self._event.number and not pattern.names
+        if not self._event.commit or followed or not pattern.applies(self._values):
             return None
         spelled = repository.spell(pattern, registry_tag("", python, self._settings))
         rule = "; ".join((f"{pattern.text}: {self._made_of(pattern)}", *spelled.repairs))
         return PlannedTag(tag=spelled.tag, rule=rule, python=python)
+
+    def _following(self) -> str:
+        """Return what `latest` follows here, for people."""
+        if self._event.branch:
+            return f"the default branch {self._event.branch}"
+        highest = "the highest" if self._settings.latest == "version" else "a"
+        return f"{highest} stable version, {self._event.tag}"
 
     def _repository(self, target: Target) -> Repository:
         """Return what is published where a target is."""
@@ -225,6 +234,8 @@ def _values(event: Event, version: Version | None, date: str) -> dict[str, str]:
 
 def _bar(settings: Settings, event: Event, version: Version | None) -> str:
     """Return why an event of this kind never moves `latest`; empty if it may."""
+    if not event.commit:
+        return f"{event.branch or event.tag} was deleted, and nothing is pushed"
     if event.number:
         return "a pull request never moves it, and nothing is pushed"
     if event.tag:
@@ -258,7 +269,7 @@ def _standing(standing: Standing, event: Event) -> _Latest:
     what = (
         f"the Git tag {event.tag} is a stable version"
         if event.tag
-        else (f"{event.branch} is the default branch")
+        else f"{event.branch} is the default branch"
     )
     if standing.unknown:
         return _Latest(None, f"it is decided when it is pushed: {what}, but {standing.unknown}")

@@ -21,6 +21,7 @@ for _task in (
     looking.images,
     looking.settings,
     events.changed,
+    events.tags,
     ci.ci_write,
     sandbox.sandbox_up,
     sandbox.sandbox_down,

@@ -1,4 +1,4 @@
-"""The tasks about events: changed."""
+"""The tasks about events: changed, tags."""
 
 from __future__ import annotations
 
@@ -23,6 +23,40 @@ def changed(_context: Context, event: str = "", base: str = "", json: bool = Fal
     settings = run.settings()
     decision = decide(settings, read_event(run, settings, event, base))
     _show(run, decision)
+
+
+@command("event", "offline", "json")
+def tags(_context: Context, event: str = "", offline: bool = False, json: bool = False) -> None:
+    """List the tags that each target gets for an event, and why `latest` is among them or not."""
+    from dataclasses import asdict
+
+    from bailing_tasks.tagging import plan_tags
+
+    run = current(json=json, offline=offline)
+    settings = run.settings()
+    happened = read_event(run, settings, event)
+    planned = plan_tags(settings, happened, offline=run.offline)
+    run.console.say(str(happened))
+    run.console.table(
+        ("target", "tag", "rule"),
+        [(made.target, each.tag, each.rule) for made in planned for each in made.tags],
+    )
+    for made in planned:
+        run.console.say(f"latest of {made.target}: {made.latest}")
+    run.report(
+        "tags",
+        {
+            "event": asdict(happened),
+            "targets": {
+                made.target: {
+                    "tags": [{"tag": each.tag, "rule": each.rule} for each in made.tags],
+                    "latest": made.latest,
+                }
+                for made in planned
+            },
+        },
+        at_top=True,
+    )
 
 
 def read_event(run: Run, settings: Settings, event: str, base: str = "") -> Event:

@@ -103,6 +103,7 @@ class Run:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.results: list[dict[str, Any]] = []
+        self._at_top: dict[str, Any] = {}
         self.json = False
         self.dry_run = False
         self.frozen = False
@@ -275,9 +276,17 @@ class Run:
             self._locked = True
             self.read_anew()
 
-    def report(self, name: str, result: Mapping[str, Any]) -> None:
-        """Add a task's result to the run's document."""
+    def report(self, name: str, result: Mapping[str, Any], *, at_top: bool = False) -> None:
+        """Add a task's result to the run's document.
+
+        Args:
+            name: The task.
+            result: What it has to say, as plain data.
+            at_top: Whether it stands at the document's top level as well.
+        """
         self.results.append({"task": name, **result})
+        if at_top:
+            self._at_top |= result
 
     def print_document(self) -> None:
         """Print the run's one JSON document, if a task asked for it."""
@@ -285,7 +294,7 @@ class Run:
         from bailing_tasks.state import to_json
 
         if self.json:
-            document: dict[str, Any] = {"schema": SCHEMA, "results": self.results}
+            document = {"schema": SCHEMA, **self._at_top, "results": self.results}
             if self.failed:
                 document["error"] = self.failed
             try:

@@ -56,12 +56,17 @@ def push(registry: str, name: str, *sizes: int, architecture: str = "amd64") -> 
     return Tiny(name, _digest(body), layers, files)
 
 
-def push_index(registry: str, name: str, contents: Mapping[str, Mapping[str, bytes]]) -> None:
+def push_index(
+    registry: str,
+    name: str,
+    contents: Mapping[str, Mapping[str, bytes]],
+    labels: Mapping[str, str] | None = None,
+) -> None:
     """Put an image for several platforms into a registry: for each, files by their paths."""
     repository, _, tag = name.partition(":")
     manifests = []
     for platform, files in contents.items():
-        body = _manifest(registry, repository, platform, [_archive(files)])
+        body = _manifest(registry, repository, platform, [_archive(files)], labels)
         digest, (os_name, architecture) = _digest(body), platform.split("/")
         url = f"http://{registry}/v2/{repository}/manifests/{digest}"
         _ask("PUT", url, body, {"Content-Type": MANIFEST})
@@ -112,13 +117,19 @@ def _files(workspace: Workspace, name: str) -> dict[str, bytes]:
         }
 
 
-def _manifest(registry: str, repository: str, platform: str, archives: Sequence[bytes]) -> bytes:
+def _manifest(
+    registry: str,
+    repository: str,
+    platform: str,
+    archives: Sequence[bytes],
+    labels: Mapping[str, str] | None = None,
+) -> bytes:
     """Upload configuration and layers of an image; return its manifest."""
     os_name, architecture = platform.split("/")
     config = {
         "os": os_name,
         "architecture": architecture,
-        "config": {},
+        "config": {"Labels": dict(labels)} if labels else {},
         "rootfs": {"type": "layers", "diff_ids": [_digest(archive) for archive in archives]},
     }
     layers = [gzip.compress(archive, mtime=0) for archive in archives]

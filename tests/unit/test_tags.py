@@ -113,8 +113,9 @@ def test_a_long_branch_is_cut_and_its_suffix_stays() -> None:
 
 def test_the_rule_of_a_tag_is_told() -> None:
     latest, version = (each.rule for each in planned("tag:v1.2.3")["builder"].tags)
-    assert latest.startswith("latest: yes: the Git tag v1.2.3 is a stable version, and it stands")
+    assert latest == "latest: a stable version, v1.2.3"
     assert version == "builder-{version}: version 1.2.3 of the Git tag v1.2.3"
+    assert planned("push:main")["app"].tags[0].rule == "latest: the default branch main"
     assert planned("push:@x/y")["app"].tags[0].rule == (
         "{branch}: the branch @x/y; - for what no tag may hold; no tag begins with . or -"
     )
@@ -298,6 +299,16 @@ def test_latest_may_follow_the_highest_version(
     for found in planned(text, Facts(tags=tags), latest="version").values():
         assert why in found.latest
         assert ("latest" in texts(found)) == moves
+        if moves:
+            assert found.tags[0].rule == "latest: the highest stable version, " + text[4:]
+
+
+@pytest.mark.parametrize("ref", ["refs/heads/x", "refs/tags/v1.2.3"])
+def test_what_was_deleted_gets_no_tag(ref: str) -> None:
+    gone = Event(name="push", ref=ref, commit="")
+    for found in planned_tags(settings(app={"tags": ["{branch}", "nightly"]}), gone, Facts()):
+        assert texts(found) == []
+    assert planned_tags(settings(), gone, Facts())[0].latest.endswith("and nothing is pushed")
 
 
 def test_latest_is_not_for_every_target() -> None:

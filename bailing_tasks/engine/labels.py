@@ -1,0 +1,52 @@
+"""The labels of an image in a registry, which is not pulled for them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from bailing_tasks.engine.answers import LARGEST, Failed, read
+from bailing_tasks.engine.layout import Manifest
+from bailing_tasks.engine.registry import Registries
+from bailing_tasks.errors import PullError
+from bailing_tasks.mirrors import sources
+from bailing_tasks.references import Reference
+
+
+def read_labels(registries: Registries, reference: Reference) -> Mapping[str, str]:
+    """Return the labels of an image at its own registry; of an index, those of its first image.
+
+    Raises:
+        AbsentError: There is no such image.
+        PullError: The registry cannot be asked, or answers with something else.
+    """
+    *_, source = sources(reference, {})
+    failed = Failed(reference=reference, platform="", host=source.host)
+    digest = registries.head(reference, source)
+    if digest is None:
+        raise failed("it does not say which digest the tag has", sign="digest")
+    raw = registries.manifest(reference, digest, source)
+    try:
+        document = json.loads(raw)
+        if "manifests" in document:
+            # What describes an image, its provenance for one, is listed for no known platform.
+            of_images = [each for each in document["manifests"] if _is_image(each)]
+            raw = registries.manifest(reference, of_images[0]["digest"], source)
+        config = Manifest.parse(raw).config
+        if config.size > LARGEST:
+            raise ValueError("its configuration is too large")
+        with registries.blob(
+            reference, config.digest, source, start=0, stall=registries.limits.stall
+        ) as response:
+            read(response, registries.limits, failed)
+            found = response.json()["config"].get("Labels") or {}
+            return {str(name): str(value) for name, value in found.items()}
+    except PullError:
+        raise
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise failed(f"the answer is no image ({error})", sign="digest") from error
+
+
+def _is_image(entry: Mapping[str, Any]) -> bool:
+    return (entry.get("platform") or {}).get("os") != "unknown"
