@@ -30,8 +30,9 @@ class Repository:
     def spell(self, pattern: Pattern, suffix: str) -> Spelling:
         """Return the tag of a pattern for the event, apart from those of all other names.
 
-        Of two names that meet in a tag the one that is spelled like it keeps it; the other one
-        gets a hash of the whole name. Both get one if neither is spelled like it.
+        Of two names that meet in a tag the one that is spelled like it keeps it, else the one of
+        the earlier pattern; the other gets a hash of the whole name. If a pattern makes both from
+        names that are spelled otherwise, both get one.
 
         Args:
             pattern: One of `patterns`, each of whose placeholders the event has.
@@ -49,8 +50,7 @@ class Repository:
                 if kind not in theirs.names or not theirs.applies(values):
                     continue
                 made = speller.spell(self.meant(theirs), values)
-                keeps = not spelled.repairs and claim < (bool(made.repairs), place)
-                if made.tag == spelled.tag and not keeps:
+                if made.tag == spelled.tag and claim >= (bool(made.repairs), place):
                     whose = f"the {'Git tag' if kind == 'tag' else kind} {name}"
                     return speller.spell(self.meant(pattern), self.values, meets=whose)
         return spelled

@@ -182,7 +182,7 @@ class Speller:
             else:
                 continue
             start = filled[name][: share - HASH - 1].rstrip(".-")
-            filled[name] = f"{start}-{_hash(values[name])}"
+            filled[name] = f"{start}-{_hash(name, values[name])}"
         tag = pattern.filled(filled) + self.suffix
         return Spelling(tag=tag, repairs=tuple(dict.fromkeys(repairs)))
 
@@ -195,7 +195,7 @@ def _clean(pattern: Pattern, name: str, value: str, repairs: list[str]) -> str:
     if pattern.begins_with(name) and text[:1] in (".", "-"):
         text = text.lstrip(".-")
         repairs.append("no tag begins with . or -")
-    return text or f"{name}-{_hash(value)}"
+    return text or f"{name}-{_hash(name, value)}"
 
 
 @functools.cache
@@ -224,5 +224,6 @@ def kept(tag: str) -> bool:
     return tag == LATEST or _KEPT.fullmatch(tag) is not None
 
 
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()[:HASH]
+def _hash(kind: str, name: str) -> str:
+    """Return a short hash of a name; a branch and a Git tag of one name have two."""
+    return hashlib.sha256(f"{kind} {name}".encode(errors="backslashreplace")).hexdigest()[:HASH]

@@ -19,6 +19,7 @@ DEV = Event(name="push", ref="refs/heads/dev", commit=COMMIT)
 ODD = Event(name="push", ref="refs/heads/my/feature#1245@x", commit=COMMIT)
 PULL = Event(name="pull_request", ref="refs/pull/2/merge", commit=COMMIT, base_branch="main")
 NIGHT = Event(name="schedule", ref="refs/heads/main", commit=COMMIT)
+ISSUE = Event(name="issues", ref="refs/heads/x", commit=COMMIT)
 BARE = Event(name="push", ref="refs/heads/main", commit="")
 
 
@@ -144,6 +145,7 @@ def test_each_type_makes_its_tag(event: Event, lines: str, tags: str) -> None:
         (PULL, "type=raw,value=latest,enable={{is_default_branch}}", "", ""),
         (tag("main"), "type=raw,value=latest,enable={{is_default_branch}}", "", ""),
         (NIGHT, "type=raw,value=latest,enable={{is_default_branch}}", "", "latest"),
+        (ISSUE, "type=raw,value=latest,enable={{is_default_branch}}", "", "latest"),
         (PULL, "type=raw,value={{base_ref}}-{{ sha }}", "", "main-860c190"),
     ],
 )

@@ -150,7 +150,8 @@ def test_the_rule_of_a_tag_is_told() -> None:
         ("pr-{number}", "pr:12", "pr-12", "pull request 12"),
         ("sha-{sha}", "pr:12", "sha-c0ffee1", "commit c0ffee1"),
         ("nightly", "push:main", "nightly", "whatever is pushed"),
-        ("{version}", "tag:v1.2.3-py3.12", "1.2.3-py3.12-55483f58", "version 1.2.3-py3.12 of"),
+        ("x-{branch}", "push:.y", "x-.y", "the branch .y"),
+        ("{version}", "tag:v1.2.3-py3.12", "1.2.3-py3.12-e118ee31", "version 1.2.3-py3.12 of"),
     ],
 )
 def test_a_pattern_says_what_a_tag_is_made_of(
@@ -170,7 +171,7 @@ def test_a_pattern_says_what_a_tag_is_made_of(
         ("1.2post1", "1.2.post1"),
     ],
 )
-def test_versions_may_be_pythons(text: str, tag: str) -> None:
+def test_versions_may_be_those_of_python(text: str, tag: str) -> None:
     assert one(f"tag:{text}", "{version}", versions="pep440").tag == tag
 
 
@@ -231,6 +232,30 @@ def test_a_git_tag_may_be_called_as_its_version() -> None:
     found = planned("tag:1.2.3", **_without_builder(patterns))["app"]
     assert texts(found) == ["1.2.3", "1.2"]
     assert texts(planned("tag:1.2", **_without_builder(patterns))["app"]) == ["tag-1.2"]
+
+
+def test_a_branch_does_not_look_like_a_part_of_a_version() -> None:
+    patterns = {"app": {"tags": ["{major}.{minor}", "{branch}"]}}
+    for branch in ("1.2", "2.0.0-rc.1"):
+        found = planned(f"push:{branch}", **_without_builder(patterns))["app"]
+        assert texts(found) == [f"branch-{branch}"]
+
+
+def test_the_first_pattern_is_the_rule_of_a_tag() -> None:
+    patterns = {"app": {"tags": ["{version}", "{major}.{minor}"]}}
+    (tag,) = planned("tag:v2.0.0-rc.1", **_without_builder(patterns))["app"].tags
+    assert tag.rule == "{version}: version 2.0.0-rc.1 of the Git tag v2.0.0-rc.1"
+
+
+def test_what_is_cut_out_of_several_names_still_fits() -> None:
+    tag = one(f"push:{LONG}", "{branch}-{branch}").tag
+    assert len(tag) == 127
+    assert "--" not in one("push:y" + "x-" * 100, "{branch}").tag
+
+
+def test_a_name_that_people_follow_is_not_for_a_pull_request() -> None:
+    found = planned("pr:12", builder={"tags": ["nightly"]}, app={"tags": ["pr-{number}"]})
+    assert (texts(found["builder"]), texts(found["app"])) == ([], ["pr-12"])
 
 
 def test_two_images_of_one_repository_do_not_meet() -> None:
@@ -426,3 +451,22 @@ def test_branches_never_share_a_tag(
                     key = (document[name]["repository"], each.tag)
                     place = (name, each.python, branch)
                     assert owner.setdefault(key, place) == place
+
+
+@given(
+    names=st.lists(st.tuples(st.sampled_from(["push", "tag"]), NAMES), min_size=2, unique=True),
+    patterns=st.permutations(["{branch}", "{tag}", "x-{tag}"]),
+)
+def test_git_tags_and_branches_never_share_a_tag(
+    names: list[tuple[str, str]], patterns: list[str]
+) -> None:
+    facts = Facts(
+        branches=[name for kind, name in names if kind == "push"],
+        tags=[name for kind, name in names if kind == "tag"],
+    )
+    owner: dict[str, tuple[str, str]] = {}
+    for kind, name in names:
+        found = planned(f"{kind}:{name}", facts, builder={"tags": []}, app={"tags": patterns})
+        for tag in texts(found["app"]):
+            assert is_tag(tag)
+            assert owner.setdefault(tag, (kind, name)) == (kind, name)
