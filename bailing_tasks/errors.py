@@ -76,7 +76,28 @@ class EngineError(BailingError):
     exit_code = 4
 
 
-class PullError(BailingError):
+class RemoteError(BailingError):
+    """What was asked of a registry failed; asking again may help.
+
+    Args:
+        message: What happened.
+        cause: Why, as far as it is known.
+        remedy: What to do about it.
+        transient: Whether asking again may help.
+
+    Attributes:
+        retry_after: How many seconds the registry asks to wait; None where it does not say.
+    """
+
+    def __init__(
+        self, message: str, *, cause: str = "", remedy: str = "", transient: bool = False
+    ) -> None:
+        super().__init__(message, cause=cause, remedy=remedy)
+        self.transient = transient
+        self.retry_after: float | None = None
+
+
+class PullError(RemoteError):
     """An image could not be resolved or pulled.
 
     Args:
@@ -85,9 +106,6 @@ class PullError(BailingError):
         remedy: What to do about it.
         transient: Whether asking again may help.
         final: Whether no other source can help either: the disk is full.
-
-    Attributes:
-        retry_after: How many seconds the registry asks to wait; None where it does not say.
     """
 
     exit_code = 5
@@ -101,10 +119,8 @@ class PullError(BailingError):
         transient: bool = False,
         final: bool = False,
     ) -> None:
-        super().__init__(message, cause=cause, remedy=remedy)
-        self.transient = transient
+        super().__init__(message, cause=cause, remedy=remedy, transient=transient)
         self.final = final
-        self.retry_after: float | None = None
 
 
 class UnreachableError(PullError):
@@ -127,7 +143,7 @@ class VerifyError(BailingError):
     exit_code = 7
 
 
-class RegistryError(BailingError):
+class RegistryError(RemoteError):
     """A registry denied a request or could not be reached."""
 
     exit_code = 8

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from bailing_tasks import forecast, inquiry, kept
 from bailing_tasks.console import Console
 from bailing_tasks.engine.base import Engine, Limits
-from bailing_tasks.errors import PullError
+from bailing_tasks.errors import PullError, RemoteError
 from bailing_tasks.inquiry import Asked
 from bailing_tasks.names import kept_name
 from bailing_tasks.outcomes import Outcome, PrefetchResult, describe
@@ -174,7 +174,7 @@ class Prefetcher:
                     raise first.pop()
                 return self._bring(asked, transfer)
 
-            def on_wait(error: PullError, number: int, wait: float) -> None:
+            def on_wait(error: RemoteError, number: int, wait: float) -> None:
                 self.console.say(
                     f"{asked.title}: {error.cause}; attempt {number} of {ATTEMPTS} in {wait:.0f} s"
                 )

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from bailing_tasks.errors import PullError
+from bailing_tasks.errors import RemoteError
 
 ATTEMPTS = 4
 FIRST_WAIT = 1.0
@@ -20,7 +20,7 @@ Value = TypeVar("Value")
 
 def retried(
     attempt: Callable[[], Value],
-    on_wait: Callable[[PullError, int, float], None],
+    on_wait: Callable[[RemoteError, int, float], None],
     *,
     left: Callable[[], float] = lambda: float("inf"),
     sleep: Callable[[float], object] = time.sleep,
@@ -37,12 +37,12 @@ def retried(
         sleep: Waits.
 
     Raises:
-        PullError: The last failure.
+        RemoteError: The last failure.
     """
     for number in range(2, ATTEMPTS + 1):
         try:
             return attempt()
-        except PullError as error:
+        except RemoteError as error:
             wait = FIRST_WAIT * 2 ** (number - 2) * random.uniform(1.0, 1.25)  # noqa: S311
             wait = max(wait, error.retry_after or 0.0)
             if not error.transient or wait >= min(left(), LONGEST_WAIT):

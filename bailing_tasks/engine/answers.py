@@ -17,7 +17,7 @@ from urllib.parse import urljoin
 import requests
 
 from bailing_tasks.engine.base import Limits
-from bailing_tasks.errors import AbsentError, BailingError, PullError, UnreachableError
+from bailing_tasks.errors import AbsentError, BailingError, RemoteError, UnreachableError
 from bailing_tasks.failures import pull_error
 from bailing_tasks.platforms import Platform
 from bailing_tasks.references import Reference, is_sha256
@@ -44,22 +44,22 @@ class Failed:
     platform: str
     host: str
 
-    def __call__(self, said: str, *, sign: str | None = None) -> PullError:
+    def __call__(self, said: str, *, sign: str | None = None) -> RemoteError:
         """Return the error for what was said; `sign` tells its kind, as for `pull_error`."""
         return pull_error(
             said, reference=self.reference, platform=self.platform, host=self.host, sign=sign
         )
 
-    def status(self, response: requests.Response, place: str) -> PullError:
+    def status(self, response: requests.Response, place: str) -> RemoteError:
         """Return the error for a status code."""
         code = response.status_code
         found = self(f"{code} {response.reason} from {place}", sign=str(code))
         if code == requests.codes.not_found:
             return AbsentError(found.message, cause=found.cause, remedy=found.remedy)
-        found.retry_after = _seconds(response.headers.get("Retry-After", ""))
+        found.retry_after = retry_after(response)
         return found
 
-    def unreachable(self, said: str, sign: str) -> UnreachableError:
+    def unreachable(self, said: str, sign: str) -> RemoteError:
         """Return the error for a registry that this process cannot speak to."""
         found = self(said, sign=sign)
         return UnreachableError(
@@ -67,12 +67,13 @@ class Failed:
         )
 
 
-def _seconds(retry_after: str) -> float | None:
+def retry_after(response: requests.Response) -> float | None:
     """Return how long a registry asks to wait: seconds, or until a date (RFC 9110, 10.2.3)."""
-    if retry_after.isdecimal():
-        return float(retry_after)
+    said = response.headers.get("Retry-After", "")
+    if said.isdecimal():
+        return float(said)
     try:
-        until = parsedate_to_datetime(retry_after)
+        until = parsedate_to_datetime(said)
         return max((until - datetime.now(timezone.utc)).total_seconds(), 0.0)
     except (ValueError, TypeError, OverflowError):
         return None
