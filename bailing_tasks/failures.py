@@ -1,4 +1,4 @@
-"""What a failed pull or build means, and what to do about it. Pure.
+"""What a failed pull or push means, and what to do about it. Pure.
 
 The causes and remedies are those of the seeds' troubleshooting: is the image there, is its name
 right, may this login have it, does the network reach it.
@@ -7,9 +7,10 @@ right, may this login have it, does the network reach it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from bailing_tasks.errors import PullError
+from bailing_tasks.errors import PullError, RegistryError
 from bailing_tasks.references import Reference
 
 
@@ -36,6 +37,50 @@ _NETWORK = (
     '(mirrors = {{ "{origin}" = ["https://mirror.example"] }}) can stand in for {origin}'
 )
 
+_HELPER = Failure(
+    pattern=r"(?<!no basic auth )credential",
+    cause="the credential helper that Docker's configuration names failed",
+    remedy="check `credsStore` and `credHelpers` in Docker's config.json, or log in anew with "
+    "`docker login {host}`",
+    transient=False,
+)
+
+_CONNECTION = (
+    Failure(
+        pattern=r"x509|certificate",
+        cause="the certificate of {host} is not trusted here",
+        remedy="put the registry's certificate into the machine's trust store "
+        "(or /etc/docker/certs.d/{host}/ca.crt) and restart the engine",
+        transient=False,
+    ),
+    Failure(
+        pattern=r"no such host|name or service not known|nodename nor servname",
+        cause="the name {host} cannot be resolved",
+        remedy=_NETWORK,
+        transient=False,
+    ),
+    Failure(
+        pattern=r"wrong digest|failed to verify|verification failed|failed size validation|digest",
+        cause="{host} answered with something else than was asked for",
+        remedy="run it again; if it stays so, {host} serves a wrong or damaged image: leave it out",
+        transient=True,
+    ),
+    Failure(
+        pattern=r"\bredirects\b|sent elsewhere",
+        cause="{host} redirects in a circle, or to nowhere",
+        remedy=_NETWORK,
+        transient=True,
+    ),
+    Failure(
+        pattern=r"timeout|timed out|deadline exceeded|connection refused|unreachable|reset by peer"
+        r"|\beof\b|broken pipe|connection (?:aborted|broken)|name resolution|server misbehaving"
+        r"|\b5\d\d\b",
+        cause="{host} did not answer, or the connection broke",
+        remedy=_NETWORK,
+        transient=True,
+    ),
+)
+
 _PULL_FAILURES = (
     Failure(
         pattern=r"no space left on device|disk quota exceeded",
@@ -43,13 +88,7 @@ _PULL_FAILURES = (
         remedy="free disk space (`docker system df` shows what takes it), then run it again",
         transient=False,
     ),
-    Failure(
-        pattern=r"(?<!no basic auth )credential",
-        cause="the credential helper that Docker's configuration names failed",
-        remedy="check `credsStore` and `credHelpers` in Docker's config.json, or log in anew with "
-        "`docker login {host}`",
-        transient=False,
-    ),
+    _HELPER,
     Failure(
         pattern=r"toomanyrequests|too many requests|rate limit|\b429\b",
         cause="{host} limits how often images may be pulled",
@@ -81,44 +120,70 @@ _PULL_FAILURES = (
         transient=False,
     ),
     Failure(
-        pattern=r"x509|certificate",
-        cause="the certificate of {host} is not trusted here",
-        remedy="put the registry's certificate into the machine's trust store "
-        "(or /etc/docker/certs.d/{host}/ca.crt) and restart the engine",
-        transient=False,
-    ),
-    Failure(
-        pattern=r"no such host|name or service not known|nodename nor servname",
-        cause="the name {host} cannot be resolved",
-        remedy=_NETWORK,
-        transient=False,
-    ),
-    Failure(
         pattern=r"server gave http response to https client",
         cause="{host} speaks plain HTTP",
         remedy="write the mirror with http:// and name the host in the engine's "
         "`insecure-registries`",
         transient=False,
     ),
+    *_CONNECTION,
+)
+
+_REACH = (
+    "check the network and the registry's name, then run it again: what is there is not sent again"
+)
+
+_PUSH_FAILURES = (
     Failure(
-        pattern=r"wrong digest|failed to verify|verification failed|failed size validation|digest",
-        cause="{host} answered with something else than was asked for",
-        remedy="run it again; if it stays so, {host} serves a wrong or damaged image: leave it out",
+        pattern=r"immutable|immutability|cannot be overwritten",
+        cause="{host} does not let this tag be moved: it is immutable",
+        remedy="give it another tag, or change the rule in the registry's settings",
+        transient=False,
+    ),
+    Failure(
+        pattern=r"quota|configured upper limit|no space left|insufficient storage|\b507\b"
+        r"|too large|\b413\b",
+        cause="{host} has no space left for it, or a quota is used up",
+        remedy="remove images that nobody needs there, or have the quota raised; then run it again",
+        transient=False,
+    ),
+    Failure(
+        pattern=r"project \S* ?not found|name[ _](?:unknown|invalid)|invalid repository name"
+        r"|repository with name|repository name not known|name not known|\b404\b",
+        cause="{host} does not take the name {path}",
+        remedy="a project or repository may have to be made there first; some registries (Harbor) "
+        "want a project in the path, as in {host}/project/name: the setting `repository` names it",
+        transient=False,
+    ),
+    _HELPER,
+    Failure(
+        pattern=r"toomanyrequests|too many requests|rate limit|\b429\b",
+        cause="{host} limits how often it may be asked",
+        remedy="wait, then run it again: what is there is not sent again",
         transient=True,
     ),
     Failure(
-        pattern=r"\bredirects\b|sent elsewhere",
-        cause="{host} redirects in a circle, or to nowhere",
-        remedy=_NETWORK,
-        transient=True,
+        pattern=r"push access denied|insufficient_scope|denied|forbidden|\b403\b",
+        cause="{host} does not let this login push to {path}",
+        remedy="log in with `docker login {host}` as somebody who may push to {path}; in GitHub "
+        "Actions the job needs `permissions: packages: write`",
+        transient=False,
     ),
     Failure(
-        pattern=r"timeout|timed out|deadline exceeded|connection refused|unreachable|reset by peer"
-        r"|\beof\b|broken pipe|connection (?:aborted|broken)|name resolution|server misbehaving"
-        r"|\b5\d\d\b",
-        cause="{host} did not answer, or the connection broke",
-        remedy=_NETWORK,
-        transient=True,
+        pattern=r"unauthorized|authentication required|\b401\b|no basic auth credentials",
+        cause="{host} wants a login, or refuses the one it got",
+        remedy="log in with `docker login {host}` as somebody who may push to {path}",
+        transient=False,
+    ),
+    Failure(
+        pattern=r"server gave http response to https client",
+        cause="{host} speaks plain HTTP",
+        remedy="give it a certificate; plain HTTP is for registries on this machine's loopback",
+        transient=False,
+    ),
+    *(
+        replace(known, remedy=_REACH if known.remedy == _NETWORK else known.remedy)
+        for known in _CONNECTION
     ),
 )
 
@@ -141,24 +206,60 @@ def pull_error(
         host: The registry that was asked, a mirror's perhaps.
         sign: What tells the kind of failure; by default the words, less the image's own name.
     """
-    text = " ".join(said.split())
-    sign = _without_names(text, reference) if sign is None else sign
-    failure = next(
-        (known for known in _PULL_FAILURES if re.search(known.pattern, sign, re.IGNORECASE)),
-        _UNKNOWN,
-    )
+    text, sign = _signs(said, reference, sign)
+    failure = _kind(_PULL_FAILURES, sign)
     names = {"host": host, "origin": reference.host, "platform": platform or "this platform"}
-    cause = failure.cause.format(**names)
-    remedy = failure.remedy.format(**names)
-    if failure.remedy == _NETWORK and _LOOPBACK.match(host):
-        remedy += _SANDBOX
     return PullError(
         f"{reference.familiar}{f' for {platform}' if platform else ''} could not be pulled",
-        cause=f"{cause} ({text})" if cause else text,
-        remedy=remedy,
+        cause=_cause(failure, names, text),
+        remedy=_remedy(failure, names, host),
         transient=failure.transient,
         final=failure is _PULL_FAILURES[0],
     )
+
+
+def push_error(
+    said: str, *, reference: Reference, host: str, sign: str | None = None
+) -> RegistryError:
+    """Return the error for what an engine or a registry said of an image that was to be pushed.
+
+    Args:
+        said: Its words, for people.
+        reference: The name that the image was to have.
+        host: The registry.
+        sign: What tells the kind of failure; by default the words, less the image's own name.
+    """
+    text, sign = _signs(said, reference, sign)
+    failure = _kind(_PUSH_FAILURES, sign)
+    names = {"host": host, "path": reference.path}
+    return RegistryError(
+        f"{reference.familiar} could not be pushed",
+        cause=_cause(failure, names, text),
+        remedy=_remedy(failure, names, host),
+        transient=failure.transient,
+    )
+
+
+def _signs(said: str, reference: Reference, sign: str | None) -> tuple[str, str]:
+    text = " ".join(said.split())
+    return text, _without_names(text, reference) if sign is None else sign
+
+
+def _kind(failures: Sequence[Failure], sign: str) -> Failure:
+    found = (known for known in failures if re.search(known.pattern, sign, re.IGNORECASE))
+    return next(found, _UNKNOWN)
+
+
+def _cause(failure: Failure, names: Mapping[str, str], text: str) -> str:
+    cause = failure.cause.format(**names)
+    return f"{cause} ({text})" if cause else text
+
+
+def _remedy(failure: Failure, names: Mapping[str, str], host: str) -> str:
+    remedy = failure.remedy.format(**names)
+    if failure.remedy in (_NETWORK, _REACH) and _LOOPBACK.match(host):
+        remedy += _SANDBOX
+    return remedy
 
 
 def _without_names(text: str, reference: Reference) -> str:

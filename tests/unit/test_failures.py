@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bailing_tasks.errors import PullError
-from bailing_tasks.failures import pull_error
+from bailing_tasks.failures import pull_error, push_error
 from bailing_tasks.references import Reference
 from bailing_tasks.retry import ATTEMPTS, retried
 
@@ -74,6 +74,90 @@ def test_a_full_disk_is_final_and_a_silent_sandbox_is_named() -> None:
     assert full.message == "alpine:3.20 could not be pulled"
     gone = pull_error("connection refused", reference=ALPINE, platform="", host="127.0.0.1:5000")
     assert '{ "docker.io" =' in gone.remedy
+    assert gone.remedy.endswith("`invoke sandbox-up` starts it")
+
+
+@pytest.mark.parametrize(
+    ("said", "cause", "remedy", "transient"),
+    [
+        (
+            "tag invalid: The image tag 'v1' already exists and cannot be overwritten",
+            "it is immutable",
+            "another tag",
+            False,
+        ),
+        ("412 Precondition Failed (configured as immutable)", "it is immutable", "tag", False),
+        (
+            "denied: 20 MiB more will exceed the configured upper limit of 1 GiB",
+            "no space left",
+            "quota raised",
+            False,
+        ),
+        ("write /data: no space left on device", "no space left", "quota raised", False),
+        ("413 Request Entity Too Large", "no space left", "quota raised", False),
+        (
+            "unauthorized: project ours not found: project ours not found",
+            "the name a/b",
+            "r.example/project/name",
+            False,
+        ),
+        (
+            "name unknown: The repository with name 'x' does not exist in the registry",
+            "the name a/b",
+            "made there first",
+            False,
+        ),
+        (
+            "404 Not Found from https://r.example/v2/a/b/blobs/uploads/",
+            "the name a/b",
+            "made",
+            False,
+        ),
+        (
+            "Credentials store error: docker-credential-x not installed",
+            "helper",
+            "config.json",
+            False,
+        ),
+        ("toomanyrequests: retry-after: 1s", "how often", "wait", True),
+        (
+            "push access denied, repository does not exist: insufficient_scope",
+            "does not let this login push to a/b",
+            "docker login r.example",
+            False,
+        ),
+        (
+            "denied: requested access to the resource is denied",
+            "does not let this login push",
+            "packages: write",
+            False,
+        ),
+        ("unauthorized: authentication required", "wants a login", "docker login r.example", False),
+        ("no basic auth credentials", "wants a login", "docker login r.example", False),
+        ("server gave HTTP response to HTTPS client", "plain HTTP", "certificate", False),
+        ("x509: certificate signed by unknown authority", "is not trusted", "trust store", False),
+        ("dial tcp: connect: connection refused", "did not answer", "run it again", True),
+        ("502 Bad Gateway", "did not answer", "not sent again", True),
+        ("something nobody has seen", "something nobody has seen", "log", True),
+    ],
+)
+def test_each_kind_of_failed_push_has_cause_and_remedy(
+    said: str, cause: str, remedy: str, transient: bool
+) -> None:
+    reference = Reference.parse("r.example/a/b:v1")
+    error = push_error(said, reference=reference, host="r.example")
+    assert error.exit_code == 8
+    assert error.message == "r.example/a/b:v1 could not be pushed"
+    assert cause in error.cause
+    assert " ".join(said.split()) in error.cause
+    assert remedy in error.remedy
+    assert "{" not in error.remedy
+    assert error.transient is transient
+
+
+def test_a_push_to_a_sandbox_that_is_gone_names_it() -> None:
+    reference = Reference.parse("127.0.0.1:5000/x:1")
+    gone = push_error("connection refused", reference=reference, host=reference.host)
     assert gone.remedy.endswith("`invoke sandbox-up` starts it")
 
 
