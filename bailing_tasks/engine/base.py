@@ -138,6 +138,20 @@ class Engine(Protocol):
             PullError: It could not be pulled.
         """
 
+    def push(self, name: str, destination: Reference) -> str:
+        """Upload an image for one platform; return the digest of its manifest in the registry.
+
+        What the registry has is not sent again. It may be tried again where it fails.
+
+        Args:
+            name: The image's name here.
+            destination: The repository and tag that it gets there.
+
+        Raises:
+            RegistryError: The registry denies it, or cannot be reached.
+            EngineError: The image is not here, or the engine failed.
+        """
+
     def registry_digest(self, reference: Reference, limits: Limits) -> str | None:
         """Return the digest that the engine itself finds for a reference at its registry.
 

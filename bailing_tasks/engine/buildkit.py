@@ -19,6 +19,7 @@ from bailing_tasks.engine.base import Container, Image, Limits, Progress
 from bailing_tasks.engine.buildx import Builder, fields
 from bailing_tasks.engine.downloads import Downloads
 from bailing_tasks.engine.layout import Layout, unwritable
+from bailing_tasks.engine.uploads import Uploads
 from bailing_tasks.errors import EngineError
 from bailing_tasks.mirrors import Source
 from bailing_tasks.platforms import Platform
@@ -41,6 +42,7 @@ class BuildKitEngine:
         self.platform: Platform = builder.platforms[0]
         self._layout = Layout(folder)
         self._downloads = Downloads(self._layout)
+        self._uploads = Uploads()
 
     def image(self, name: str) -> Image | None:
         """Return an image by name or digest; None where it is not here in all its parts."""
@@ -65,6 +67,18 @@ class BuildKitEngine:
             on_progress=on_progress,
             limits=limits,
         )
+
+    def push(self, name: str, destination: Reference) -> str:
+        """Upload an image for one platform, as `Engine.push`."""
+        image = self._layout.image(name)
+        if image is None:
+            raise EngineError(
+                f"{name} cannot be pushed",
+                cause=f"{self._layout.folder} does not hold it",
+                remedy="build it first",
+            )
+        self._uploads.image(self._layout, image.id, destination)
+        return image.id
 
     def registry_digest(self, reference: Reference, limits: Limits) -> str | None:  # noqa: ARG002
         """Return nothing: what this process cannot reach is out of reach."""

@@ -18,8 +18,8 @@ from urllib.parse import quote
 from bailing_tasks import process
 from bailing_tasks.engine.base import Container, Image, Limits, Progress
 from bailing_tasks.engine.transport import BROKEN, RefusedError, Transport
-from bailing_tasks.errors import EngineError, PullError
-from bailing_tasks.failures import pull_error
+from bailing_tasks.errors import EngineError, PullError, RemoteError
+from bailing_tasks.failures import pull_error, push_error
 from bailing_tasks.mirrors import Source
 from bailing_tasks.names import lasts
 from bailing_tasks.platforms import Platform
@@ -173,7 +173,7 @@ class DockerEngine:
             client.import_image_from_data(bytes(1024), repository=repository, tag=tag)
             client.remove_image(nothing)
 
-    def _login(self, repository: str, failed: Callable[..., PullError]) -> dict[str, str]:
+    def _login(self, repository: str, failed: Callable[..., RemoteError]) -> dict[str, str]:
         """Return what tells the engine the login for a repository, as `docker pull` does."""
         from docker.errors import DockerException
 
@@ -191,6 +191,19 @@ class DockerEngine:
         from docker.auth import load_config
 
         return load_config()
+
+    def push(self, name: str, destination: Reference) -> str:
+        """Upload an image for one platform, as `Engine.push`."""
+        from bailing_tasks.engine import pushing
+
+        failed = functools.partial(push_error, reference=destination, host=destination.host)
+        headers = {"X-Registry-Auth": pushing.NOBODY} | self._login(destination.repository, failed)
+        path = f"{self._image(destination.repository)}/push"
+        params = {"tag": str(destination.tag)}
+        with pushing.named(self, name, str(destination)):
+            return pushing.digest(
+                lambda: self._transport.follow(path, params, headers), failed, name=name
+            )
 
     def registry_digest(self, reference: Reference, limits: Limits) -> str | None:
         """Return the digest that the engine finds for a reference at its registry.

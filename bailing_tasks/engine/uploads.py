@@ -1,0 +1,200 @@
+"""Uploads to registries, by the OCI distribution specification (its chapter on pushing).
+
+What a registry has is not sent again, and a manifest is put byte for byte, after all that it names:
+no name stands for half an image.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import requests
+
+from bailing_tasks.engine.answers import (
+    Failed,
+    announced,
+    checked_digest,
+    read,
+    retry_after,
+    sent_to,
+)
+from bailing_tasks.engine.layout import OCI_MANIFEST, Blob, Layout, Manifest
+from bailing_tasks.engine.registry import ACCEPT, Registries
+from bailing_tasks.errors import EngineError, RegistryError
+from bailing_tasks.failures import push_error
+from bailing_tasks.mirrors import Source, sources
+from bailing_tasks.references import Reference
+
+STALL = 60.0
+"""Seconds that a registry may take to answer: it looks through all of a layer before it does."""
+OCTETS = "application/octet-stream"
+
+_AGAIN = (requests.codes.request_timeout, requests.codes.too_many_requests)
+
+
+class PushFailed(Failed):
+    """Makes the error for a failure of one request of a push."""
+
+    def __call__(self, said: str, *, sign: str | None = None) -> RegistryError:
+        """Return the error for what was said; `sign` tells its kind, as for `push_error`."""
+        return push_error(said, reference=self.reference, host=self.host, sign=sign)
+
+    def status(self, response: requests.Response, place: str) -> RegistryError:
+        """Return the error for a status code, by the registry's own words where it has some."""
+        code, words = response.status_code, "; ".join(_words(response))
+        said = f"{code} {response.reason} from {place}" + (f": {words}" if words else "")
+        found = self(said, sign=f"{code} {words}")
+        if code < requests.codes.server_error and code not in _AGAIN:
+            found.transient = False
+        found.retry_after = retry_after(response)
+        return found
+
+    def unreachable(self, said: str, sign: str) -> RegistryError:
+        """Return the error for a registry that this process cannot speak to."""
+        return self(said, sign=sign)
+
+
+def _words(response: requests.Response) -> Iterator[str]:
+    """Yield what a registry says of its errors, which came from outside."""
+    try:
+        errors = response.json()["errors"]
+        for error in errors:
+            yield " ".join(str(error[key]) for key in ("code", "message") if error.get(key))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return
+
+
+class Uploads(Registries):
+    """Uploads to registries; keeps connections and tokens for the time of a run."""
+
+    def image(self, layout: Layout, digest: str, destination: Reference) -> None:
+        """Upload an image of a layout.
+
+        Args:
+            layout: Where it is.
+            digest: The digest of its manifest.
+            destination: The tag that it gets.
+
+        Raises:
+            RegistryError: The registry denies it, or cannot be reached.
+            EngineError: The layout does not have all of it.
+        """
+        self.listen_again()
+        if self.standing(destination) == digest:
+            return
+        try:
+            raw = layout.path(digest).read_bytes()
+            manifest = Manifest.parse(raw)
+            for blob in dict.fromkeys((manifest.config, *manifest.layers)):
+                self._blob(blob, layout.path(blob.digest), destination)
+        except (OSError, ValueError) as error:
+            raise EngineError(
+                f"{digest} cannot be pushed",
+                cause=f"{layout.folder} does not have all of it ({error})",
+                remedy="build it again with --force",
+            ) from error
+        self.put(raw, destination)
+
+    def standing(self, reference: Reference) -> str | None:
+        """Return the digest that a tag stands for, of an index perhaps; None where it is free.
+
+        Raises:
+            RegistryError: The registry denies it, or cannot be reached.
+        """
+        source, failed = _towards(reference)
+        response = self._send("HEAD", _manifest(source, reference), source, failed)
+        if response.status_code == requests.codes.not_found:
+            return None
+        if response.ok and announced(response) is None:
+            # By the specification it need not say.
+            response = self._send("GET", _manifest(source, reference), source, failed)
+        if not response.ok:
+            raise failed.status(response, _place(response))
+        return announced(response) or checked_digest(response, reference.digest, failed)
+
+    def put(self, raw: bytes, destination: Reference) -> str:
+        """Put a manifest or an index under a tag or its digest; return the digest.
+
+        Raises:
+            RegistryError: The registry denies it, or cannot be reached.
+        """
+        source, failed = _towards(destination)
+        digest = f"sha256:{hashlib.sha256(raw).hexdigest()}"
+        media_type = json.loads(raw).get("mediaType", OCI_MANIFEST)
+        url = _manifest(source, destination)
+        response = self._send("PUT", url, source, failed, body=raw, media_type=media_type)
+        if not response.ok:
+            raise failed.status(response, _place(response))
+        if announced(response) not in (None, digest):
+            raise failed(f"it has it as {announced(response)}, not {digest}", sign="wrong digest")
+        return digest
+
+    def _blob(self, blob: Blob, path: Path, destination: Reference) -> None:
+        source, failed = _towards(destination)
+        blobs = f"{source.url}/v2/{source.name}/blobs"
+        found = self._send("HEAD", f"{blobs}/{blob.digest}", source, failed, follow=False)
+        # Some have it elsewhere, where HEAD may not be allowed.
+        if found.ok or found.is_redirect:
+            return
+        if found.status_code != requests.codes.not_found:
+            raise failed.status(found, _place(found))
+        begun = self._send("POST", f"{blobs}/uploads/", source, failed)
+        if not begun.ok:
+            raise failed.status(begun, _place(begun))
+        if "Location" not in begun.headers:
+            raise failed("it does not say where the upload goes", sign="redirects")
+        place = sent_to(begun, failed)
+        url = f"{place}{'&' if '?' in place else '?'}digest={blob.digest}"
+        ended = self._send("PUT", url, source, failed, body=path, media_type=OCTETS)
+        if not ended.ok:
+            raise failed.status(ended, _place(ended))
+
+    def _send(
+        self,
+        method: str,
+        url: str,
+        source: Source,
+        failed: Failed,
+        *,
+        body: bytes | Path | None = None,
+        media_type: str = "",
+        follow: bool = True,
+    ) -> requests.Response:
+        """Ask, with a login where it goes to the registry itself; the answer is read."""
+        own = url.startswith(f"{source.url}/")
+        described = {"Content-Type": media_type} if body else {"Accept": ACCEPT}
+        ask = self._follow if follow else self._request
+        response = self._authorized(
+            source,
+            failed,
+            lambda login: ask(
+                url,
+                {**described, **(login if own else {})},
+                failed,
+                method=method,
+                body=body,
+                stall=STALL,
+            ),
+        )
+        try:
+            read(response, self.limits, failed)
+        except requests.RequestException as error:
+            raise failed(str(error), sign="connection aborted") from error
+        return response
+
+
+def _towards(reference: Reference) -> tuple[Source, PushFailed]:
+    *_, source = sources(reference, {})
+    return source, PushFailed(reference=reference, platform="", host=source.host)
+
+
+def _manifest(source: Source, reference: Reference) -> str:
+    return f"{source.url}/v2/{source.name}/manifests/{reference.tag or reference.digest}"
+
+
+def _place(response: requests.Response) -> str:
+    """Return what was asked, without what may be a registry's own secret behind it."""
+    return response.url.partition("?")[0]
