@@ -186,7 +186,7 @@ class Engine(Protocol):
         """
 
     def shown(self, verb: str, *names: str) -> str:
-        """Return what stands in a dry run for `docker pull`, `docker tag` or `docker rmi`."""
+        """Return what stands in a dry run for `docker pull`, `tag`, `push` or `rmi`."""
 
     def free_bytes(self) -> int | None:
         """Return the free space where it keeps images; None where that cannot be known."""

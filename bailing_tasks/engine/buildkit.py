@@ -135,7 +135,7 @@ class BuildKitEngine:
             shutil.rmtree(incoming, ignore_errors=True)
 
     def shown(self, verb: str, *names: str) -> str:
-        """Return what stands in a dry run for `docker pull`, `docker tag` or `docker rmi`."""
+        """Return what stands in a dry run for `docker pull`, `tag`, `push` or `rmi`."""
         return f"# {verb} {' '.join(names)} in {self._layout.folder}"
 
     def free_bytes(self) -> int | None:

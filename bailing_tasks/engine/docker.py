@@ -265,7 +265,7 @@ class DockerEngine:
         return contextlib.nullcontext()
 
     def shown(self, verb: str, *names: str) -> str:
-        """Return what stands in a dry run for `docker pull`, `docker tag` or `docker rmi`."""
+        """Return what stands in a dry run for `docker pull`, `tag`, `push` or `rmi`."""
         return process.quote(["docker", verb, *names])
 
     def free_bytes(self) -> int | None:

@@ -15,7 +15,10 @@ from bailing_tasks.references import Reference
 
 
 def read_labels(registries: Registries, reference: Reference) -> Mapping[str, str]:
-    """Return the labels of an image at its own registry; of an index, those of its first image.
+    """Return what an image at its own registry says of itself: its labels.
+
+    Of an index, those of its first image, and over them the annotations of the index: an image that
+    was not built anew has the label of an earlier commit.
 
     Raises:
         AbsentError: There is no such image.
@@ -29,6 +32,7 @@ def read_labels(registries: Registries, reference: Reference) -> Mapping[str, st
     raw = registries.manifest(reference, digest, source)
     try:
         document = json.loads(raw)
+        annotations = document.get("annotations", {}) if "manifests" in document else {}
         if "manifests" in document:
             # What describes an image, its provenance for one, is listed for no known platform.
             of_images = [each for each in document["manifests"] if _is_image(each)]
@@ -41,7 +45,7 @@ def read_labels(registries: Registries, reference: Reference) -> Mapping[str, st
         ) as response:
             read(response, registries.limits, failed)
             found = response.json()["config"].get("Labels") or {}
-            return {str(name): str(value) for name, value in found.items()}
+            return {str(name): str(value) for name, value in {**found, **annotations}.items()}
     except PullError:
         raise
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:

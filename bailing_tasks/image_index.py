@@ -1,0 +1,97 @@
+"""Indexes: one image for several platforms, as the OCI image specification has them. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from bailing_tasks.names import REVISION_LABEL
+from bailing_tasks.platforms import Platform
+
+MEDIA_TYPE = "application/vnd.oci.image.index.v1+json"
+_KEYS = "org.opencontainers.image"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One platform's image in a registry.
+
+    Attributes:
+        platform: The platform.
+        digest: The digest of its manifest.
+        size: The manifest's bytes.
+        media_type: What the manifest is.
+    """
+
+    platform: Platform
+    digest: str
+    size: int
+    media_type: str
+
+
+def index(entries: Sequence[Entry], annotations: Mapping[str, str]) -> bytes:
+    """Return an index, the same bytes for the same content.
+
+    It is OCI's also where the images have Docker's media types: only OCI's has annotations. The
+    specification lets its entries be of other types.
+
+    Args:
+        entries: The images; the first one is what a client takes that knows no better.
+        annotations: What the index says of itself.
+    """
+    document = {
+        "schemaVersion": 2,
+        "mediaType": MEDIA_TYPE,
+        "manifests": [_described(entry) for entry in entries],
+        **({"annotations": dict(sorted(annotations.items()))} if annotations else {}),
+    }
+    return (json.dumps(document, indent=2) + "\n").encode()
+
+
+def digest(raw: bytes) -> str:
+    """Return the digest that registries have for a manifest or an index."""
+    return f"sha256:{hashlib.sha256(raw).hexdigest()}"
+
+
+def said_of_it(
+    *,
+    revision: str = "",
+    source: str = "",
+    version: str = "",
+    created: str = "",
+    licenses: str = "",
+) -> dict[str, str]:
+    """Return the annotations that are known (OCI image specification, annotations).
+
+    They stand on the index and not, as labels, in the images: what is the same stays the same
+    image, whichever commit it is published for.
+
+    Args:
+        revision: The commit.
+        source: Where the source code is.
+        version: The version.
+        created: When that was, by RFC 3339.
+        licenses: An SPDX license expression.
+    """
+    found = {
+        REVISION_LABEL: revision,
+        f"{_KEYS}.source": source,
+        f"{_KEYS}.version": version,
+        f"{_KEYS}.created": created,
+        f"{_KEYS}.licenses": licenses,
+    }
+    return {key: value for key, value in found.items() if value}
+
+
+def _described(entry: Entry) -> dict[str, object]:
+    platform = entry.platform
+    named = {"architecture": platform.architecture, "os": platform.os}
+    named |= {"variant": platform.variant} if platform.variant else {}
+    return {
+        "mediaType": entry.media_type,
+        "digest": entry.digest,
+        "size": entry.size,
+        "platform": named,
+    }
