@@ -10,6 +10,7 @@ from pathlib import Path
 from bailing_tasks import git
 from bailing_tasks.errors import AbsentError, PullError, UsageError
 from bailing_tasks.events import Event
+from bailing_tasks.image_index import said_of_it
 from bailing_tasks.names import REVISION_LABEL
 from bailing_tasks.parallel import in_parallel
 from bailing_tasks.references import Reference
@@ -48,6 +49,20 @@ def plan_tags(settings: Settings, event: Event, *, offline: bool) -> tuple[Targe
     else:
         latest = standings(settings.root, event, targets)
     return planned_tags(settings, event, replace(facts, latest=latest))
+
+
+def index_annotations(root: Path, event: Event) -> dict[str, str]:
+    """Return what an index says of itself when it is published for an event.
+
+    The version of a commit without a tag is `git describe`'s; created is when it was committed, so
+    that two runs for one commit make the same index.
+    """
+    created = datetime.fromtimestamp(git.commit_time(root, event.commit), timezone.utc)
+    return said_of_it(
+        revision=event.commit,
+        version=event.tag or git.describe(root, event.commit),
+        created=created.isoformat(timespec="seconds"),
+    )
 
 
 def git_facts(root: Path, event: Event) -> Facts:

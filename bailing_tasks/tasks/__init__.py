@@ -23,6 +23,7 @@ for _task in (
     events.changed,
     events.tags,
     ci.ci_write,
+    ci.ci_run,
     sandbox.sandbox_up,
     sandbox.sandbox_down,
     sandbox.sandbox_status,

@@ -79,6 +79,21 @@ def foreseen(run: Run, settings: Settings, *, force: bool) -> Iterator[Step]:
         yield plan, run.decide(settings, plan, force=force, builder_comes=builder_comes)
 
 
+def named_target(settings: Settings, name: str) -> Target:
+    """Return the target that a person named.
+
+    Raises:
+        UsageError: There is none of that name.
+    """
+    from bailing_tasks.errors import UsageError
+
+    for target in settings.targets:
+        if target.name == name:
+            return target
+    names = ", ".join(target.name for target in settings.targets)
+    raise UsageError(f"there is no target {name!r}", remedy=f"name one of {names}")
+
+
 def ready(run: Run, settings: Settings, target: Target) -> None:
     """See that the recipes can be read, then hold the workspace, so that plans stay true."""
     from bailing_tasks.wanted import wanted_images

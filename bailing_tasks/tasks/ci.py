@@ -1,10 +1,32 @@
-"""The tasks of CI: ci-write."""
+"""The tasks of CI: ci-write, ci-run."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from invoke.context import Context
 
-from bailing_tasks.tasks.run import command, current
+from bailing_tasks.tasks.building import (
+    app_steps,
+    build_all,
+    fetch,
+    foreseen,
+    named_target,
+    print_commands,
+    verify_apps,
+)
+from bailing_tasks.tasks.events import read_event, show_changes, show_tags
+from bailing_tasks.tasks.run import Run, command, current
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bailing_tasks.build import BuildResult
+    from bailing_tasks.events import Event
+    from bailing_tasks.publish import BuiltImage
+    from bailing_tasks.settings import Settings, Target
+    from bailing_tasks.tags import TargetTags
+    from bailing_tasks.tasks.building import Step
 
 
 @command("overwrite", "json", "dry_run", name="ci-write")
@@ -25,3 +47,164 @@ def ci_write(
         run.console.say(f"{file.name}: {done}")
     result = [{"path": file.name, "status": file.status, "text": file.text} for file in files]
     run.report("ci-write", {"dry_run": run.dry_run, "files": result})
+
+
+@command(
+    "event",
+    "base",
+    "target",
+    "platform",
+    "python",
+    "push",
+    "force",
+    "frozen",
+    "json",
+    "dry_run",
+    name="ci-run",
+)
+def ci_run(
+    _context: Context,
+    platform: list[str],
+    python: list[str],
+    event: str = "",
+    base: str = "",
+    target: str = "",
+    push: bool = False,
+    force: bool = False,
+    frozen: bool = False,
+    json: bool = False,
+    dry_run: bool = False,
+) -> None:
+    """Do what CI does for an event: decide, prefetch, build, verify and, with --push, publish."""
+    run = current(json=json, dry_run=dry_run, frozen=frozen)
+    settings = run.settings(platform or ["all"], python or ["all"])
+    happened = read_event(run, settings, event, base)
+    chosen = _chosen(run, settings, happened, target)
+    if not chosen:
+        run.console.say("nothing to build")
+        return
+    tags = show_tags(run, settings, happened)
+    if push:
+        _check_commit(run, happened)
+    images = _build(run, settings, chosen, force=force)
+    if settings.app in chosen:
+        verify_apps(run, settings)
+    if push and happened.number:
+        run.console.say("a pull request is built, and never published")
+    elif push:
+        _publish(run, settings, happened, chosen, tags, images)
+
+
+def _chosen(run: Run, settings: Settings, event: Event, name: str) -> list[Target]:
+    """Return the targets of a run: the one that was named, else those that the event builds."""
+    from bailing_tasks.changed import decide
+
+    if name:
+        return [named_target(settings, name)]
+    decision = decide(settings, event)
+    show_changes(run, decision)
+    return [each for each in settings.targets if decision.targets[each.name].runs]
+
+
+def _build(
+    run: Run, settings: Settings, chosen: Sequence[Target], *, force: bool
+) -> list[BuiltImage]:
+    """Build the chosen targets, and the builders that an app needs and nobody has.
+
+    Only what is built needs its base images: an image that is here, or pulled, needs none.
+    """
+    from bailing_tasks import needs
+    from bailing_tasks.publish import BuiltImage, built_images
+    from bailing_tasks.wanted import wanted_images
+
+    if not run.dry_run:
+        run.hold()
+    prefetcher = run.prefetcher(settings)
+    prefetcher.settle(needs.wanted(settings, run.engine.platform), keep=not run.dry_run)
+    steps = list(foreseen(run, settings, force=force))
+    builders, apps = _needed(settings, steps, chosen)
+    recipes = [plan.recipe for plan, decision in (*builders, *apps) if decision.action == "build"]
+    if wanted := wanted_images(recipes):
+        fetch(run, settings, wanted)
+    results: list[BuildResult] = []
+    if builders:
+        results += build_all(run, "build-builder", settings, builders, no_cache=False)
+    if apps:
+        app = app_steps(run, settings, "", force=force)
+        results += build_all(run, "build-app", settings, app, no_cache=False)
+    images = [
+        BuiltImage(variant=plan.recipe.variant, name=plan.kept, fingerprint=plan.fingerprint)
+        for plan, _ in (*builders, *apps)
+    ]
+    made = images if run.dry_run else built_images(results, settings)
+    return [image for image in made if image.variant.target in chosen]
+
+
+def _needed(
+    settings: Settings, steps: Sequence[Step], chosen: Sequence[Target]
+) -> tuple[list[Step], list[Step]]:
+    """Return the steps of the builder and of the app that a run takes."""
+    apps = [
+        (plan, decision)
+        for plan, decision in steps
+        if settings.app in chosen and plan.recipe.variant.target == settings.app
+    ]
+    built = [plan.recipe for plan, decision in apps if decision.action == "build"]
+    wanted = {recipe.variant.built_for for recipe in built if recipe.own}
+    builders = [
+        (plan, decision)
+        for plan, decision in steps
+        if plan.recipe.variant.target == settings.builder
+        and (settings.builder in chosen or plan.recipe.variant.built_for in wanted)
+    ]
+    return builders, apps
+
+
+def _check_commit(run: Run, event: Event) -> None:
+    """Make sure that what is published is the commit of the event.
+
+    Raises:
+        UsageError: Another one is checked out, or files have been changed.
+    """
+    from bailing_tasks import git
+    from bailing_tasks.errors import UsageError
+
+    head = git.head(run.root)
+    if event.commit != head:
+        raise UsageError(
+            f"{event} is of the commit {event.commit[:7]}, and {head[:7]} is checked out",
+            remedy=f"check it out first: git switch --detach {event.commit[:7]}",
+        )
+    if not git.is_clean(run.root):
+        raise UsageError(
+            "there are uncommitted changes: what would be published is no commit",
+            remedy="commit or stash them; without --push they are built as they are",
+        )
+
+
+def _publish(
+    run: Run,
+    settings: Settings,
+    event: Event,
+    chosen: Sequence[Target],
+    planned: Sequence[TargetTags],
+    images: Sequence[BuiltImage],
+) -> None:
+    """Publish the images of a run under the tags of the event."""
+    from dataclasses import asdict
+
+    from bailing_tasks.publish import Publisher
+    from bailing_tasks.tagging import index_annotations
+
+    names = {each.name for each in chosen}
+    tags: dict[tuple[str, str], list[str]] = {}
+    for made in planned:
+        for each in made.tags:
+            if made.target in names:
+                tags.setdefault((made.target, each.python), []).append(each.tag)
+    publisher = Publisher(run.engine, run.console)
+    if run.dry_run:
+        print_commands(run, "publish", publisher.commands(images, tags), "no image")
+        return
+    published = publisher.publish(images, tags, annotations=index_annotations(settings.root, event))
+    run.report("publish", {"tags": [asdict(each) for each in published]})

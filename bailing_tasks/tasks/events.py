@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from bailing_tasks.changed import Decision
     from bailing_tasks.events import Event
     from bailing_tasks.settings import Settings
+    from bailing_tasks.tags import TargetTags
 
 
 @command("event", "base", "json")
@@ -22,41 +23,43 @@ def changed(_context: Context, event: str = "", base: str = "", json: bool = Fal
     run = current(json=json)
     settings = run.settings()
     decision = decide(settings, read_event(run, settings, event, base))
-    _show(run, decision)
+    show_changes(run, decision)
 
 
 @command("event", "offline", "json")
 def tags(_context: Context, event: str = "", offline: bool = False, json: bool = False) -> None:
     """List the tags that each target gets for an event, and why `latest` is among them or not."""
+    run = current(json=json, offline=offline)
+    settings = run.settings()
+    happened = read_event(run, settings, event)
+    run.console.say(str(happened))
+    show_tags(run, settings, happened, at_top=True)
+
+
+def show_tags(
+    run: Run, settings: Settings, event: Event, *, at_top: bool = False
+) -> tuple[TargetTags, ...]:
+    """Show, report and return the tags that each target gets for an event."""
     from dataclasses import asdict
 
     from bailing_tasks.tagging import plan_tags
 
-    run = current(json=json, offline=offline)
-    settings = run.settings()
-    happened = read_event(run, settings, event)
-    planned = plan_tags(settings, happened, offline=run.offline)
-    run.console.say(str(happened))
+    planned = plan_tags(settings, event, offline=run.offline)
     run.console.table(
         ("target", "tag", "rule"),
         [(made.target, each.tag, each.rule) for made in planned for each in made.tags],
     )
     for made in planned:
         run.console.say(f"latest of {made.target}: {made.latest}")
-    run.report(
-        "tags",
-        {
-            "event": asdict(happened),
-            "targets": {
-                made.target: {
-                    "tags": [{"tag": each.tag, "rule": each.rule} for each in made.tags],
-                    "latest": made.latest,
-                }
-                for made in planned
-            },
-        },
-        at_top=True,
-    )
+    targets = {
+        made.target: {
+            "tags": [{"tag": each.tag, "rule": each.rule} for each in made.tags],
+            "latest": made.latest,
+        }
+        for made in planned
+    }
+    run.report("tags", {"event": asdict(event), "targets": targets}, at_top=at_top)
+    return planned
 
 
 def read_event(run: Run, settings: Settings, event: str, base: str = "") -> Event:
@@ -75,7 +78,8 @@ def read_event(run: Run, settings: Settings, event: str, base: str = "") -> Even
     )
 
 
-def _show(run: Run, decision: Decision) -> None:
+def show_changes(run: Run, decision: Decision) -> None:
+    """Show and report what an event builds."""
     from dataclasses import asdict
 
     from bailing_tasks import git

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from invoke.context import Context
 
-from bailing_tasks.tasks.building import foreseen
+from bailing_tasks.tasks.building import foreseen, named_target
 from bailing_tasks.tasks.run import Run, command, current
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bailing_tasks.build_plan import BuildPlan
     from bailing_tasks.decision import Decision
     from bailing_tasks.recipes import Recipe
-    from bailing_tasks.settings import Settings, Target
+    from bailing_tasks.settings import Settings
     from bailing_tasks.steps import Step
 
 
@@ -36,7 +36,7 @@ def plan(
 
     run = current(json=json, offline=offline)
     settings = run.settings(platform, python)
-    explained = _target(settings, explain) if explain else None
+    explained = named_target(settings, explain) if explain else None
     found: list[Step] = []
     inputs: list[dict[str, object]] = []
     for each, planned in _steps(run, settings, force=force):
@@ -100,16 +100,6 @@ def _build(planned: BuildPlan, decision: Decision) -> Step:
         fingerprint=planned.fingerprint,
         notes=notes,
     )
-
-
-def _target(settings: Settings, name: str) -> Target:
-    from bailing_tasks.errors import UsageError
-
-    for target in settings.targets:
-        if target.name == name:
-            return target
-    names = ", ".join(target.name for target in settings.targets)
-    raise UsageError(f"there is no target {name!r}", remedy=f"name one of {names}")
 
 
 def _inputs(planned: BuildPlan) -> dict[str, object]:
