@@ -1,0 +1,210 @@
+"""What CI does for an event, done here: decided, built or pulled, verified, and published."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.engine import tiny
+from tests.engine.support import HOST, TRUE, Workspace, unique
+from tests.unit.repository import Repository
+
+SETTINGS = """
+[tool.bailing-tasks]
+platforms = ["linux/amd64", "linux/arm64"]
+[tool.bailing-tasks.app]
+triggers = ["Dockerfile", "code/**"]
+[tool.bailing-tasks.verify]
+user = ""
+imports = []
+port = 0
+smaller-than-builder = false
+"""
+BUILDER = "FROM {base} AS builder\nCOPY uv.lock /opt/venv/lock\n"
+APP = """\
+ARG BUILDER_IMAGE
+FROM ${{BUILDER_IMAGE}} AS builder
+FROM {base}
+COPY --from=builder /opt/venv /v
+COPY code /code
+CMD ["/true"]
+"""
+
+
+@pytest.fixture
+def voice(plain: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """A Git repository with builder and app for two platforms, published in the sandbox."""
+    name = unique(tmp_path, "ci")
+    base = f"{HOST}/{name}:1"
+    files = {"true": TRUE}
+    tiny.push_index(plain.engine.registry, base, {"linux/amd64": files, "linux/arm64": files})
+    repository = Repository.new(tmp_path / "git", monkeypatch)
+    plain.root = repository.root
+    plain.write("tasks.py", "from bailing_tasks import namespace\n")
+    plain.write("docker/dockerfile.dev", BUILDER.format(base=base))
+    plain.write("Dockerfile", APP.format(base=base))
+    plain.write("pyproject.toml", SETTINGS)
+    plain.write("uv.lock", "one")
+    plain.write("code/main.py", "one")
+    plain.environment |= {
+        "BAILING_TASKS_REPOSITORY": f"{plain.engine.registry}/team/{name}",
+        "BAILING_TASKS_BUILDER_IMAGE": f"{name}-builder",
+        "BAILING_TASKS_APP_IMAGE": name,
+        "GIT_CONFIG_GLOBAL": "/dev/null",
+    }
+    commit(plain, "first")
+    return plain
+
+
+def commit(workspace: Workspace, message: str, **files: str) -> str:
+    for path, text in files.items():
+        workspace.write(path.replace("__", "/"), text)
+    repository = Repository(workspace.root)
+    repository.git("add", "-A")
+    repository.git("commit", "-q", "-m", message)
+    return repository.git("rev-parse", "HEAD")
+
+
+def published(workspace: Workspace, tag: str, suffix: str = "") -> dict[str, Any] | None:
+    """Return the index that a tag of the app, or of `-builder`, stands for; None for no tag."""
+    host, _, path = workspace.environment["BAILING_TASKS_REPOSITORY"].partition("/")
+    request = urllib.request.Request(
+        f"http://{host}/v2/{path}{suffix}/manifests/{tag}",
+        headers={"Accept": "application/vnd.oci.image.index.v1+json"},
+    )
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=10) as answer:
+            found: dict[str, Any] = json.loads(answer.read())
+            return found
+    except urllib.error.HTTPError:
+        return None
+
+
+def revision(workspace: Workspace, tag: str, suffix: str = "") -> str:
+    index = published(workspace, tag, suffix)
+    assert index
+    platforms = {entry["platform"]["architecture"] for entry in index["manifests"]}
+    assert platforms == {"amd64", "arm64"}
+    return str(index["annotations"]["org.opencontainers.image.revision"])
+
+
+def ci(workspace: Workspace, *argv: str) -> dict[str, list[dict[str, Any]]]:
+    """Run ci-run, which has to succeed; return the results of each task in it."""
+    result = workspace.invoke("ci-run", *argv, "--json")
+    assert result.returncode == 0, result.stderr
+    found: dict[str, list[dict[str, Any]]] = {}
+    for item in json.loads(result.stdout)["results"]:
+        found.setdefault(item["task"], []).append(item)
+    return found
+
+
+def results(found: dict[str, list[dict[str, Any]]], task: str) -> list[str]:
+    return [image["result"] for item in found.get(task, []) for image in item["images"]]
+
+
+def test_events_are_decided_built_and_published_as_ci_does(voice: Workspace) -> None:
+    first = Repository(voice.root).git("rev-parse", "HEAD")
+    found = ci(voice, "--event", "push:main", "--push")
+    assert results(found, "build-builder") == ["built", "built"]
+    assert results(found, "build-app") == ["built", "built"]
+    assert len(found["verify"]) == 2
+    assert {revision(voice, tag) for tag in ("latest", "main")} == {first}
+    assert {revision(voice, tag, "-builder") for tag in ("latest", "main-builder")} == {first}
+    # Code alone has changed: the builder is neither built nor published.
+    second = commit(voice, "code", code__main="two", code__other="two")
+    found = ci(voice, "--event", "push:main", "--push")
+    assert not found["changed"][0]["targets"]["builder"]["runs"]
+    assert results(found, "build-builder") == ["skipped", "skipped"]
+    assert results(found, "build-app") == ["built", "built"]
+    assert {item["target"] for item in found["publish"][0]["tags"]} == {"app"}
+    assert revision(voice, "latest") == second
+    assert revision(voice, "latest", "-builder") == first
+    # What no trigger covers builds nothing.
+    commit(voice, "words", README="words")
+    assert set(ci(voice, "--event", "push:main", "--push")) == {"changed"}
+    # A version gets its tags, and nothing is built for it.
+    Repository(voice.root).git("tag", "v1.2.3")
+    third = Repository(voice.root).git("rev-parse", "HEAD")
+    found = ci(voice, "--event", "tag:v1.2.3", "--push")
+    assert results(found, "build-builder") + results(found, "build-app") == ["skipped"] * 4
+    assert revision(voice, "1.2.3") == revision(voice, "latest") == third
+    assert revision(voice, "builder-1.2.3", "-builder") == third
+    # A run for an older commit that ends after a newer one's does not take latest back.
+    Repository(voice.root).git("checkout", "-q", "-B", "main", second)
+    found = ci(voice, "--event", "push:main", "--base", first, "--push")
+    assert revision(voice, "main") == second
+    assert revision(voice, "latest") == third
+    assert "latest" not in {tag["tag"] for tag in found["tags"][0]["targets"]["app"]["tags"]}
+
+
+def test_a_pull_request_is_built_and_never_published(voice: Workspace) -> None:
+    Repository(voice.root).git("checkout", "-q", "-b", "topic")
+    commit(voice, "code", code__main="two")
+    found = ci(voice, "--event", "pr:12", "--push", "--platform", "linux/amd64")
+    assert results(found, "build-app") == ["built"]
+    assert found["tags"][0]["targets"]["app"]["tags"] == []
+    assert "publish" not in found
+    assert published(voice, "latest") is None
+
+
+def test_the_app_of_another_machine_takes_the_builder_by_its_fingerprint(voice: Workspace) -> None:
+    one = ("--platform", "linux/amd64")
+    found = ci(voice, "--event", "push:main", "--push", "--target", "builder", *one)
+    builder = found["build-builder"][0]["images"][0]
+    assert "build-app" not in found
+    voice.engine.must("rmi", builder["kept"], builder["image"])
+    for file in sorted((voice.root / ".bailing-tasks").rglob("*"), reverse=True):
+        file.unlink() if file.is_file() else file.rmdir()
+    found = ci(voice, "--event", "push:main", "--push", "--target", "app", *one)
+    assert results(found, "build-builder") == ["pulled"]
+    assert results(found, "build-app") == ["built"]
+    assert [item["tags"][0]["target"] for item in found["publish"]] == ["app"]
+    # And a third one takes the app itself, with nothing else.
+    app = found["build-app"][0]["images"][0]
+    voice.engine.must("rmi", builder["kept"], builder["image"], app["kept"], app["image"])
+    found = ci(voice, "--event", "push:main", "--target", "app", *one)
+    assert results(found, "build-app") == ["pulled"]
+    assert {"prefetch", "build-builder"}.isdisjoint(found)
+
+
+def test_only_the_commit_of_the_event_is_published(voice: Workspace) -> None:
+    repository = Repository(voice.root)
+    voice.write("code/main.py", "two")
+    result = voice.invoke("ci-run", "--event", "push:main", "--push")
+    assert result.returncode == 2
+    assert "uncommitted changes" in result.stderr
+    repository.git("stash", "-q")
+    repository.git("branch", "other")
+    commit(voice, "code", code__main="three")
+    result = voice.invoke("ci-run", "--event", "push:other", "--target", "app", "--push")
+    assert result.returncode == 2
+    assert "is checked out" in result.stderr
+    assert published(voice, "latest") is None
+
+
+def test_a_dry_run_prints_every_command_and_tag(voice: Workspace) -> None:
+    result = voice.invoke("ci-run", "--event", "push:main", "--push", "--dry-run")
+    assert result.returncode == 0, result.stderr
+    app = voice.environment["BAILING_TASKS_REPOSITORY"]
+    for text in ("pull ", "buildx build ", f"push {app}:fp-", f"--tag {app}:latest "):
+        assert text in result.stdout, text
+    assert published(voice, "latest") is None
+    assert not voice.engine.has(voice.environment["BAILING_TASKS_APP_IMAGE"])
+
+
+def test_a_failed_check_publishes_nothing(voice: Workspace) -> None:
+    file = voice.root / "pyproject.toml"
+    file.write_text(file.read_text() + 'absent-commands = ["main.py"]\n')
+    commit(voice, "stricter")
+    voice.write("Dockerfile", (voice.root / "Dockerfile").read_text() + "COPY code /bin\n")
+    commit(voice, "code in a bin folder")
+    result = voice.invoke("ci-run", "--event", "push:main", "--push", "--platform", "linux/amd64")
+    assert result.returncode == 7, result.stderr
+    assert published(voice, "latest") is None
+    assert published(voice, "latest", "-builder") is None
