@@ -1,4 +1,4 @@
-"""The labels of an image in a registry, which is not pulled for them."""
+"""What an image in a registry says of itself: labels and annotations; it is not pulled for them."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ def read_labels(registries: Registries, reference: Reference) -> Mapping[str, st
     try:
         document = json.loads(raw)
         annotations = document.get("annotations", {}) if "manifests" in document else {}
+        annotations = document.get("annotations") or {}
         if "manifests" in document:
             # What describes an image, its provenance for one, is listed for no known platform.
             of_images = [each for each in document["manifests"] if _is_image(each)]

@@ -85,6 +85,8 @@ def test_labels_are_read_without_a_pull(containerd: Engine, tmp_path: Path) -> N
     assert read_labels(registries, reference) == {}
     tiny.push_index(containerd.registry, name, CONTENTS, labels)
     assert read_labels(registries, reference) == labels
+    tiny.push_index(containerd.registry, name, CONTENTS, {"a": "inherited", "c": "d"}, labels)
+    assert read_labels(registries, reference) == {"a": "b", "c": "d"}
     unknown = {"unknown/unknown": {"file": b"x"}}
     tiny.push_index(containerd.registry, name, {**unknown, **CONTENTS}, labels)
     assert read_labels(registries, reference) == labels

@@ -61,6 +61,7 @@ def push_index(
     name: str,
     contents: Mapping[str, Mapping[str, bytes]],
     labels: Mapping[str, str] | None = None,
+    annotations: Mapping[str, str] | None = None,
 ) -> None:
     """Put an image for several platforms into a registry: for each, files by their paths."""
     repository, _, tag = name.partition(":")
@@ -73,6 +74,7 @@ def push_index(
         described = {"mediaType": MANIFEST, "digest": digest, "size": len(body)}
         manifests.append(described | {"platform": {"os": os_name, "architecture": architecture}})
     index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests}
+    index |= {"annotations": dict(annotations)} if annotations else {}
     url = f"http://{registry}/v2/{repository}/manifests/{tag}"
     _ask("PUT", url, json.dumps(index).encode(), {"Content-Type": INDEX})
 
