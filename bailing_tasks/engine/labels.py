@@ -32,7 +32,6 @@ def read_labels(registries: Registries, reference: Reference) -> Mapping[str, st
     raw = registries.manifest(reference, digest, source)
     try:
         document = json.loads(raw)
-        annotations = document.get("annotations", {}) if "manifests" in document else {}
         annotations = document.get("annotations") or {}
         if "manifests" in document:
             # What describes an image, its provenance for one, is listed for no known platform.

@@ -91,3 +91,11 @@ def test_the_workspaces_own_images_are_known_by_all_their_names() -> None:
         "localhost/bailing-builder",
         "ghcr.io/a/b-builder",
     }
+
+
+def test_a_published_image_is_found_by_its_fingerprint() -> None:
+    found = settings(repository="ghcr.io/Owner/Voice")
+    digits = "0123456789abcdef" * 4
+    assert names.published_name(found.app, digits) == "ghcr.io/owner/voice:fp-0123456789abcdef"
+    builder = names.published_name(found.builder, digits)
+    assert builder == "ghcr.io/owner/voice-builder:fp-0123456789abcdef"
