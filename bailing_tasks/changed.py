@@ -55,6 +55,7 @@ def decide(settings: Settings, event: Event) -> Decision:
             changes=None,
             targets={target.name: verdict for target in settings.targets},
         )
+    folder = git.folder(settings.root)
     changes = Changes(
         files=git.changed_files(settings.root, event),
         commits=git.commit_count(settings.root, event),
@@ -64,7 +65,9 @@ def decide(settings: Settings, event: Event) -> Decision:
         changes=changes,
         targets={
             target.name: triggers.decide(
-                changes.files, paths=target.triggers, commits=changes.commits
+                changes.files,
+                paths=[triggers.from_root(pattern, folder) for pattern in target.triggers],
+                commits=changes.commits,
             )
             for target in settings.targets
         },

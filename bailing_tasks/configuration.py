@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from bailing_tasks.errors import SettingsError, UsageError
-from bailing_tasks.options import ENVIRONMENT_PREFIX, OPTIONS, OTHER_VARIABLES, Option
+from bailing_tasks.option import ENVIRONMENT_PREFIX, OTHER_VARIABLES, Option
+from bailing_tasks.options import OPTIONS
 from bailing_tasks.platforms import Platform
 from bailing_tasks.references import Reference
 from bailing_tasks.settings import (

@@ -54,6 +54,11 @@ def check_repository(root: Path) -> None:
         )
 
 
+def folder(root: Path) -> str:
+    """Return a workspace's folder from its repository's root; empty for the root itself."""
+    return _must(root, "rev-parse", "--show-prefix").rstrip("/")
+
+
 def is_shallow(root: Path) -> bool:
     """Whether the clone was cut off somewhere: its older commits are not here."""
     return _must(root, "rev-parse", "--is-shallow-repository") == "true"

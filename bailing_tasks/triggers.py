@@ -13,6 +13,9 @@ from dataclasses import dataclass
 
 from bailing_tasks.errors import UsageError
 
+WORKFLOWS = ".github/workflows/"
+"""Where GitHub reads workflows, from the repository's root."""
+
 MOST_FILES = 300
 """So many changed files are compared with path filters; past that a workflow runs anyway."""
 
@@ -294,3 +297,19 @@ def _malformed(pattern: str, cause: str) -> UsageError:
         cause=cause,
         remedy="put a backslash before a *, ?, +, [, ] or ! that is meant as such",
     )
+
+
+def from_root(pattern: str, folder: str) -> str:
+    """Return a workspace's pattern as one of GitHub's `paths`: from the repository's root.
+
+    The workflows are not in the workspace: wherever it is, they stand at the root.
+
+    Args:
+        pattern: The pattern.
+        folder: The workspace, from the repository's root; empty for the root itself.
+    """
+    sign, plain = ("!", pattern[1:]) if pattern.startswith("!") else ("", pattern)
+    if not folder or plain.startswith(WORKFLOWS):
+        return pattern
+    literal = re.sub(r"([\\*?+\[\]!])", r"\\\1", folder)
+    return f"{sign}{literal}/{plain}"

@@ -6,15 +6,15 @@ and with which rights. Keys and contexts are those of GitHub's workflow syntax.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from string import Template
 
 from bailing_tasks.errors import SettingsError
-from bailing_tasks.options import WORKFLOWS
+from bailing_tasks.options import WORKFLOW_PATH
 from bailing_tasks.platforms import Platform
 from bailing_tasks.references import Reference
 from bailing_tasks.settings import Settings, Target
+from bailing_tasks.triggers import from_root
 
 MARKER = "# Written by `invoke ci-write` from the settings in pyproject.toml"
 """How the first line of each file begins; one that begins otherwise is somebody's own."""
@@ -26,8 +26,6 @@ MINUTES = 120
 """What a job may take: a builder is compiled under emulation for each Python."""
 
 GITHUB_REGISTRY = "ghcr.io"
-FOLDER = WORKFLOWS.rpartition("/")[0] + "/"
-"""Where GitHub reads workflows, from the repository's root."""
 
 ACTIONS = {
     "checkout": "actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1",
@@ -115,7 +113,7 @@ LOGIN = _Text("""\
 
 def path(target: Target) -> str:
     """Return where the workflow of a target stands, from the repository's root."""
-    return WORKFLOWS.format(target.name)
+    return WORKFLOW_PATH.format(target.name)
 
 
 def is_own(content: bytes) -> bool:
@@ -145,18 +143,6 @@ def workflow(settings: Settings, target: Target, *, folder: str = "") -> str:
         events=_events(settings, target, folder),
         jobs="\n".join(jobs),
     )
-
-
-def from_root(pattern: str, folder: str) -> str:
-    """Return a workspace's pattern as one of GitHub's `paths`: from the repository's root.
-
-    The workflows are not in the workspace: wherever it is, they stand at the root.
-    """
-    sign, plain = ("!", pattern[1:]) if pattern.startswith("!") else ("", pattern)
-    if not folder or plain.startswith(FOLDER):
-        return pattern
-    literal = re.sub(r"([\\*?+\[\]!])", r"\\\1", folder)
-    return f"{sign}{literal}/{plain}"
 
 
 def quoted(text: str) -> str:

@@ -225,3 +225,13 @@ def test_without_a_repository_it_says_so(workspace: Repository) -> None:
     result = invoke(workspace.without_git())
     assert result.returncode == 2
     assert "is in no Git repository" in result.stderr
+
+
+def test_the_triggers_of_a_workspace_in_a_folder_are_of_that_folder(repository: Repository) -> None:
+    base = repository.commit("voice/tasks.py", "main.py")
+    commit = repository.commit("voice/main.py")
+    inner = Repository(repository.root / "voice")
+    found = decided(inner, push("refs/heads/main", commit, base))
+    assert found["app"] == (True, "voice/main.py has changed")
+    outside = repository.commit("main.py")
+    assert not decided(inner, push("refs/heads/main", outside, commit))["app"][0]

