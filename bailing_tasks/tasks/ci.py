@@ -15,8 +15,9 @@ from bailing_tasks.tasks.building import (
     print_commands,
     verify_apps,
 )
+from bailing_tasks.tasks.command import command
 from bailing_tasks.tasks.events import read_event, show_changes, show_tags
-from bailing_tasks.tasks.run import Run, command, current
+from bailing_tasks.tasks.run import Run, current
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from invoke.context import Context
 
 from bailing_tasks.tasks.building import app_steps, build_all, fetch, ready, verify_apps
-from bailing_tasks.tasks.run import Run, command, current
+from bailing_tasks.tasks.command import command
+from bailing_tasks.tasks.run import Run, current
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from invoke.context import Context
 
-from bailing_tasks.tasks.run import Run, command, current
+from bailing_tasks.tasks.command import command
+from bailing_tasks.tasks.run import Run, current
 
 if TYPE_CHECKING:
     from bailing_tasks.sandbox import SandboxStatus

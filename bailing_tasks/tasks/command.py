@@ -1,0 +1,108 @@
+"""What makes an Invoke task of a function: help for its options, its failures as exit codes.
+
+Errors become exit codes here, and here alone.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from invoke.exceptions import Exit
+from invoke.tasks import task
+
+from bailing_tasks.tasks.run import current
+
+if TYPE_CHECKING:
+    from bailing_tasks.errors import BailingError
+
+HELP = {
+    "platform": "platform such as linux/arm64, or all (repeatable)",
+    "python": "Python version such as 3.11, or all (repeatable)",
+    "json": "print one JSON document about the run on standard output",
+    "dry_run": "print the exact commands and change nothing",
+    "force": "build even if nothing changed",
+    "no_cache": "build, and let BuildKit not use its cache either",
+    "strict": "end the run if an image cannot be pulled",
+    "jobs": "how many images are pulled at once",
+    "timeout": "seconds that all pulls may take; 0: as long as they take",
+    "refresh": "follow tags that have moved",
+    "frozen": "take no image that images.lock does not bind",
+    "offline": "ask no registry",
+    "update": "renew what is locked: all of it, or one image",
+    "on_failure": "what to do about failed pulls: retry, continue, stop or ask",
+    "explain": "list all that a target is made from: builder or app",
+    "builder_image": "the builder image to build on, by name",
+    "dockerfile": "a Dockerfile, instead of those of the settings (repeatable)",
+    "target": "what is built: a stage by name or number; for CI builder or app",
+    "build_arg": "a build argument, as NAME=VALUE (repeatable)",
+    "all_stages": "list the images of stages that are not built as well",
+    "event": "push:BRANCH, pr:NUMBER[:BRANCH], tag:NAME, schedule, or github: the one it runs for",
+    "base": "the revision that an event is compared with",
+    "push": "publish what was built, under the event's tags",
+    "purge": "remove its engine, images and state as well",
+    "overwrite": "replace workflow files that ci-write did not write",
+    "store": "image store of the private engine: containerd or classic",
+}
+"""What each option does, the same wherever it stands."""
+
+OPTIONAL = {"update"}
+"""Options that may stand without a value."""
+
+REPEATABLE = {option for option, text in HELP.items() if text.endswith("(repeatable)")}
+
+
+def command(*options: str, name: str | None = None) -> Callable[[Callable[..., None]], Any]:
+    """Make an Invoke task of a function: help for its options, its failures as exit codes.
+
+    There are no one-letter options: they would mean different things in different tasks.
+
+    Args:
+        options: The options it has.
+        name: Its name, where that is not the function's.
+    """
+
+    def decorate(body: Callable[..., None]) -> Any:
+        return task(
+            name=name,
+            help={option: HELP[option] for option in options},
+            iterable=[option for option in options if option in REPEATABLE],
+            optional=[option for option in options if option in OPTIONAL],
+            auto_shortflags=False,
+        )(guarded(body))
+
+    return decorate
+
+
+def guarded(body: Callable[..., None]) -> Callable[..., None]:
+    """Turn the foreseen failures of a task into a message and an exit code."""
+
+    @functools.wraps(body)
+    def guard(*args: Any, **options: Any) -> None:
+        from bailing_tasks.errors import BailingError, InterruptedRunError, UsageError
+
+        try:
+            body(*args, **options)
+        except BailingError as error:
+            raise _exit(error) from None
+        except OSError as error:
+            raise _exit(UsageError("the system refused something", cause=str(error))) from error
+        except KeyboardInterrupt:
+            raise _exit(
+                InterruptedRunError(
+                    "interrupted", remedy="run the same command again: it goes on from here"
+                )
+            ) from None
+
+    return guard
+
+
+def _exit(error: BailingError) -> Exit:
+    current().failed = {
+        "message": error.message,
+        "cause": error.cause,
+        "remedy": error.remedy,
+        "exit_code": error.exit_code,
+    }
+    return Exit(f"error: {error}", error.exit_code)
