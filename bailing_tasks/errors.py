@@ -35,6 +35,12 @@ class BailingError(Exception):
         return "\n  ".join(parts)
 
 
+class FindingsError(BailingError):
+    """A check has found something."""
+
+    exit_code = 1
+
+
 class UsageError(BailingError):
     """An argument or an environment variable that makes no sense here."""
 

@@ -229,6 +229,25 @@ def commit_count(root: Path, event: Event) -> int:
     return int(_must(root, "rev-list", "--count", end, *known))
 
 
+def top(root: Path) -> Path:
+    """Return the root of the repository that a folder is in.
+
+    Raises:
+        UsageError: It is in none, or Git refuses to read it.
+    """
+    check_repository(root)
+    return Path(_must(root, "rev-parse", "--show-toplevel"))
+
+
+def tracked(root: Path) -> tuple[str, ...]:
+    """Return the files that Git tracks below a repository's root, as `a/b`, sorted.
+
+    Raises:
+        UsageError: Git refuses to read it.
+    """
+    return tuple(sorted(filter(None, _must(root, "ls-files", "-z").split("\0"))))
+
+
 def _compared(root: Path, event: Event) -> tuple[str, str]:
     """Return what is compared; without a base, everything is new."""
     end = resolve(root, event.head or event.commit)

@@ -24,6 +24,7 @@ for _task in (
     events.tags,
     ci.ci_write,
     ci.ci_run,
+    ci.ci_check,
     sandbox.sandbox_up,
     sandbox.sandbox_down,
     sandbox.sandbox_status,

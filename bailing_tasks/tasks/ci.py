@@ -1,4 +1,4 @@
-"""The tasks of CI: ci-write, ci-run."""
+"""The tasks of CI: ci-write, ci-check, ci-run."""
 
 from __future__ import annotations
 
@@ -48,6 +48,32 @@ def ci_write(
         run.console.say(f"{file.name}: {done}")
     result = [{"path": file.name, "status": file.status, "text": file.text} for file in files]
     run.report("ci-write", {"dry_run": run.dry_run, "files": result})
+
+
+@command("json", name="ci-check")
+def ci_check(_context: Context, json: bool = False) -> None:
+    """Check the repository's workflows against its Dockerfiles and the settings."""
+    from dataclasses import asdict
+
+    from bailing_tasks import ci_check as checker
+
+    run = current(json=json)
+    checked = checker.check(run.settings())
+    for line in checker.describe(checked.findings):
+        run.console.say(line)
+    run.report(
+        "ci-check",
+        {
+            "findings": [asdict(finding) for finding in checked.findings],
+            "workflows": list(checked.workflows),
+        },
+        at_top=True,
+    )
+    if not checked.workflows:
+        run.console.say(f"no workflows in {checker.FOLDER}: `invoke ci-write` writes them")
+    elif not checked.findings:
+        run.console.say(f"no findings in {len(checked.workflows)} workflows")
+    checker.require(checked)
 
 
 @command(

@@ -1,0 +1,233 @@
+"""Checks the workflows of a repository against its Dockerfiles and the settings: `ci-check`."""
+
+from __future__ import annotations
+
+import json
+import os
+import posixpath
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bailing_tasks import context, git, process
+from bailing_tasks.dockerfile import context_inputs, external_images, stages
+from bailing_tasks.dockerfile.dockerignore import DockerIgnore
+from bailing_tasks.errors import DockerfileError, EngineError, FindingsError, UsageError
+from bailing_tasks.needs import machine
+from bailing_tasks.settings import Settings
+from bailing_tasks.workflows import model, rules
+from bailing_tasks.workflows.actions import INLINE
+from bailing_tasks.workflows.builds import Finding, Source
+from bailing_tasks.workflows.contexts import BakeCall, Surroundings
+from bailing_tasks.workflows.expressions import UNKNOWN
+from bailing_tasks.workflows.facts import Facts, Input, Problem, Reading, Sampled, takes, within
+from bailing_tasks.workflows.running import run
+from bailing_tasks.workflows.samples import samples
+
+FOLDER = ".github/workflows"
+_SOME_SLUG = "owner/repository"
+"""Stands for the repository on GitHub where no remote names it."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What was checked: the workflow files, and what is wrong in them."""
+
+    workflows: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+
+def check(settings: Settings) -> Checked:
+    """Check all workflows of the repository that a workspace is in.
+
+    Raises:
+        UsageError: It is no Git repository, or a workflow cannot be read.
+        EngineError: A step uses a bake file, and buildx is not there or refuses it.
+    """
+    root = git.top(settings.root)
+    workflows = _workflows(root)
+    around = Surroundings(
+        settings=settings,
+        prefix=_prefix(settings.root, root),
+        slug=_slug(settings),
+        bake=lambda call: _bake(root, call),
+        workflows=workflows,
+    )
+    files = git.tracked(root)
+    sampled = tuple(
+        Sampled(run(workflow, sample.event, around), sample.pattern)
+        for workflow in workflows.values()
+        for sample in samples(workflow, settings.default_branch)
+    )
+    sources = {build.source for each in sampled for build in each.run.builds if build.source.known}
+    reader = _Reader(root, files, settings)
+    facts = Facts(
+        around=around,
+        sampled=sampled,
+        readings={source: reader.read(source) for source in sources},
+        files=files,
+    )
+    return Checked(tuple(workflows), rules.judge(facts))
+
+
+def describe(findings: Iterable[Finding]) -> list[str]:
+    """Return findings as people read them: two lines each."""
+    return [
+        line
+        for each in findings
+        for line in (
+            f"{each.file}:{each.line}: {each.rule}: {each.message}",
+            f"    {each.remedy}",
+        )
+    ]
+
+
+def require(checked: Checked) -> None:
+    """Let a run fail that has findings.
+
+    Raises:
+        FindingsError: There are some.
+    """
+    if count := len(checked.findings):
+        raise FindingsError(
+            f"{count} finding{'s' if count > 1 else ''} in {len(checked.workflows)} workflows"
+        )
+
+
+def _workflows(root: Path) -> dict[str, model.Workflow]:
+    """Read all workflow files, by path."""
+    found = {}
+    for path in sorted((root / FOLDER).glob("*.y*ml")):
+        if path.suffix not in (".yml", ".yaml") or not path.is_file():
+            continue
+        name = f"{FOLDER}/{path.name}"
+        try:
+            text = path.read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"{name} cannot be read", cause=str(error)) from error
+        found[name] = model.read(text, name)
+    return found
+
+
+def _prefix(folder: Path, root: Path) -> str:
+    inner = folder.resolve().relative_to(root.resolve()).as_posix()
+    return "" if inner == "." else inner
+
+
+def _slug(settings: Settings) -> str:
+    named = settings.app.repository.partition("/")[2]
+    return git.remote_path(settings.root) or named or _SOME_SLUG
+
+
+class _Reader:
+    """Reads what builds are made from.
+
+    Args:
+        root: The repository's root.
+        files: The files that Git tracks.
+        settings: The workspace's settings: the platforms it builds for.
+    """
+
+    def __init__(self, root: Path, files: tuple[str, ...], settings: Settings) -> None:
+        self._root = root
+        self._files = files
+        self._platforms = settings.platforms
+
+    def read(self, source: Source) -> Reading:
+        """Return what a source reads, or why it cannot be built."""
+        path = self._root / source.dockerfile
+        if not path.is_file():
+            return _problem("no-such-dockerfile", f"there is no {source.dockerfile}", "file")
+        folder = self._root / source.context
+        if not folder.is_dir():
+            return _problem("no-such-context", f"there is no folder {source.context}", "context")
+        try:
+            text = path.read_bytes()
+            names = {stage.name.lower() for stage in stages(text) if stage.name}
+            if source.stage and not source.stage.isdigit() and source.stage.lower() not in names:
+                message = f"{source.dockerfile} has no stage {source.stage!r}"
+                return _problem("no-such-stage", message, "stage")
+            return self._reading(source, text, path, folder)
+        except (DockerfileError, UsageError) as error:
+            message = f"{source.dockerfile} would be refused: {error.message}"
+            return _problem("dockerfile-refused", message, error.remedy or error.cause)
+
+    def _reading(self, source: Source, text: bytes, path: Path, folder: Path) -> Reading:
+        ignore = DockerIgnore.parse(context.ignore_text(path, folder))
+        arguments = {name: value.replace(UNKNOWN, "unknown") for name, value in source.build_args}
+        taken: dict[tuple[int, str], list[str]] = {}
+        images = set()
+        for platform in self._platforms:
+            selection: dict[str, Any] = {
+                "target": source.stage or None,
+                "platform": platform,
+                "build_platform": machine(),
+                "build_args": arguments,
+            }
+            for each in context_inputs(text, **selection):
+                taken.setdefault((each.line, each.kind), []).append(each.pattern)
+            images |= {each.reference.repository for each in external_images(text, **selection)}
+        return Reading(
+            context=source.context,
+            support=self._support(source),
+            inputs=tuple(self._input(*key, found, source, ignore) for key, found in taken.items()),
+            ignore=ignore,
+            images=frozenset(images),
+        )
+
+    def _input(
+        self, line: int, keyword: str, found: list[str], source: Source, ignore: DockerIgnore
+    ) -> Input:
+        patterns = tuple(dict.fromkeys(found))
+        files = (
+            path
+            for path in self._files
+            if (inner := within(source.context, path)) is not None
+            and takes(ignore, patterns, inner)
+        )
+        return Input(line, keyword, patterns, tuple(files))
+
+    def _support(self, source: Source) -> tuple[str, ...]:
+        beside = f"{source.dockerfile}.dockerignore"
+        of_context = posixpath.normpath(posixpath.join(source.context, ".dockerignore"))
+        return (source.dockerfile, beside, of_context)
+
+
+def _problem(rule: str, message: str, what: str) -> Reading:
+    known = {
+        "file": "name the Dockerfile that is meant, from the repository's root",
+        "stage": "name a stage that the Dockerfile has",
+        "context": "name a folder that is there",
+    }
+    return Reading(problem=Problem(rule, message, known.get(what, what)))
+
+
+def _bake(root: Path, call: BakeCall) -> Mapping[str, Mapping[str, Any]]:
+    """Return the targets of a bake, as buildx resolves them."""
+    from bailing_tasks.engine.connect import check_buildx
+
+    try:
+        check_buildx()
+    except EngineError as error:
+        message = f"{call.place} uses a bake file, which only buildx reads: {error.message}"
+        raise EngineError(message, cause=error.cause, remedy=error.remedy) from error
+    known = {name: value for name, value in call.variables.items() if UNKNOWN not in value}
+    with tempfile.TemporaryDirectory() as folder:
+        argv = ["docker", "buildx", "bake", "--print"]
+        for number, file in enumerate(call.files):
+            if file.startswith(INLINE):
+                content, file = file, f"{folder}/{number}.json"
+                Path(file).write_text(content, encoding="utf-8")
+            argv += ["--file", file]
+        argv += [word for each in call.sets for word in ("--set", each)]
+        result = process.run(
+            [*argv, *call.targets], env={**os.environ, **known}, cwd=root / call.folder
+        )
+    if not result.ok:
+        raise EngineError(
+            f"{call.place}: buildx refuses the bake file", cause=result.stderr.strip()
+        )
+    found: dict[str, dict[str, Any]] = json.loads(result.stdout).get("target", {})
+    return found
