@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import os
+import functools
 import posixpath
-import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bailing_tasks import context, git, process
+from bailing_tasks import context, git
 from bailing_tasks.dockerfile import context_inputs, external_images, stages
 from bailing_tasks.dockerfile.dockerignore import DockerIgnore
-from bailing_tasks.errors import DockerfileError, EngineError, FindingsError, UsageError
+from bailing_tasks.engine import bake
+from bailing_tasks.errors import DockerfileError, FindingsError, UsageError
 from bailing_tasks.needs import machine
 from bailing_tasks.settings import Settings
 from bailing_tasks.workflows import model, rules
-from bailing_tasks.workflows.actions import INLINE
 from bailing_tasks.workflows.builds import Finding, Source
-from bailing_tasks.workflows.contexts import BakeCall, Surroundings
+from bailing_tasks.workflows.contexts import Surroundings
 from bailing_tasks.workflows.expressions import UNKNOWN
 from bailing_tasks.workflows.facts import Facts, Input, Problem, Reading, Sampled, takes, within
 from bailing_tasks.workflows.running import run
@@ -52,7 +50,7 @@ def check(settings: Settings) -> Checked:
         settings=settings,
         prefix=_prefix(settings.root, root),
         slug=_slug(settings),
-        bake=lambda call: _bake(root, call),
+        bake=functools.partial(bake.targets, root),
         workflows=workflows,
     )
     files = git.tracked(root)
@@ -202,32 +200,3 @@ def _problem(rule: str, message: str, what: str) -> Reading:
         "context": "name a folder that is there",
     }
     return Reading(problem=Problem(rule, message, known.get(what, what)))
-
-
-def _bake(root: Path, call: BakeCall) -> Mapping[str, Mapping[str, Any]]:
-    """Return the targets of a bake, as buildx resolves them."""
-    from bailing_tasks.engine.connect import check_buildx
-
-    try:
-        check_buildx()
-    except EngineError as error:
-        message = f"{call.place} uses a bake file, which only buildx reads: {error.message}"
-        raise EngineError(message, cause=error.cause, remedy=error.remedy) from error
-    known = {name: value for name, value in call.variables.items() if UNKNOWN not in value}
-    with tempfile.TemporaryDirectory() as folder:
-        argv = ["docker", "buildx", "bake", "--print"]
-        for number, file in enumerate(call.files):
-            if file.startswith(INLINE):
-                content, file = file, f"{folder}/{number}.json"
-                Path(file).write_text(content, encoding="utf-8")
-            argv += ["--file", file]
-        argv += [word for each in call.sets for word in ("--set", each)]
-        result = process.run(
-            [*argv, *call.targets], env={**os.environ, **known}, cwd=root / call.folder
-        )
-    if not result.ok:
-        raise EngineError(
-            f"{call.place}: buildx refuses the bake file", cause=result.stderr.strip()
-        )
-    found: dict[str, dict[str, Any]] = json.loads(result.stdout).get("target", {})
-    return found

@@ -7,6 +7,7 @@ project's own tests. It needs root and the machine's Debian mirror; a system Doc
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from bailing_tasks.sandbox.model import (
     STORES,
@@ -26,6 +27,7 @@ __all__ = [
     "RegistryStatus",
     "SandboxStatus",
     "StandinImage",
+    "buildx",
     "down",
     "environment",
     "planned",
@@ -92,6 +94,14 @@ def environment(status: SandboxStatus, store: str = STORES[0]) -> dict[str, str]
     from bailing_tasks.sandbox import lifecycle
 
     return lifecycle.environment(status, store)
+
+
+def buildx() -> Path | None:
+    """Return the buildx that the sandbox has unpacked; None where it has none yet."""
+    from bailing_tasks.sandbox import home
+
+    path = home.locate().plugins / "docker-buildx"
+    return path if path.is_file() else None
 
 
 def unavailable() -> str | None:

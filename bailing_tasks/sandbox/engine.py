@@ -66,8 +66,7 @@ def start(home: Home, store: str, link: Network, report: Report) -> None:
     Raises:
         EngineError: It does not start.
     """
-    plugins = home.tools / "usr/libexec/docker/cli-plugins"
-    homes.write(home.docker_config / "config.json", render.client_config(plugins=str(plugins)))
+    homes.write(home.docker_config / "config.json", render.client_config(plugins=str(home.plugins)))
     if pids(home, store) and answers(home.socket(store)):
         return
     stop(home, store)

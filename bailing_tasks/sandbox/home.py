@@ -48,6 +48,11 @@ class Home:
         return self.root / "tools"
 
     @property
+    def plugins(self) -> Path:
+        """Docker's plugins among them: buildx."""
+        return self.tools / "usr/libexec/docker/cli-plugins"
+
+    @property
     def apt(self) -> Path:
         """Private state of apt."""
         return self.root / "apt"

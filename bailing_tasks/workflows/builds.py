@@ -180,9 +180,8 @@ def joined(found: Sequence[Build]) -> tuple[Build, ...]:
 def _pushed(build: Build, push: Build) -> Build:
     if build.pushes and not build.late:
         return build
-    return replace(
-        build,
-        pushes=either(build.pushes, push.runs),
-        late=(*build.late, *push.tags),
-        lines={"push": push.line, "tags": push.line, **build.lines},
-    )
+    lines = {"push": push.line, "tags": push.line, **build.lines}
+    if push.moves_latest:
+        lines["tags"] = push.line
+    pushes = either(build.pushes, push.runs)
+    return replace(build, pushes=pushes, late=(*build.late, *push.tags), lines=lines)

@@ -12,6 +12,9 @@ from bailing_tasks.workflows.commands import DockerCommand, OwnTask
 from bailing_tasks.workflows.contexts import BakeCall, Surroundings
 from bailing_tasks.workflows.expressions import UNKNOWN, either
 
+PLATFORMS = "BAILING_TASKS_PLATFORMS"
+"""The variable that chooses the platforms of our own tasks."""
+
 
 @dataclass(frozen=True)
 class Call:
@@ -100,7 +103,7 @@ def _bake(command: DockerCommand, call: Call) -> list[Build]:
 def _own(task: OwnTask, call: Call) -> list[Build]:
     """Return what one of this project's tasks builds: by the settings, pushed by its own rules."""
     settings, prefix = call.around.settings, call.around.prefix
-    given = fields.platforms(task.platforms)
+    given = fields.platforms(task.platforms or [call.variables.get(PLATFORMS, "")])
     if not given or "all" in task.platforms:
         given = tuple(map(str, settings.platforms))
     return [

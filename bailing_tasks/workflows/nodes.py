@@ -37,7 +37,7 @@ class Node:
 
     def get(self, key: str) -> Node:
         """Return a value of the mapping, or an empty node that stands where the mapping does."""
-        return self.items.get(key) or Node(line=self.line)
+        return self.items[key] if key in self.items else Node(line=self.line)
 
     @property
     def value(self) -> str:

@@ -147,7 +147,8 @@ class Script:
 
     def _write(self, words: Sequence[str], target: str, guard: Truth) -> None:
         name = target.strip("\"'").removeprefix("$").strip("{}")
-        if match := _ASSIGNMENT.fullmatch(" ".join(words)):
+        match = _ASSIGNMENT.fullmatch(" ".join(words))
+        if match and guard is not False:
             value = match["value"] if guard else UNKNOWN
             self.written.setdefault(name, {})[match["name"]] = value
 
@@ -237,6 +238,10 @@ class Script:
     def _primary(self, part: Sequence[Token], *, double: bool) -> Truth:
         if part and part[0].text == "!":
             return negate(self._primary(part[1:], double=double))
+        if double and len(part) > 2 and part[1].text == "=~":
+            return _matches(
+                self.expand(part[0].text), self.expand("".join(word.text for word in part[2:]))
+            )
         values = [self.expand(word.text) for word in part]
         if len(values) == 1:
             return None if values[0] == UNKNOWN else bool(values[0])
@@ -245,8 +250,6 @@ class Script:
         if len(values) != 3 or any(UNKNOWN in value for value in values):
             return None
         left, mark, right = values
-        if mark == "=~":
-            return _matches(left, right)
         if mark not in ("=", "==", "!="):
             return None
         pattern = double and not set(part[2].text) & set("'\"")
@@ -268,6 +271,8 @@ def run(text: str, variables: Mapping[str, str], line: int = 1) -> Script:
 
 
 def _matches(text: str, pattern: str) -> Truth:
+    if UNKNOWN in text + pattern:
+        return None
     try:
         return re.search(pattern, text) is not None
     except re.error:

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 
+from bailing_tasks import ci_check
+from bailing_tasks.engine import bake
+from bailing_tasks.errors import FindingsError, UsageError
+from bailing_tasks.workflows.contexts import BakeCall
 from tests.unit.workflows.conftest import APP, BUILDER, SHELL, Checkout
 
 META = "${{ steps.meta.outputs.tags }}"
@@ -187,3 +194,210 @@ def test_a_repository_without_a_fault_gives_no_finding(checkout: Checkout) -> No
 def test_workflows_of_shell_commands_without_a_fault_give_no_finding(bare: Checkout) -> None:
     bare.workflow(SHELL, "shell.yml")
     assert bare.findings() == ()
+
+
+SHELL_FAULTS: dict[str, tuple[str, str, str, str]] = {
+    # some text and what it is replaced by; the rule, and a text of the line it is found at
+    "pushed from a pull request": (
+        'if [ "$GITHUB_EVENT_NAME" != pull_request ]; then',
+        'if [ "$GITHUB_EVENT_NAME" != tag ]; then',
+        *("pushed-from-pull-request", "docker buildx build --platform"),
+    ),
+    "pushed later from a pull request": (
+        "[[ $GITHUB_EVENT_NAME != pull_request ]]",
+        "[[ $GITHUB_EVENT_NAME != *request_target ]]",
+        *("pushed-from-pull-request", "; then docker push"),
+    ),
+    "latest from a topic branch": (
+        '"$GITHUB_REF" = refs/heads/main',
+        '"$GITHUB_REF_TYPE" = branch',
+        *("latest-from-topic-branch", "docker buildx build --platform"),
+    ),
+    "latest from a topic branch, under another name": (
+        "github.ref == 'refs/heads/main' && github.event_name == 'push'",
+        "github.ref_type == 'branch' && github.event_name == 'push'",
+        *("latest-from-topic-branch", "docker push ghcr.io"),
+    ),
+    "the builder is not waited for": (
+        "    needs: [builder]\n",
+        "",
+        *("builder-not-waited-for", '--build-arg "BUILDER'),
+    ),
+    "one cache for two images": (
+        "type=gha,scope=app",
+        "type=gha,scope=builder",
+        *("shared-cache", "docker buildx build --platform"),
+    ),
+    "one cache without a scope for two images": (
+        "scope=",
+        "mode=max,x=",
+        *("shared-cache", "docker buildx build --platform"),
+    ),
+    "a platform is missing": (
+        'docker buildx build --platform "$PLATFORMS" \\\n            --file',
+        'docker buildx build --platform "${PLATFORMS%,*}" \\\n            --file',
+        *("platforms", "${PLATFORMS%,*}"),
+    ),
+    "the stage is not named": (
+        " --target builder",
+        "",
+        *("other-stage", "docker buildx build --platform"),
+    ),
+    "a commented stage is none": (
+        "--file docker/dockerfile.dev --target builder \\",
+        "--file docker/dockerfile.dev \\",
+        *("other-stage", "docker buildx build --platform"),
+    ),
+    "there is no such Dockerfile": (
+        "--file docker/dockerfile.dev",
+        "--file docker/dockerfile.prod",
+        *("no-such-dockerfile", "docker buildx build --platform"),
+    ),
+    "each Git tag gives the same": (
+        '--tag "$IMAGE:${{ github.sha }}" .',
+        '--push --tag "$IMAGE:stable" .',
+        *("same-tag-for-git-tags", '--build-arg "BUILDER'),
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", SHELL_FAULTS)
+def test_a_fault_of_a_shell_command_is_found(bare: Checkout, fault: str) -> None:
+    old, new, rule, text = SHELL_FAULTS[fault]
+    bare.workflow(SHELL, "shell.yml", (old, new))
+    found = bare.places()
+    lines = (bare.root / SHELL).read_text().splitlines()
+    near = {number for number, line in enumerate(lines, 1) if text in line}
+    near |= {number - 1 for number in near}
+    assert [each for each in found if each[0] == rule and each[2] in near], bare.findings()
+
+
+def test_all_faults_together_are_all_found(checkout: Checkout) -> None:
+    together = (
+        *("a file that is copied starts nothing", "a trigger is for nothing"),
+        *("a star stops at a slash", "an exclusion stands first"),
+        *("push and pull request differ", "an image is pushed from a pull request"),
+        *("latest is pushed from a topic branch", "a Git tag gives no tag"),
+        *("the builder is not waited for", "one cache for two images"),
+        *("a platform is missing", "the stage is not named"),
+    )
+    for fault in together:
+        for path, old, new in FAULTS[fault][0]:
+            checkout.write(path, (checkout.root / path).read_text().replace(old, new))
+    found = {rule for rule, _, _ in checkout.places()}
+    assert {FAULTS[fault][1] for fault in together} <= found
+    checked = checkout.check()
+    assert list(checked.findings) == sorted(checked.findings)
+    lines = ci_check.describe(checked.findings)
+    assert lines[0].startswith(f"{APP}:")
+    assert lines[1].startswith("    ")
+    with pytest.raises(FindingsError, match=f"{len(checked.findings)} findings in 2 workflows"):
+        ci_check.require(checked)
+
+
+def baked(**app: Any) -> dict[str, Any]:
+    """What bake prints for the two targets."""
+    both = {"context": ".", "platforms": ["linux/amd64", "linux/arm64"]}
+    builder = {
+        "dockerfile": "docker/dockerfile.dev",
+        "target": "builder",
+        "tags": ["ghcr.io/owner/voice-builder:1"],
+        "cache-to": [{"type": "gha", "scope": "builder"}],
+    }
+    cached = {"args": {"BUILDER_IMAGE": "builder", "N": None}, "cache-to": ["type=gha,scope=app"]}
+    return {"builder": {**both, **builder}, "app": {**both, **cached, **app}}
+
+
+def test_what_bake_builds_is_checked(bare: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[BakeCall] = []
+    targets = baked()
+
+    def ask(_root: object, call: BakeCall) -> dict[str, Any]:
+        calls.append(call)
+        if call.files and call.files[-1].startswith("{"):
+            targets["app"] |= json.loads(call.files[-1])["target"]["docker-metadata-action"]
+        return targets
+
+    monkeypatch.setattr(bake, "targets", ask)
+    bare.workflow(SHELL, "bake.yml")
+    assert bare.findings() == ()
+    assert {call.files[0] for call in calls} == {"./docker-bake.hcl"}
+    assert {call.targets for call in calls} == {("app",)}
+    content = {
+        json.loads(call.files[1])["target"]["docker-metadata-action"]["tags"][0] for call in calls
+    }
+    assert "ghcr.io/owner/voice:pr-1" in content
+
+    targets["app"]["cache-to"] = ["type=gha,scope=builder"]
+    targets["app"]["platforms"] = ["linux/amd64"]
+    targets["builder"]["target"] = ""
+    assert {rule for rule, _, _ in bare.places()} == {"shared-cache", "platforms", "other-stage"}
+
+    targets = baked(output=["type=registry"], **{"dockerfile-inline": "FROM scratch"})
+    assert {rule for rule, _, _ in bare.places()} == {"pushed-from-pull-request"}
+
+    targets = baked()
+    bare.write(
+        SHELL,
+        """\
+on: {push: {branches: [main]}, pull_request: {}}
+jobs:
+  images:
+    runs-on: ubuntu-24.04
+    steps:
+      - run: |
+          docker buildx bake --push --file docker-bake.hcl --set app.tags=x $MORE
+      - run: docker buildx bake --push --set *.platform=linux/arm64 --file x.json app
+        working-directory: docker
+""",
+    )
+    calls.clear()
+    assert {(rule, line) for rule, _, line in bare.places()} >= {("pushed-from-pull-request", 8)}
+    assert {(each.folder, each.files, each.sets) for each in calls} == {
+        ("docker", ("x.json",), ("*.platform=linux/arm64",))
+    }
+
+
+def test_without_workflows_there_is_nothing_to_find(bare: Checkout) -> None:
+    checked = bare.check()
+    assert checked == ci_check.Checked((), ())
+    ci_check.require(checked)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("on: [push\njobs:", "images.yml:2 is not YAML"),
+        ("on: push\njobs: *x", "images.yml:2 is not YAML"),
+        ("on: \x07", "images.yml is not YAML"),
+        ("", "a workflow is a mapping"),
+        ("- on", "a workflow is a mapping"),
+        ("on: push\njobs: []", "images.yml:2 is no workflow"),
+        ("on: push", "`jobs` has to be a mapping"),
+        ("jobs: {a: {steps: []}}", "`on` has to name an event"),
+        ("on: [[push]]\njobs: {a: {x: y}}", "`on` is a list of names"),
+        ("on: push\njobs: {a: b}", "the job 'a' has to be a mapping"),
+        ("on: push\njobs: {a: {steps: {b: c}}}", "the steps of 'a' have to be a list"),
+        ("on: push\njobs: {a: {steps: [b]}}", "a step of 'a' has to be a mapping"),
+        ("on: {push: {paths: {a: b}}}\njobs: {a: {x: y}}", "`on.push.paths` has to be a list"),
+        ("on: {push: {paths: [[a]]}}\njobs: {a: {x: y}}", "`on.push.paths` has to be a list"),
+        (
+            "on:\n  push:\n    paths:\n      - ${{ env.X }}/**\njobs: {a: {x: y}}",
+            "images.yml:4: an expression stands in `on.push.paths`",
+        ),
+        ("on: &a [*a]\njobs: {a: {x: y}}", "an anchor holds itself"),
+        ("on: push\n? [a]\n: b\njobs: {a: {x: y}}", "a key is no text"),
+    ],
+)
+def test_a_workflow_that_cannot_be_read_is_refused(bare: Checkout, text: str, said: str) -> None:
+    bare.write(SHELL, text)
+    with pytest.raises(UsageError) as caught:
+        bare.check()
+    assert said in str(caught.value)
+
+
+def test_a_workflow_that_is_no_text_is_refused(bare: Checkout) -> None:
+    bare.write(SHELL, "")
+    (bare.root / SHELL).write_bytes(b"\xff")
+    with pytest.raises(UsageError, match=r"images\.yml cannot be read"):
+        bare.check()
