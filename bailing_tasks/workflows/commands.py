@@ -131,7 +131,7 @@ def own_tasks(argv: Sequence[str]) -> list[OwnTask]:
 def _tasks(words: Sequence[str]) -> list[OwnTask]:
     starts = [at for at, word in enumerate(words) if word in _TASKS]
     found = []
-    for start, end in zip(starts, [*starts[1:], len(words)], strict=True):
+    for start, end in zip(starts, [*starts[1:], len(words)], strict=False):
         options = _options(words[start + 1 : end])
         chosen = tuple(value for name, value in options if name == "--target")
         found.append(

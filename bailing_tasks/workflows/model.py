@@ -5,9 +5,10 @@ The shapes are those of GitHub's "Workflow syntax for GitHub Actions".
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from bailing_tasks import triggers
 from bailing_tasks.errors import UsageError
 from bailing_tasks.events import PULL_REQUEST, PUSH
 from bailing_tasks.workflows.expressions import has_expression
@@ -47,8 +48,8 @@ class Trigger:
     details: Node
 
     def patterns(self, name: str) -> list[str]:
-        """Return a filter's patterns; none where it is not there."""
-        return [pattern.text for pattern in self.filters.get(name, ())]
+        """Return a filter's patterns that are well-formed; none where it is not there."""
+        return usable(pattern.text for pattern in self.filters.get(name, ()))
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,20 @@ class Workflow:
         return False
 
 
+def fault(pattern: str) -> str:
+    """Return what is wrong with the form of a pattern, or `""`."""
+    try:
+        triggers.matches(pattern, "")
+    except UsageError as error:
+        return error.cause
+    return ""
+
+
+def usable(patterns: Iterable[str]) -> list[str]:
+    """Return the patterns that are well-formed."""
+    return [pattern for pattern in patterns if not fault(pattern)]
+
+
 def read(text: str, path: str) -> Workflow:
     """Read a workflow file.
 
@@ -111,13 +126,13 @@ def read(text: str, path: str) -> Workflow:
     jobs = root.get("jobs")
     if not jobs.items:
         raise _shape(path, jobs.line or 1, "`jobs` has to be a mapping of jobs")
-    triggers = {trigger.event: trigger for trigger in _triggers(root, path)}
-    if not triggers:
+    started = {trigger.event: trigger for trigger in _triggers(root, path)}
+    if not started:
         raise _shape(path, root.get("on").line or 1, "`on` has to name an event")
     return Workflow(
         path=path,
         name=root.get("name").value or path,
-        triggers=triggers,
+        triggers=started,
         jobs={name: _job(name, node, path) for name, node in jobs.items.items()},
         details=root,
     )

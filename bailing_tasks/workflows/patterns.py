@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from bailing_tasks import triggers
-from bailing_tasks.errors import UsageError
 from bailing_tasks.workflows.builds import Finding
 from bailing_tasks.workflows.facts import Facts
-from bailing_tasks.workflows.model import FILTERS, Pattern, Trigger, Workflow
+from bailing_tasks.workflows.model import (
+    FILTERS,
+    Pattern,
+    Trigger,
+    Workflow,
+    fault,
+    usable,
+)
 
 _WILD = "*?+["
 _REFS = {"branches": "refs/heads/", "tags": "refs/tags/"}
@@ -54,25 +60,11 @@ def refused(facts: Facts) -> Iterator[Finding]:
                     )
 
 
-def usable(texts: Iterable[str]) -> list[str]:
-    """Return the patterns that are well-formed."""
-    return [text for text in texts if not _fault(text)]
-
-
-def _fault(text: str) -> str:
-    """Return what is wrong with the form of a pattern, or `""`."""
-    try:
-        triggers.matches(text, "")
-    except UsageError as error:
-        return error.cause or error.message
-    return ""
-
-
 def _malformed(workflow: Workflow, name: str, found: Sequence[Pattern]) -> Iterator[Finding]:
     included = False
     for pattern in found:
-        if fault := _fault(pattern.text):
-            message = f"{pattern.text!r} is no pattern of GitHub's: {fault}"
+        if wrong := fault(pattern.text):
+            message = f"{pattern.text!r} is no pattern of GitHub's: {wrong}"
             remedy = "put a backslash before a character that is meant as such"
             yield Finding(workflow.path, pattern.line, "malformed-pattern", message, remedy)
         if pattern.text.startswith(triggers.EXCLUDES) and not included:
@@ -133,7 +125,7 @@ def _repairs(
     if body.endswith("/"):
         body += "**"
         yield mark + body, "no path ends with /"
-    if _fault(mark + body):
+    if fault(mark + body):
         return
     if not set(body) & set(_WILD):
         if body not in files and any(path.startswith(f"{body}/") for path in files):

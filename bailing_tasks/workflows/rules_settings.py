@@ -11,7 +11,7 @@ from bailing_tasks.settings import FROM_DEFAULT, Target
 from bailing_tasks.workflows.builds import Build, Finding, repository
 from bailing_tasks.workflows.expressions import UNKNOWN
 from bailing_tasks.workflows.facts import Facts
-from bailing_tasks.workflows.patterns import usable
+from bailing_tasks.workflows.model import usable
 
 
 def cannot_build(facts: Facts) -> Iterator[Finding]:

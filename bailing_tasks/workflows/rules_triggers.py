@@ -10,7 +10,7 @@ from bailing_tasks.events import PUSH
 from bailing_tasks.workflows import patterns
 from bailing_tasks.workflows.builds import Build, Finding
 from bailing_tasks.workflows.facts import Facts, Reading
-from bailing_tasks.workflows.model import FILTERED, PULL_REQUESTS, Trigger, Workflow
+from bailing_tasks.workflows.model import FILTERED, PULL_REQUESTS, Trigger, Workflow, usable
 from bailing_tasks.workflows.samples import example
 
 EXAMPLES = 3
@@ -31,13 +31,13 @@ def not_triggered(facts: Facts) -> Iterator[Finding]:
             continue
         first, name, _ = filters[0]
         line = first.lines[name]
-        usable = [
-            (kind, patterns.usable(patterns.meant(each.text, facts.files, found) for each in found))
+        meant = [
+            (kind, usable(patterns.meant(each.text, facts.files, found) for each in found))
             for _, kind, found in filters
         ]
         for build, reading in _readings(facts, workflow):
             for place, files in _read_files(facts, build, reading):
-                missed = [path for path in files if not _starts(usable, path)]
+                missed = [path for path in files if not _starts(meant, path)]
                 if missed:
                     yield Finding(
                         workflow.path,
@@ -60,11 +60,7 @@ def triggered_for_nothing(facts: Facts) -> Iterator[Finding]:
         for _, name, found in workflow.path_filters():
             for pattern in found if name == "paths" else ():
                 text = patterns.meant(pattern.text, facts.files)
-                if (
-                    text in seen
-                    or text.startswith(triggers.EXCLUDES)
-                    or not patterns.usable([text])
-                ):
+                if text in seen or text.startswith(triggers.EXCLUDES) or not usable([text]):
                     continue
                 seen.add(text)
                 paths = [path for path in facts.files if triggers.matches(text, path)]

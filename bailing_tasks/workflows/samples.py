@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from bailing_tasks import triggers
 from bailing_tasks.events import BRANCHES, PULLS, PUSH, TAGS, Event
-from bailing_tasks.workflows.model import PULL_REQUESTS, Pattern, Trigger, Workflow
+from bailing_tasks.workflows.model import PULL_REQUESTS, Pattern, Trigger, Workflow, fault
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 """Stands for whatever commit an event is about."""
@@ -82,7 +82,7 @@ def _branches(trigger: Trigger, default_branch: str) -> list[str]:
 
 def _tag(pattern: str, words: Sequence[str], trigger: Trigger) -> str:
     """Return a Git tag that a pattern lets in, a version if it can be one; `""` for none."""
-    if pattern.startswith(triggers.EXCLUDES):
+    if pattern.startswith(triggers.EXCLUDES) or fault(pattern):
         return ""
     names = [f"v{words[0]}", words[0], *(example(pattern, word) for word in words)]
     found = [
