@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bailing_tasks import metadata
+from bailing_tasks.errors import UsageError
 from bailing_tasks.events import Event
 from bailing_tasks.workflows import fields
 from bailing_tasks.workflows.baking import baked
 from bailing_tasks.workflows.builds import Build
 from bailing_tasks.workflows.contexts import BakeCall, Surroundings
-from bailing_tasks.workflows.expressions import UNKNOWN, Open, Truth, either, interpolate, truth
+from bailing_tasks.workflows.expressions import UNKNOWN, Open, Truth, either, interpolate
 from bailing_tasks.workflows.nodes import Node
 
 INLINE = "{"
@@ -68,7 +69,6 @@ def use(step: Use) -> tuple[list[Build], Mapping[str, Any]]:
     """Return what a step's action builds, and its outputs as far as they are known.
 
     Raises:
-        UsageError: The tags of docker/metadata-action cannot be read.
         EngineError: A bake file cannot be read.
     """
     action = step.step.get("uses").value.partition("@")[0].lower()
@@ -77,7 +77,7 @@ def use(step: Use) -> tuple[list[Build], Mapping[str, Any]]:
     if action == "docker/bake-action":
         return _bake(step), {}
     if action == "docker/metadata-action":
-        return [], _metadata(step)
+        return _metadata(step)
     return [], Open()
 
 
@@ -95,7 +95,7 @@ _LINES = {
 def _build(step: Use) -> Build:
     file = step.text("file")
     context = fields.inside("", step.text("context") or fields.DEFAULT_CONTEXT)
-    tags = step.values("tags")
+    tags = fields.pushed_names(step.rows("outputs"), step.values("tags"))
     return replace(
         step.base,
         lines=step.lines(_LINES),
@@ -105,7 +105,7 @@ def _build(step: Use) -> Build:
         build_args=fields.pairs(step.rows("build-args"), {}),
         contexts=fields.pairs(step.rows("build-contexts"), {}),
         platforms=fields.platforms(step.values("platforms")) or step.base.platforms,
-        tags=tuple(tags),
+        tags=tags,
         tags_known=UNKNOWN not in "".join(tags),
         pushes=either(step.flag("push"), fields.to_registry(step.rows("outputs"))),
         caches=fields.caches(step.rows("cache-to")),
@@ -123,7 +123,11 @@ def _bake(step: Use) -> list[Build]:
     )
     outputs = (row.partition("=")[2] for row in step.rows("set") if ".output=" in row)
     pushes = either(step.flag("push"), fields.to_registry(outputs))
-    base = replace(step.base, lines=step.lines({"push": "push"}))
+    base = replace(
+        step.base,
+        lines=step.lines({"push": "push"}),
+        tags_known=UNKNOWN not in step.text("files"),
+    )
     return baked(call, base, step.around, pushes)
 
 
@@ -136,41 +140,39 @@ def _files(step: Use) -> list[str]:
     return found
 
 
-def _metadata(step: Use) -> Mapping[str, Any]:
-    """Return the outputs of docker/metadata-action; unknown tags are `UNKNOWN`."""
+def _metadata(step: Use) -> tuple[list[Build], Mapping[str, Any]]:
+    """Return the outputs of docker/metadata-action; a build that says so where it would refuse."""
     rows, flavor = step.rows("tags"), step.rows("flavor")
     known = [row for row in rows if UNKNOWN not in row]
     certain = known == rows and UNKNOWN not in "".join(flavor)
     if not certain:
         # What is not known could decide about `latest`, and be the only tag.
         flavor = ["latest=false"]
-    default = step.around.settings.default_branch
     tags: Sequence[str] = ()
     if known or not rows:
-        tags = metadata.evaluate(known, flavor, step.event, default_branch=default)
+        default = step.around.settings.default_branch
+        try:
+            tags = metadata.evaluate(known, flavor, step.event, default_branch=default)
+        except UsageError as error:
+            lines = step.lines({"tags": "tags"})
+            return [replace(step.base, lines=lines, refused=error)], Open()
     images = [name for name in map(_image, step.rows("images")) if name]
     names = [f"{image}:{tag}" for image in images for tag in tags] if images else list(tags)
-    content = {"target": {"docker-metadata-action": {"tags": names}}}
+    file = json.dumps({"target": {"docker-metadata-action": {"tags": names}}})
+    outputs = dict.fromkeys(_OTHER_OUTPUTS, "")
     if not certain:
         names.append(UNKNOWN)
-    bake_file = json.dumps(content)
-    return Open(
-        {
-            "tags": "\n".join(names),
-            "version": tags[0] if tags and certain else UNKNOWN if not certain else "",
-            "bake-file": bake_file,
-            "bake-file-tags": bake_file,
-            "labels": "",
-            "annotations": "",
-            "bake-file-labels": "",
-            "bake-file-annotations": "",
-        }
-    )
+        return [], Open(outputs, tags="\n".join(names))
+    outputs |= dict.fromkeys(("bake-file", "bake-file-tags"), file)
+    return [], Open(outputs, tags="\n".join(names), version=next(iter(tags), ""))
+
+
+_OTHER_OUTPUTS = ("labels", "annotations", "bake-file-labels", "bake-file-annotations")
+"""What says nothing about names."""
 
 
 def _image(row: str) -> str:
     """Return the image that a row of `images` names; `""` where it is not enabled."""
-    options = fields.pairs(row.split(","), {})
-    if "=" not in row.partition(",")[0]:
-        options["name"] = row.partition(",")[0]
-    return options.get("name", UNKNOWN) if truth(options.get("enable") != "false") else ""
+    first, _, rest = row.partition(",")
+    options = fields.pairs(row.split(",") if "=" in first else rest.split(","), {})
+    return "" if options.get("enable") == "false" else options.get("name", first)

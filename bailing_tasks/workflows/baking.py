@@ -30,6 +30,7 @@ def baked(call: BakeCall, base: Build, around: Surroundings, pushes: Truth) -> l
 def _target(target: Mapping[str, Any], call: BakeCall, base: Build, pushes: Truth) -> Build:
     context = fields.inside(call.folder, target.get("context", "."))
     dockerfile = fields.inside(context, target.get("dockerfile", fields.DEFAULT_FILE))
+    outputs = _texts(target.get("output", ()))
     return replace(
         base,
         dockerfile=UNKNOWN if "dockerfile-inline" in target else dockerfile,
@@ -38,8 +39,8 @@ def _target(target: Mapping[str, Any], call: BakeCall, base: Build, pushes: Trut
         build_args={name: str(value) for name, value in target.get("args", {}).items()},
         contexts=target.get("contexts", {}),
         platforms=fields.platforms(target.get("platforms", ())) or base.platforms,
-        tags=tuple(target.get("tags", ())),
-        pushes=either(pushes, fields.to_registry(_texts(target.get("output", ())))),
+        tags=fields.pushed_names(outputs, target.get("tags", ())),
+        pushes=either(pushes, fields.to_registry(outputs)),
         caches=fields.caches(_texts(target.get("cache-to", ()))),
     )
 

@@ -55,6 +55,7 @@ class Build:
         pushes: Whether it is pushed.
         late: The tags that later commands push; empty where the build pushes all of them.
         caches: The caches it writes: each by what tells it from others.
+        refused: Why GitHub's runner would end there; None where it would not.
         own: The target of the settings that this project's own tasks build.
     """
 
@@ -75,6 +76,7 @@ class Build:
     pushes: Truth = False
     late: tuple[str, ...] = ()
     caches: tuple[str, ...] = ()
+    refused: UsageError | None = None
     own: str = ""
 
     def line_of(self, name: str) -> int:
@@ -165,6 +167,9 @@ def joined(found: Sequence[Build]) -> tuple[Build, ...]:
     builds = [each for each in found if each.dockerfile]
     rest = []
     for push in (each for each in found if not each.dockerfile):
+        if not push.tags:
+            rest.append(push)
+            continue
         places = [
             at
             for at, each in enumerate(builds)

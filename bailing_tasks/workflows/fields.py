@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from bailing_tasks.errors import UsageError
 from bailing_tasks.platforms import Platform
@@ -66,6 +66,18 @@ def to_registry(outputs: Iterable[str]) -> Truth:
         pushes = kind == "registry" or (kind == "image" and options.get("push") == "true")
         result = either(result, None if UNKNOWN in output else pushes)
     return result
+
+
+def pushed_names(outputs: Iterable[str], tags: Sequence[str]) -> tuple[str, ...]:
+    """Return the names under which an image is pushed: its tags, and those that outputs give it.
+
+    One that is pushed by digest has no tag yet: a later job gives it one.
+    """
+    given = [pairs(output.split(","), {}) for output in outputs]
+    names = [*tags, *(each["name"] for each in given if each.get("name"))]
+    if any(each.get("push-by-digest") == "true" for each in given):
+        return tuple(dict.fromkeys(f"{name.partition(':')[0]}:{UNKNOWN}" for name in names))
+    return tuple(dict.fromkeys(names))
 
 
 def caches(values: Iterable[str]) -> tuple[str, ...]:

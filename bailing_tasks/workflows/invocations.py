@@ -68,7 +68,7 @@ def _build(command: DockerCommand, call: Call) -> Build:
     context = fields.inside(call.folder, (command.arguments or (UNKNOWN,))[-1])
     file = command.last("--file")
     named = fields.platforms(command.all("--platform"))
-    tags = tuple(command.all("--tag"))
+    tags = fields.pushed_names(command.all("--output"), command.all("--tag"))
     return replace(
         call.base,
         dockerfile=fields.inside(call.folder, file)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -50,13 +50,6 @@ class Node:
         if self.entries is not None:
             return self.entries
         return (self,) if self.text else ()
-
-    def rows(self) -> Iterator[Node]:
-        """Yield the lines of a text, or the values of a list, that are not empty."""
-        for node in self.each:
-            for number, line in enumerate(node.value.split("\n")):
-                if line.strip():
-                    yield Node(line=node.first + number, text=line.strip())
 
     def mentions(self, text: str) -> bool:
         """Whether a text stands in one of the scalars."""

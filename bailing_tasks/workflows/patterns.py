@@ -134,7 +134,7 @@ def _repairs(
         same = [path for path in files if path.lower() == body.lower()]
         if same and body not in files:
             yield mark + same[0], "capital letters count"
-    elif not mark and "**" not in body and "*" in body:
+    elif not mark and "*" in body and "**" not in body:
         deeper = _deeper(body)
         texts = usable([each.text for each in beside])
         if any(

@@ -26,6 +26,7 @@ RULES: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
     rules_order.not_waited_for,
     rules_order.shared_cache,
     rules_settings.cannot_build,
+    rules_settings.refused,
     rules_settings.otherwise_built,
     rules_settings.otherwise_named,
     rules_settings.platforms,

@@ -27,6 +27,19 @@ def cannot_build(facts: Facts) -> Iterator[Finding]:
             yield Finding(build.path, line, problem.rule, problem.message, problem.remedy)
 
 
+def refused(facts: Facts) -> Iterator[Finding]:
+    """Find tags that docker/metadata-action would refuse, or take no notice of."""
+    for _, build in facts.builds():
+        if error := build.refused:
+            yield Finding(
+                build.path,
+                build.line_of("tags"),
+                "refused-tags",
+                ": ".join(filter(None, (error.message, error.cause))),
+                error.remedy or "see the inputs of docker/metadata-action",
+            )
+
+
 def otherwise_built(facts: Facts) -> Iterator[Finding]:
     """Find builds of a target with another stage or context than the settings name."""
     for _, build in facts.builds():

@@ -269,9 +269,12 @@ class _Parser:
                     target = self._take()
                     outputs += [target] if writes else []
             elif self._at("(") and not test:
-                if not words[-1].text.endswith("="):
+                if not words:
+                    self._take()
+                elif not words[-1].text.endswith("="):
                     return self._function(words[-1].text)
-                self._array(words)
+                else:
+                    self._array(words)
             else:
                 words.append(self._take())
                 test = test and words[-1].text != "]]"

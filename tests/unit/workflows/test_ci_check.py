@@ -191,6 +191,12 @@ def test_a_repository_without_a_fault_gives_no_finding(checkout: Checkout) -> No
     assert checkout.findings() == ()
 
 
+def test_a_star_that_has_nothing_deeper_to_take_is_fine(checkout: Checkout) -> None:
+    text = (checkout.root / APP).read_text()
+    checkout.write(APP, text.replace("- main.py", '- "*.py"'))
+    assert checkout.findings() == ()
+
+
 def test_workflows_of_shell_commands_without_a_fault_give_no_finding(bare: Checkout) -> None:
     bare.workflow(SHELL, "shell.yml")
     assert bare.findings() == ()

@@ -90,6 +90,7 @@ def ran(text: str) -> list[str]:
         ("f()\n{\n f\n}\nf", ["f"]),
         ("if", []),
         ("for", []),
+        ("> ( a", ["a"]),
         ("fi; a", ["a"]),
         ("done a", ["a"]),
         ("a <<<x", ["a"]),
