@@ -11,6 +11,7 @@ import pytest
 
 from bailing_tasks import ci_check, process
 from bailing_tasks.configuration import resolve
+from bailing_tasks.settings import Settings
 from bailing_tasks.workflows.builds import Finding
 
 FILES = Path(__file__).parent / "files"
@@ -66,16 +67,15 @@ class Checkout:
         lines = (self.root / path).read_text(encoding="utf-8").splitlines()
         return next(number for number, line in enumerate(lines, 1) if text in line)
 
+    def settings(self, document: Mapping[str, Any] | None = None) -> Settings:
+        """Return the settings of the workspace, with what a test gives."""
+        given = {"repository": "ghcr.io/owner/voice", **(document or {})}
+        return resolve(self.root, document=given, environment={}, overrides={})
+
     def check(self, document: Mapping[str, Any] | None = None) -> ci_check.Checked:
         """Check the workflows of what is there now."""
         process.run(["git", "-C", str(self.root), "add", "--all"])
-        settings = resolve(
-            self.root,
-            document={"repository": "ghcr.io/owner/voice", **(document or {})},
-            environment={},
-            overrides={},
-        )
-        return ci_check.check(settings)
+        return ci_check.check(self.settings(document))
 
     def findings(self, document: Mapping[str, Any] | None = None) -> tuple[Finding, ...]:
         """Return what is found."""

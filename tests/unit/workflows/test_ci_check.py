@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bailing_tasks import ci_check
+from bailing_tasks import ci_check, ci_write
+from bailing_tasks.configuration import load
 from bailing_tasks.engine import bake
 from bailing_tasks.errors import FindingsError, UsageError
 from bailing_tasks.workflows.contexts import BakeCall
-from tests.unit.workflows.conftest import APP, BUILDER, SHELL, Checkout
+from tests.unit.workflows.conftest import APP, BUILDER, DOCKERFILES, SHELL, Checkout
 
 META = "${{ steps.meta.outputs.tags }}"
 NO_PULL = "${{ github.event_name != 'pull_request' }}"
@@ -407,3 +409,30 @@ def test_a_workflow_that_is_no_text_is_refused(bare: Checkout) -> None:
     (bare.root / SHELL).write_bytes(b"\xff")
     with pytest.raises(UsageError, match=r"images\.yml cannot be read"):
         bare.check()
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {},
+        {"platforms": ["linux/amd64"]},
+        {"ci": {"branches": ["main"], "tags": ["v*"], "pull-requests": ["main"]}},
+    ],
+)
+def test_what_ci_write_writes_has_no_fault(bare: Checkout, document: dict[str, Any]) -> None:
+    for path in ("plugins/clock.py", "server/app.py"):
+        bare.write(path, "")
+    extra = "COPY plugins/ plugins/\nCOPY server/ server/\n"
+    bare.write("Dockerfile", DOCKERFILES["Dockerfile"] + extra)
+    for file in ci_write.planned(bare.settings(document), overwrite=False):
+        ci_write.write(file)
+    assert bare.findings(document) == ()
+    assert len(bare.check(document).workflows) == 2
+
+
+def test_this_repository_has_no_fault() -> None:
+    root = Path(__file__).parents[3]
+    if not (root / ".git").exists():
+        pytest.skip("this is no Git repository")
+    settings = load(root, environment={}, overrides={})
+    assert ci_check.check(settings).findings == ()
