@@ -15,7 +15,7 @@ from bailing_tasks.dockerfile.dockerignore import DockerIgnore
 from bailing_tasks.engine import bake
 from bailing_tasks.errors import DockerfileError, FindingsError, UsageError
 from bailing_tasks.needs import machine
-from bailing_tasks.settings import Settings
+from bailing_tasks.settings import FROM_FILE, Settings
 from bailing_tasks.workflows import model, rules
 from bailing_tasks.workflows.builds import Finding, Source
 from bailing_tasks.workflows.contexts import Surroundings
@@ -66,6 +66,7 @@ def check(settings: Settings) -> Checked:
         sampled=sampled,
         readings={source: reader.read(source) for source in sources},
         files=files,
+        lines=_trigger_lines(settings),
     )
     return Checked(tuple(workflows), rules.judge(facts))
 
@@ -106,6 +107,20 @@ def _workflows(root: Path) -> dict[str, model.Workflow]:
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"{name} cannot be read", cause=str(error)) from error
         found[name] = model.read(text, name)
+    return found
+
+
+def _trigger_lines(settings: Settings) -> dict[str, int]:
+    """Return the lines of the settings' file that set the triggers of targets, by name."""
+    path = settings.root / FROM_FILE
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    found = {}
+    table = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.startswith("["):
+            table = line.strip("[] ")
+        elif line.partition("=")[0].strip() == "triggers":
+            found[table.rpartition(".")[2]] = number
     return found
 
 

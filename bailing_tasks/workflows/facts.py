@@ -103,12 +103,14 @@ class Facts:
         sampled: What each workflow does for each of its events.
         readings: What each build reads, by its source.
         files: The files that Git tracks, from the repository's root, sorted.
+        lines: Where the settings have the triggers of each target.
     """
 
     around: Surroundings
     sampled: tuple[Sampled, ...]
     readings: Mapping[Source, Reading]
     files: tuple[str, ...]
+    lines: Mapping[str, int]
 
     @property
     def workflows(self) -> tuple[Workflow, ...]:

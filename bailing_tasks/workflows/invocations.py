@@ -66,7 +66,9 @@ def _tagged(build: Build, names: Sequence[str]) -> Build:
 
 def _build(command: DockerCommand, call: Call) -> Build:
     context = fields.inside(call.folder, (command.arguments or (UNKNOWN,))[-1])
-    file = command.last("--file")
+    # Words that are not known may name a file, a stage or platforms.
+    missing = UNKNOWN if command.vague else ""
+    file = command.last("--file") or missing
     named = fields.platforms(command.all("--platform"))
     tags = fields.pushed_names(command.all("--output"), command.all("--tag"))
     return replace(
@@ -75,7 +77,7 @@ def _build(command: DockerCommand, call: Call) -> Build:
         if file
         else fields.inside(context, fields.DEFAULT_FILE),
         context=context,
-        stage=command.last("--target"),
+        stage=command.last("--target") or missing,
         build_args=fields.pairs(command.all("--build-arg"), call.variables),
         contexts=fields.pairs(command.all("--build-context"), {}),
         platforms=named or ((UNKNOWN,) if command.vague else call.base.platforms),

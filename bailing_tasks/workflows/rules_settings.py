@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from bailing_tasks import triggers
-from bailing_tasks.settings import FROM_DEFAULT, Target
+from bailing_tasks.settings import FROM_FILE, Target
 from bailing_tasks.workflows.builds import Build, Finding, repository
 from bailing_tasks.workflows.expressions import UNKNOWN
 from bailing_tasks.workflows.facts import Facts
@@ -129,7 +129,7 @@ def settings_triggers(facts: Facts) -> Iterator[Finding]:
         if target is None or target.name in seen or facts.reading(build).problem:
             continue
         seen.add(target.name)
-        if settings.origins[f"{target.name}.triggers"] != FROM_DEFAULT:
+        if settings.origins[f"{target.name}.triggers"] == FROM_FILE:
             yield from _untaken(facts, build, target)
 
 
@@ -145,8 +145,8 @@ def _untaken(facts: Facts, build: Build, target: Target) -> Iterator[Finding]:
     ]
     if missed:
         yield Finding(
-            f"{prefix}pyproject.toml",
-            1,
+            f"{prefix}{FROM_FILE}",
+            facts.lines.get(target.name, 1),
             "settings-triggers",
             f"{target.name}.triggers take no change of {', '.join(missed[:3])}, "
             f"which {build.dockerfile} reads",

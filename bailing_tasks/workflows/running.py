@@ -29,6 +29,9 @@ from bailing_tasks.workflows.model import PULL_REQUESTS, Job, Workflow
 from bailing_tasks.workflows.nodes import Node
 
 LOCAL = "./"
+_OTHER_SHELLS = ("python", "pwsh", "powershell", "cmd")
+"""Shells whose scripts are not followed."""
+
 _MAX_DEPTH = 4
 """How deep GitHub lets workflows call each other."""
 
@@ -148,7 +151,9 @@ class _Follower:
             runs=runs,
             platforms=(_runner_platform(self.job.details, contexts),),
         )
-        if step.get("run"):
+        if step.get("shell").value.startswith(_OTHER_SHELLS):
+            self._outputs(step, Open())
+        elif step.get("run"):
             self._script(step, base, contexts)
         elif step.get("uses"):
             use = actions.Use(step, base, contexts, self.event, self.around)

@@ -36,6 +36,23 @@ def build(**options: str) -> str:
         (job("docker push ghcr.io/owner/x"), ["pushed-from-pull-request"]),
         (job("docker buildx imagetools create -t x:1 y"), ["pushed-from-pull-request"]),
         (job(build() + " $MORE"), []),
+        (
+            job(
+                "docker build --push -t ghcr.io/owner/voice-builder:1 -f docker/dockerfile.dev $X ."
+            ),
+            ["pushed-from-pull-request"],
+        ),
+        (
+            job("docker push x", more="    defaults: {run: {shell: bash}}\n"),
+            ["pushed-from-pull-request"],
+        ),
+        (
+            (
+                "  a:\n    runs-on: ubuntu-24.04\n    steps:\n"
+                "      - {shell: python, run: docker push x}\n"
+            ),
+            [],
+        ),
         (job(build(output="$WHERE")), []),
         (job('[ -n "$TOKEN" ] && ' + build(output="type=registry")), []),
         (job(build(output="type=registry"), more="    if: vars.PUSH\n"), []),
@@ -169,8 +186,10 @@ def test_other_faults_of_settings_are_found(checkout: Checkout) -> None:
     assert {each.rule for each in checkout.findings({"app": {"context": "bailing"}})} == {
         "other-context"
     }
+    table = "# ours\n[tool.bailing-tasks.app]\nstage = ''\ntriggers = []\n"
+    checkout.write("pyproject.toml", table)
     (found,) = checkout.findings({"app": {"triggers": ["Dockerfile", "bailing/**", "config/**"]}})
-    assert (found.file, found.rule) == ("pyproject.toml", "settings-triggers")
+    assert (found.file, found.line, found.rule) == ("pyproject.toml", 4, "settings-triggers")
     assert "main.py" in found.message
     full = ["Dockerfile", "bailing/**", "config/**", "main.py", "[x"]
     document: dict[str, Any] = {"app": {"triggers": full[:-1]}, "builder": {"triggers": ["**"]}}
