@@ -198,9 +198,15 @@ def commit_time(root: Path, commit: str) -> int:
     return int(_must(root, "show", "--no-patch", "--format=%ct", resolve(root, commit)))
 
 
-def is_clean(root: Path) -> bool:
-    """Whether everything in the working tree is committed or ignored."""
-    return not _must(root, "status", "--porcelain")
+def uncommitted(root: Path) -> tuple[str, ...]:
+    """Return the files of the working tree that are neither committed nor ignored.
+
+    What Python itself writes beside the modules that it reads does not count.
+    """
+    status = ("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all")
+    lines = _must(root, *status).split("\0")
+    paths = (line[3:] for line in lines if line)
+    return tuple(path for path in paths if "__pycache__" not in path.split("/"))
 
 
 def changed_files(root: Path, event: Event) -> tuple[str, ...]:

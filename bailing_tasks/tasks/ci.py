@@ -202,9 +202,10 @@ def _check_commit(run: Run, event: Event) -> None:
             f"{event} is of the commit {event.commit[:7]}, and {head[:7]} is checked out",
             remedy=f"check it out first: git switch --detach {event.commit[:7]}",
         )
-    if not git.is_clean(run.root):
+    if changed := git.uncommitted(run.root):
         raise UsageError(
             "there are uncommitted changes: what would be published is no commit",
+            cause=f"{len(changed)} files: {', '.join(changed[:5])}",
             remedy="commit or stash them; without --push they are built as they are",
         )
 

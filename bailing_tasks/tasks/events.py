@@ -90,7 +90,7 @@ def show_changes(run: Run, decision: Decision) -> None:
     run.console.say(f"{event}{compared}")
     if changes:
         run.console.say(f"changed files: {len(changes.files)}, commits: {changes.commits}")
-        if event.commit == git.head(run.root) and not git.is_clean(run.root):
+        if event.commit == git.head(run.root) and git.uncommitted(run.root):
             run.console.say("uncommitted changes are no part of it")
     run.console.table(
         ("target", "built", "why", "pattern"),

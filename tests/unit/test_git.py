@@ -132,15 +132,17 @@ def test_descent_is_told_apart_from_what_cannot_be_known(
     assert git.parent(shallow, "origin/main") == first
 
 
-def test_only_what_is_committed_or_ignored_is_clean(repository: Repository) -> None:
-    repository.commit("a")
-    assert git.is_clean(repository.root)
-    repository.write("b")
-    assert not git.is_clean(repository.root)
-    (repository.root / ".git/info/exclude").write_text("b\n")
-    assert git.is_clean(repository.root)
-    repository.write("a")
-    assert not git.is_clean(repository.root)
+def test_what_is_neither_committed_nor_ignored_is_named(repository: Repository) -> None:
+    repository.commit("a", "b c", "gone")
+    assert git.uncommitted(repository.root) == ()
+    repository.write("b c", "new/file")
+    (repository.root / "gone").unlink()
+    assert git.uncommitted(repository.root) == ("b c", "gone", "new/file")
+    (repository.root / ".gitignore").write_text("new\n")
+    repository.commit("b c")
+    assert git.uncommitted(repository.root) == ()
+    repository.write("__pycache__/tasks.pyc", "lib/__pycache__/x.pyc")
+    assert git.uncommitted(repository.root) == ()
 
 
 def test_a_push_is_compared_end_to_end(repository: Repository) -> None:
