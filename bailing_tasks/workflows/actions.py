@@ -89,6 +89,7 @@ _LINES = {
     "push": "push",
     "tags": "tags",
     "cache": "cache-to",
+    "build-args": "build-args",
 }
 
 

@@ -29,6 +29,7 @@ RULES: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
     rules_settings.refused,
     rules_settings.otherwise_built,
     rules_settings.otherwise_named,
+    rules_settings.on_another_builder,
     rules_settings.platforms,
     rules_settings.settings_triggers,
 )

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from bailing_tasks import triggers
+from bailing_tasks.names import own_repositories
 from bailing_tasks.settings import FROM_FILE, Target
 from bailing_tasks.workflows.builds import Build, Finding, repository
 from bailing_tasks.workflows.expressions import UNKNOWN
@@ -84,6 +85,30 @@ def otherwise_named(facts: Facts) -> Iterator[Finding]:
                 f"the settings publish it as {wanted}",
                 f"name it {wanted}, or set {target.name}.repository in [tool.bailing-tasks]",
             )
+
+
+def on_another_builder(facts: Facts) -> Iterator[Finding]:
+    """Find builds that are told a builder image that neither the settings nor their run knows."""
+    for run, build in facts.builds():
+        target = facts.target(build)
+        named = build.build_args.get(target.builder_arg, "") if target else ""
+        builder = facts.around.settings.builder
+        if not target or not named or build.own or not builder.repository:
+            continue
+        known = own_repositories(builder).union(
+            repository(name) for each in run.builds for name in each.tags
+        )
+        if named in build.contexts or UNKNOWN in repository(named) or repository(named) in known:
+            continue
+        yield Finding(
+            build.path,
+            build.line_of("build-args"),
+            "other-builder",
+            f"{build.dockerfile} is built on {named}; the settings publish the builder as "
+            f"{builder.repository}",
+            f"set {target.builder_arg} to {builder.repository}, or builder.repository in the "
+            "settings",
+        )
 
 
 def platforms(facts: Facts) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from bailing_tasks.configuration import load
 from bailing_tasks.engine import bake
 from bailing_tasks.errors import FindingsError, UsageError
 from bailing_tasks.workflows.contexts import BakeCall
-from tests.unit.workflows.conftest import APP, BUILDER, DOCKERFILES, SHELL, Checkout
+from tests.unit.workflows.checkout import APP, BUILDER, DOCKERFILES, SHELL, Checkout
 
 META = "${{ steps.meta.outputs.tags }}"
 NO_PULL = "${{ github.event_name != 'pull_request' }}"
@@ -169,6 +169,10 @@ FAULTS: dict[str, tuple[list[Change], str, str, str]] = {
         [(APP, "images: ghcr.io/${{ github.repository }}", "images: ghcr.io/owner/other")],
         *("other-image-name", APP, f"tags: {META}"),
     ),
+    "the builder is another one": (
+        [(APP, "repository }}-builder:latest", "repository }}-bulider:latest")],
+        *("other-builder", APP, "build-args"),
+    ),
     "the Dockerfile is refused": (
         [("Dockerfile", "COPY config/ config/", "COPI config/ config/")],
         *("dockerfile-refused", APP, "docker/build-push-action"),
@@ -312,7 +316,8 @@ def baked(**app: Any) -> dict[str, Any]:
         "tags": ["ghcr.io/owner/voice-builder:1"],
         "cache-to": [{"type": "gha", "scope": "builder"}],
     }
-    cached = {"args": {"BUILDER_IMAGE": "builder", "N": None}, "cache-to": ["type=gha,scope=app"]}
+    cached: dict[str, Any] = {"contexts": {"builder": "target:builder"}}
+    cached |= {"args": {"BUILDER_IMAGE": "builder", "N": None}, "cache-to": ["type=gha,scope=app"]}
     return {"builder": {**both, **builder}, "app": {**both, **cached, **app}}
 
 

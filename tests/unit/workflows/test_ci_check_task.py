@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from bailing_tasks import process
-from tests.unit.workflows.conftest import APP, SHELL, Checkout
+from tests.unit.workflows.checkout import APP, SHELL, Checkout
 
 
 def invoke(checkout: Checkout, *argv: str) -> process.Completed:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bailing_tasks.workflows.builds import Build
-from tests.unit.workflows.conftest import APP, BUILDER, FOLDER, SHELL, Checkout
+from tests.unit.workflows.checkout import APP, BUILDER, FOLDER, SHELL, Checkout
 
 HEAD = "on: {push: {branches: [main]}, pull_request: {}}\njobs:\n"
 
@@ -82,6 +82,17 @@ def build(**options: str) -> str:
             ["no-such-dockerfile"],
         ),
         (job(build(file="$X")), []),
+        # Which builder.
+        (job(build(build_arg="BUILDER_IMAGE=x")), ["other-builder"]),
+        (job(build(build_arg="BUILDER_IMAGE=$X")), []),
+        (job(build(build_arg="BUILDER_IMAGE=bailing-builder:1")), []),
+        (
+            job(
+                "docker build -f docker/dockerfile.dev --target builder -t x .",
+                build(build_arg="BUILDER_IMAGE=x"),
+            ),
+            [],
+        ),
         # Which platforms.
         (job("docker build --output type=registry ."), ["platforms", "pushed-from-pull-request"]),
         (
