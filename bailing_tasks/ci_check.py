@@ -19,14 +19,12 @@ from bailing_tasks.settings import FROM_FILE, Settings
 from bailing_tasks.workflows import model, rules
 from bailing_tasks.workflows.builds import Finding, Source
 from bailing_tasks.workflows.contexts import Surroundings
-from bailing_tasks.workflows.expressions import UNKNOWN
+from bailing_tasks.workflows.expressions import STAND_IN, UNKNOWN
 from bailing_tasks.workflows.facts import Facts, Input, Problem, Reading, Sampled, takes, within
 from bailing_tasks.workflows.running import run
 from bailing_tasks.workflows.samples import samples
 
 FOLDER = ".github/workflows"
-_SOME_SLUG = "owner/repository"
-"""Stands for the repository on GitHub where no remote names it."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +129,7 @@ def _prefix(folder: Path, root: Path) -> str:
 
 def _slug(settings: Settings) -> str:
     named = settings.app.repository.partition("/")[2]
-    return git.remote_path(settings.root) or named or _SOME_SLUG
+    return git.remote_path(settings.root) or named or STAND_IN
 
 
 class _Reader:

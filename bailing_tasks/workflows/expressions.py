@@ -15,6 +15,9 @@ from typing import Any
 
 UNKNOWN = "\0"
 
+STAND_IN = "owner-not-known/repository-not-known"
+"""What `github.repository` is where nobody knows: good in names, but equal to nothing for sure."""
+
 Truth = bool | None
 
 _HOLE = re.compile(r"\$\{\{((?:'[^']*'|[^'])*?)\}\}")
@@ -219,12 +222,14 @@ def _member(value: Any, name: str) -> Any:
     return None
 
 
-def _is_known(value: Any) -> bool:
-    return not (isinstance(value, str) and UNKNOWN in value)
+def is_known(value: Any) -> bool:
+    """Whether a value can be compared."""
+    marks = (UNKNOWN, *STAND_IN.split("/"))
+    return not (isinstance(value, str) and any(mark in value for mark in marks))
 
 
 def _compare(mark: str, left: Any, right: Any) -> Any:
-    if not (_is_known(left) and _is_known(right)):
+    if not (is_known(left) and is_known(right)):
         return UNKNOWN
     if isinstance(left, str) and isinstance(right, str):
         first: Any = left.lower()
@@ -256,7 +261,7 @@ def _call(name: str, arguments: list[Any]) -> Any:
     if name.lower() in constant:
         return constant[name.lower()]
     function = _FUNCTIONS.get(name.lower())
-    if function is None or not all(map(_is_known, arguments)):
+    if function is None or not all(map(is_known, arguments)):
         return UNKNOWN
     try:
         return function(*arguments)

@@ -10,7 +10,7 @@ from bailing_tasks import triggers
 from bailing_tasks.names import own_repositories
 from bailing_tasks.settings import FROM_FILE, Target
 from bailing_tasks.workflows.builds import Build, Finding, repository
-from bailing_tasks.workflows.expressions import UNKNOWN
+from bailing_tasks.workflows.expressions import UNKNOWN, is_known
 from bailing_tasks.workflows.facts import Facts
 from bailing_tasks.workflows.model import usable
 
@@ -74,7 +74,7 @@ def otherwise_named(facts: Facts) -> Iterator[Finding]:
         target = facts.target(build)
         if target is None or not target.repository or build.pushes is False or build.own:
             continue
-        known = [name for name in map(repository, build.names) if UNKNOWN not in name]
+        known = [name for name in map(repository, build.names) if is_known(name)]
         wanted = repository(target.repository)
         if known and wanted not in known:
             yield Finding(
@@ -98,7 +98,7 @@ def on_another_builder(facts: Facts) -> Iterator[Finding]:
         known = own_repositories(builder).union(
             repository(name) for each in run.builds for name in each.tags
         )
-        if named in build.contexts or UNKNOWN in repository(named) or repository(named) in known:
+        if named in build.contexts or not is_known(repository(named)) or repository(named) in known:
             continue
         yield Finding(
             build.path,

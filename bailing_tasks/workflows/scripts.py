@@ -9,7 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bailing_tasks.workflows import shell
-from bailing_tasks.workflows.expressions import UNKNOWN, Truth, both, either, negate
+from bailing_tasks.workflows.expressions import (
+    UNKNOWN,
+    Truth,
+    both,
+    either,
+    is_known,
+    negate,
+)
 from bailing_tasks.workflows.shell import Body, Branch, Item, Loop, Simple, Token
 
 _ASSIGNMENT = re.compile(r"(?P<name>[A-Za-z_]\w*)(?P<more>\+?)=(?P<value>.*)", re.DOTALL)
@@ -247,7 +254,7 @@ class Script:
             return None if values[0] == UNKNOWN else bool(values[0])
         if len(values) == 2 and values[0] in ("-n", "-z"):
             return None if values[1] == UNKNOWN else bool(values[1]) == (values[0] == "-n")
-        if len(values) != 3 or any(UNKNOWN in value for value in values):
+        if len(values) != 3 or not all(map(is_known, values)):
             return None
         left, mark, right = values
         if mark not in ("=", "==", "!="):
@@ -271,7 +278,7 @@ def run(text: str, variables: Mapping[str, str], line: int = 1) -> Script:
 
 
 def _matches(text: str, pattern: str) -> Truth:
-    if UNKNOWN in text + pattern:
+    if not is_known(text + pattern):
         return None
     try:
         return re.search(pattern, text) is not None

@@ -275,6 +275,17 @@ def test_two_jobs_on_one_image_are_ordered(bare: Checkout) -> None:
     assert found(job(builder), job(app + push, name="b")) == []
 
 
+def test_a_repository_that_is_not_known_may_be_any(checkout: Checkout) -> None:
+    unknown = {"repository": ""}
+    assert checkout.findings(unknown) == ()
+    text = (checkout.root / APP).read_text()
+    guard = "if: github.repository == 'owner/voice'\n    runs-on"
+    checkout.write(APP, text.replace("runs-on", guard).replace("Builder image", "Another"))
+    assert checkout.findings(unknown) == ()
+    checkout.write(APP, text.replace("Builder image", "Another"))
+    assert [each.rule for each in checkout.findings(unknown)] == ["builder-not-waited-for"]
+
+
 def test_a_build_says_what_it_is() -> None:
     one = Build(path=BUILDER, job="a", step=0, line=7, tags=("a", "b"), late=("b",))
     assert one.line_of("tags") == 7
