@@ -15,13 +15,11 @@ from dataclasses import dataclass, replace
 from bailing_tasks import image_index, process
 from bailing_tasks.build import BuildResult
 from bailing_tasks.console import Console
-from bailing_tasks.engine import buildx
 from bailing_tasks.engine.base import Engine
 from bailing_tasks.engine.labels import read_labels
 from bailing_tasks.engine.layout import OCI_MANIFEST
 from bailing_tasks.engine.uploads import Uploads
 from bailing_tasks.errors import PullError, RegistryError, RemoteError, SettingsError, UsageError
-from bailing_tasks.failures import push_error
 from bailing_tasks.image_index import Entry
 from bailing_tasks.mirrors import sources
 from bailing_tasks.names import LABEL, fingerprint_label, published_name
@@ -92,6 +90,7 @@ class PublishedTag:
 class _Index:
     """An index in a registry, by digest."""
 
+    raw: bytes
     reference: Reference
     entries: tuple[Entry, ...]
 
@@ -157,10 +156,12 @@ class Publisher:
         }
         return tuple(self._tagged(key, tag, indexes[key]) for key, tag in _in_order(tags))
 
-    def commands(self, images: Sequence[BuiltImage], tags: Tags) -> tuple[str, ...]:
-        """Return what `publish` would run, in a form for a shell.
+    def commands(
+        self, images: Sequence[BuiltImage], tags: Tags, *, annotations: Mapping[str, str]
+    ) -> tuple[str, ...]:
+        """Return commands for a shell that do what `publish` does.
 
-        The digest of an index is not known before its images are uploaded: it stands for it.
+        buildx leaves annotations out where the images have Docker's media types.
 
         Raises:
             SettingsError: A target has no repository.
@@ -176,12 +177,13 @@ class Publisher:
                 self._engine.shown("push", name),
                 self._engine.shown("rmi", name),
             ]
-        for key, tag in _in_order(tags):
-            parts = [image for image in images if image.key == key]
-            tags_of = ", ".join(str(image.reference.tag) for image in parts)
-            repository = parts[0].reference.repository
-            command = self._command(f"{repository}:{tag}", f"{repository}@DIGEST")
-            lines += [f"# DIGEST: of the index over {tags_of}", process.quote(command)]
+        create = ["docker", "buildx", "imagetools", "create"]
+        for key, value in annotations.items():
+            create += ["--annotation", f"index:{key}={value}"]
+        for of, tag in _in_order(tags):
+            parts = [image.reference for image in images if image.key == of]
+            names = [str(replace(parts[0], tag=tag)), *map(str, parts)]
+            lines.append(process.quote([*create, "--tag", *names]))
         return tuple(lines)
 
     def _uploaded(self, image: BuiltImage) -> Entry:
@@ -190,6 +192,7 @@ class Publisher:
         if self._try(lambda: self._registry.standing(reference), title):
             word = "was there"
         else:
+            self._try(lambda: self._registry.check(reference), title)
             with self._console.activity(f"pushing {title}"):
                 self._try(lambda: self._engine.push(image.name, reference), title)
             word = f"pushed in {time.monotonic() - started:.1f} s"
@@ -228,7 +231,7 @@ class Publisher:
         reference = replace(image.reference, tag=None, digest=image_index.digest(raw))
         self._try(lambda: self._registry.put(raw, reference), str(reference))
         self._try(lambda: self._compare(reference, entries), str(reference))
-        return _Index(reference=reference, entries=entries)
+        return _Index(raw=raw, reference=reference, entries=entries)
 
     def _compare(self, reference: Reference, entries: Sequence[Entry]) -> None:
         """Make sure that an index in the registry has these images, and they are there."""
@@ -249,7 +252,7 @@ class Publisher:
         name = reference.familiar
         before = self._try(lambda: self._registry.standing(reference), name) or ""
         if before != digest:
-            self._try(lambda: self._move(reference, index.reference), name)
+            self._try(lambda: self._registry.put(index.raw, reference), name)
             found = self._try(lambda: self._registry.standing(reference), name)
             if found != digest:
                 raise RegistryError(
@@ -268,14 +271,6 @@ class Publisher:
             before=before,
             platforms=platforms,
         )
-
-    def _move(self, tag: Reference, index: Reference) -> None:
-        answer = process.run(self._command(str(tag), str(index)))
-        if not answer.ok:
-            raise push_error(answer.stderr or answer.stdout, reference=tag, host=tag.host)
-
-    def _command(self, tag: str, index: str) -> list[str]:
-        return buildx.copy_command(self._engine.builder, self._engine.docker_context, tag, index)
 
     def _try(self, attempt: Callable[[], Value], title: str) -> Value:
         def on_wait(error: RemoteError, number: int, wait: float) -> None:

@@ -53,7 +53,8 @@ class BuildRequest:
 
     def command(self) -> list[str]:
         """Return the command line, which holds no secret."""
-        argv = [*_buildx(self.docker_context), "build", "--builder", self.builder]
+        within = ["--context", self.docker_context] if self.docker_context else []
+        argv = ["docker", *within, "buildx", "build", "--builder", self.builder]
         argv += ["--file", str(self.dockerfile), "--platform", str(self.platform)]
         if self.stage:
             argv += ["--target", self.stage]
@@ -80,26 +81,6 @@ def _secret(name: str, place: str) -> str:
     return fields(
         f"id={name}", f"src={place}" if from_file else f"env={place.removeprefix('env:')}"
     )
-
-
-def copy_command(builder: str, docker_context: str, tag: str, index: str) -> list[str]:
-    """Return the command that gives an index in a registry a tag.
-
-    Of a single index a copy is made byte for byte.
-
-    Args:
-        builder: The name of the buildx builder.
-        docker_context: The Docker context that the builder needs; empty for the current one.
-        tag: The tag, with its repository.
-        index: The index, as `repository@digest`.
-    """
-    argv = [*_buildx(docker_context), "imagetools", "create", "--builder", builder]
-    return [*argv, "--tag", tag, index]
-
-
-def _buildx(docker_context: str) -> list[str]:
-    within = ["--context", docker_context] if docker_context else []
-    return ["docker", *within, "buildx"]
 
 
 def _repeated(flag: str, values: Mapping[str, str]) -> list[str]:

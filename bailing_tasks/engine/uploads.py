@@ -6,6 +6,7 @@ no name stands for half an image.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Iterator
@@ -98,6 +99,20 @@ class Uploads(Registries):
             ) from error
         self.put(raw, destination)
 
+    def check(self, destination: Reference) -> None:
+        """Make sure that this login may push to a repository; nothing is sent.
+
+        An engine may try for most of a minute what a registry refuses, and hide the registry's
+        words.
+
+        Raises:
+            RegistryError: The registry denies it, or cannot be reached.
+        """
+        source, failed = _towards(destination)
+        place = self._begin(source, failed)
+        with contextlib.suppress(RegistryError):  # where it is not taken back, it expires
+            self._send("DELETE", place, source, failed)
+
     def standing(self, reference: Reference) -> str | None:
         """Return the digest that a tag stands for, of an index perhaps; None where it is free.
 
@@ -141,16 +156,20 @@ class Uploads(Registries):
             return
         if found.status_code != requests.codes.not_found:
             raise failed.status(found, _place(found))
-        begun = self._send("POST", f"{blobs}/uploads/", source, failed)
-        if not begun.ok:
-            raise failed.status(begun, _place(begun))
-        if "Location" not in begun.headers:
-            raise failed("it does not say where the upload goes", sign="redirects")
-        place = sent_to(begun, failed)
+        place = self._begin(source, failed)
         url = f"{place}{'&' if '?' in place else '?'}digest={blob.digest}"
         ended = self._send("PUT", url, source, failed, body=path, media_type=OCTETS)
         if not ended.ok:
             raise failed.status(ended, _place(ended))
+
+    def _begin(self, source: Source, failed: Failed) -> str:
+        """Begin an upload; return where it goes."""
+        begun = self._send("POST", f"{source.url}/v2/{source.name}/blobs/uploads/", source, failed)
+        if not begun.ok:
+            raise failed.status(begun, _place(begun))
+        if "Location" not in begun.headers:
+            raise failed("it does not say where the upload goes", sign="redirects")
+        return sent_to(begun, failed)
 
     def _send(
         self,

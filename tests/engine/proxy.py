@@ -1,10 +1,11 @@
 """A proxy before a registry, for tests: it logs every request and fails as registries do.
 
-It serves pulls: GET and HEAD. Bodies are passed on in pieces, however big a blob is.
+It serves pulls and pushes. Bodies are passed on in pieces, however big a blob is.
 """
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import gzip
 import http.client
@@ -75,6 +76,8 @@ class _Order:
     on: str
     path: str
     agent: str
+    method: str
+    words: str
     left: int | None
 
     def wants(self, request: BaseHTTPRequestHandler) -> bool:
@@ -83,6 +86,7 @@ class _Order:
             and f"/{self.on}/" in request.path
             and self.path in request.path
             and self.agent in request.headers.get("User-Agent", "")
+            and self.method in ("", request.command)
             and (request.command == "GET" or self.fault.status > 0)
         )
 
@@ -92,6 +96,7 @@ class RegistryProxy:
 
     Attributes:
         address: Where it listens, as `127.0.0.1:port`.
+        login: The user and password that it wants, as `user:password`; empty for none.
         log: Method, path and status of each request so far, in the order of the answers.
 
     Args:
@@ -103,6 +108,7 @@ class RegistryProxy:
         self.log: list[tuple[str, str, int]] = []
         self.gone = threading.Event()
         self.is_silent = False
+        self.login = ""
         self._orders: list[_Order] = []
         self._lock = threading.Lock()
         self._server = _Server(self)
@@ -123,6 +129,8 @@ class RegistryProxy:
         times: int | None = None,
         path: str = "",
         agent: str = "",
+        method: str = "",
+        words: str = "",
     ) -> None:
         """Answer with a fault from now on.
 
@@ -132,9 +140,11 @@ class RegistryProxy:
             times: How often; None for good.
             path: What a request's path has to hold: a repository, a tag, a digest.
             agent: What a request's User-Agent has to hold.
+            method: Its method; empty for any.
+            words: What the answer says of the error.
         """
         with self._lock:
-            self._orders.append(_Order(fault, on, path, agent, times))
+            self._orders.append(_Order(fault, on, path, agent, method, words, times))
 
     def heal(self) -> None:
         """Answer well from now on."""
@@ -153,14 +163,17 @@ class RegistryProxy:
             self._server.server_close()
             self._server.hang_up()
 
-    def ordered(self, request: BaseHTTPRequestHandler) -> Fault | None:
-        """Return the fault that a request meets, and count it."""
+    def ordered(self, request: BaseHTTPRequestHandler) -> tuple[Fault | None, str]:
+        """Return the fault that a request meets, with its words, and count it."""
+        login = f"Basic {base64.b64encode(self.login.encode()).decode()}"
+        if self.login and request.headers.get("Authorization") != login:
+            return Fault.UNAUTHORIZED, ""
         with self._lock:
             for order in self._orders:
                 if order.wants(request):
                     order.left = None if order.left is None else order.left - 1
-                    return order.fault
-        return None
+                    return order.fault, order.words
+        return None, ""
 
 
 class _Server(ThreadingHTTPServer):
@@ -198,13 +211,13 @@ class _Handler(BaseHTTPRequestHandler):
             self._note(UNANSWERED)
             self._hang()
             return
-        fault = proxy.ordered(self)
+        fault, words = proxy.ordered(self)
         if fault and fault.status:
-            self._refuse(fault)
+            self._refuse(fault, words or fault.value)
         else:
             self._forward(fault)
 
-    do_HEAD = do_GET  # noqa: N815
+    do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815
 
     def handle(self) -> None:
         # Engines try HTTPS first, and go on without it where the answer is plain HTTP.
@@ -226,9 +239,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.proxy.gone.wait()
         self.close_connection = True
 
-    def _refuse(self, fault: Fault) -> None:
+    def _refuse(self, fault: Fault, words: str) -> None:
         self._note(fault.status)
-        errors = [{"code": _CODES.get(fault.status, "UNKNOWN"), "message": fault.value}]
+        for _ in self._sent():
+            pass
+        errors = [{"code": _CODES.get(fault.status, "UNKNOWN"), "message": words}]
         body = json.dumps({"errors": errors}).encode()
         self.send_response(fault.status)
         self.send_header("Content-Type", "application/json")
@@ -240,7 +255,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fault is Fault.CIRCLE:
             self.send_header("Location", f"http://{self.server.proxy.address}{self.path}")
         self.end_headers()
-        if self.command == "GET":
+        if self.command != "HEAD":
             self.wfile.write(body)
 
     def _forward(self, fault: Fault | None) -> None:
@@ -250,13 +265,28 @@ class _Handler(BaseHTTPRequestHandler):
             for name, value in self.headers.items():
                 upstream.putheader(name, value)
             upstream.endheaders()
+            for piece in self._sent():
+                upstream.send(piece)
             self._pass_on(upstream.getresponse(), fault)
         finally:
             upstream.close()
 
+    def _sent(self) -> Iterator[bytes]:
+        """Yield the body of the request as it comes, with the marks of its chunks."""
+        left = int(self.headers.get("Content-Length") or 0)
+        while left:
+            piece = self.rfile.read(min(left, PIECE))
+            left -= len(piece)
+            yield piece
+        chunked = "chunked" in self.headers.get("Transfer-Encoding", "")
+        while chunked:
+            size = self.rfile.readline()
+            chunked = int(size, 16) > 0
+            yield size + self.rfile.read(int(size, 16) + len(b"\r\n"))
+
     def _pass_on(self, answer: http.client.HTTPResponse, fault: Fault | None) -> None:
         self._note(answer.status)
-        length = int(answer.headers["Content-Length"])
+        length = int(answer.headers.get("Content-Length", "0"))
         pieces = iter(lambda: answer.read(PIECE), b"")
         if fault is Fault.ANOTHER:
             body = _another(answer)
@@ -267,7 +297,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self.send_header(name, value)
         self.send_header("Content-Length", str(length))
         self.end_headers()
-        if self.command == "GET":
+        if self.command != "HEAD":
             self._send(pieces, length, fault)
 
     def _send(self, pieces: Iterator[bytes], length: int, fault: Fault | None) -> None:

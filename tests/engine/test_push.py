@@ -1,0 +1,335 @@
+"""What is built gets into a registry: whole, once, and under its tags last of all."""
+
+from __future__ import annotations
+
+import base64
+import json
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bailing_tasks.engine.base import Limits
+from bailing_tasks.engine.labels import read_labels
+from bailing_tasks.engine.registry import ACCEPT, Registries
+from bailing_tasks.errors import EngineError, RegistryError
+from bailing_tasks.image_index import said_of_it
+from bailing_tasks.mirrors import sources
+from bailing_tasks.names import LABEL, REVISION_LABEL
+from bailing_tasks.platforms import Platform
+from bailing_tasks.publish import BuiltImage
+from bailing_tasks.references import Reference
+from bailing_tasks.settings import Target
+from tests.engine import tiny
+from tests.engine.proxy import Fault, RegistryProxy
+from tests.engine.pushing import PLATFORMS, Holder, holder, write_config
+from tests.engine.support import started, unique
+
+SENDING = ("POST", "PUT", "PATCH")
+
+
+@pytest.fixture(params=["classic", "containerd", "buildkit"])
+def held(
+    request: pytest.FixtureRequest, home: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Holder]:
+    """An engine that holds images: with each store, and a BuildKit of its own."""
+    store = "classic" if request.param == "classic" else "containerd"
+    with holder(request.param, started(store), tmp_path, monkeypatch) as found:
+        yield found
+
+
+@pytest.fixture
+def proxy(held: Holder) -> Iterator[RegistryProxy]:
+    with RegistryProxy(held.under.registry) as found:
+        yield found
+
+
+@pytest.fixture
+def once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is tried again."""
+    monkeypatch.setattr("bailing_tasks.retry.ATTEMPTS", 1)
+
+
+def target(registry: str, folder: Path, name: str = "app") -> Target:
+    image = unique(folder, name)
+    return Target(
+        name=name,
+        dockerfile="Dockerfile",
+        stage="",
+        context=".",
+        image=image,
+        repository=f"{registry}/pushed/{image}",
+        build_args={},
+        secrets={},
+        triggers=(),
+        tags=(),
+    )
+
+
+def index(repository: str, tag: str) -> dict[str, Any]:
+    """Return what a registry has under a tag."""
+    host, _, path = repository.partition("/")
+    request = urllib.request.Request(f"http://{host}/v2/{path}/manifests/{tag}")
+    request.add_header("Accept", ACCEPT)
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(request, timeout=10) as answer:
+        return dict(json.loads(answer.read()))
+
+
+def is_free(held: Holder, repository: str, tag: str) -> bool:
+    path = repository.partition("/")[2]
+    try:
+        index(f"{held.under.registry}/{path}", tag)
+    except urllib.error.HTTPError as error:
+        return error.code == 404
+    return False
+
+
+def assert_pulled(held: Holder, image: BuiltImage, name: str, digest: str) -> None:
+    """Check that what a name stands for can be pulled, and is what was built."""
+    reference = Reference.parse(name)
+    *_, source = sources(reference, {})
+    pulled = f"{reference.repository}@{digest}"
+    held.engine.pull(
+        pulled,
+        source=source,
+        wanted=reference,
+        platform=None,
+        on_progress=lambda progress: None,
+        limits=Limits(),
+    )
+    found = held.engine.image(pulled)
+    assert found
+    assert found.platform == image.variant.platform
+    assert found.labels[LABEL] == image.label
+
+
+def test_two_platforms_are_one_image_under_each_tag(held: Holder, tmp_path: Path) -> None:
+    app = target(held.under.registry, tmp_path)
+    images = [held.built(app, platform) for platform in PLATFORMS]
+    publisher, said = held.publisher()
+    tags = {("app", "3.11"): ("latest", "1.2.3", "main")}
+    found = publisher.publish(images, tags, annotations=said_of_it(revision="a" * 40))
+    assert [each.name.rpartition(":")[2] for each in found] == ["1.2.3", "main", "latest"]
+    assert {each.digest for each in found} == {found[0].digest}
+    for each in found:
+        assert each.before == ""
+        assert f"{each.name} is {each.digest[:19]} for linux/amd64, linux/arm64" in said.getvalue()
+        document = index(app.repository, each.name.rpartition(":")[2])
+        assert document["annotations"] == {REVISION_LABEL: "a" * 40}
+        digests = {
+            f"{entry['platform']['os']}/{entry['platform']['architecture']}": entry["digest"]
+            for entry in document["manifests"]
+        }
+        assert digests == dict(each.platforms)
+    for image in images:
+        assert_pulled(held, image, found[-1].name, found[-1].platforms[str(image.variant.platform)])
+    labels = read_labels(Registries(), Reference.parse(f"{app.repository}:latest"))
+    assert labels[REVISION_LABEL] == "a" * 40
+    assert labels[LABEL] == images[0].label
+
+
+def test_an_image_is_found_by_its_fingerprint_and_leaves_no_name_here(
+    held: Holder, tmp_path: Path
+) -> None:
+    app = target(held.under.registry, tmp_path)
+    image = held.built(app, "linux/arm64")
+    publisher, _ = held.publisher()
+    assert publisher.publish([image], {}, annotations={}) == ()
+    *_, source = sources(image.reference, {})
+    arm = Platform.parse("linux/arm64")
+    digest = Registries().resolve(image.reference, arm, source).digest
+    assert held.engine.image(str(image.reference)) is None
+    assert held.engine.image(image.name)
+    assert_pulled(held, image, str(image.reference), digest)
+
+
+def test_what_is_there_is_not_sent_again(
+    held: Holder, proxy: RegistryProxy, tmp_path: Path
+) -> None:
+    app = target(proxy.address, tmp_path)
+    images = [held.built(app, platform) for platform in PLATFORMS]
+    tags = {("app", "3.11"): ("1.2.3", "latest")}
+    publisher, _ = held.publisher()
+    first = publisher.publish(images, tags, annotations={})
+    before = len(proxy.log)
+    publisher, said = held.publisher()
+    second = publisher.publish(images, tags, annotations={})
+    again = [method for method, path, _ in proxy.log[before:] if "/fp-" in path or "/1.2" in path]
+    assert again
+    assert not set(again) & set(SENDING)
+    assert [each.before for each in second] == [each.digest for each in first]
+    assert f"{app.repository}:latest stays at {first[0].digest[:19]}" in said.getvalue()
+    assert "was there" in said.getvalue()
+
+
+def test_a_new_image_with_known_layers_sends_none_of_them(
+    held: Holder, proxy: RegistryProxy, tmp_path: Path
+) -> None:
+    name = Reference.parse(f"{proxy.address}/pushed/{unique(tmp_path, 'layers')}:1")
+    held.build("localhost/layers:one", "linux/amd64", "the same", x="1")
+    held.build("localhost/layers:two", "linux/amd64", "the same", x="2")
+    held.engine.push("localhost/layers:one", name)
+    before = len(proxy.log)
+    held.engine.push("localhost/layers:two", Reference.parse(f"{name.repository}:2"))
+    sent = [path for method, path, _ in proxy.log[before:] if method == "PUT" and "/blobs/" in path]
+    assert len(sent) <= 1, "at most the configuration is new"
+
+
+@pytest.mark.parametrize(
+    ("fault", "words", "cause"),
+    [
+        (Fault.FORBIDDEN, "requested access is denied", "does not let this login push"),
+        (Fault.UNAUTHORIZED, "", "wants a login"),
+        (Fault.NOT_FOUND, "project not found", "does not take the name"),
+        (Fault.FORBIDDEN, "it will exceed the configured upper limit", "no space left"),
+        (Fault.SERVER_ERROR, "no space left on device", "no space left"),
+        (Fault.TOO_MANY, "", "limits how often"),
+    ],
+)
+def test_a_refusal_is_told_by_its_kind(
+    held: Holder,
+    proxy: RegistryProxy,
+    tmp_path: Path,
+    once: None,
+    fault: Fault,
+    words: str,
+    cause: str,
+) -> None:
+    app = target(proxy.address, tmp_path)
+    image = held.built(app, "linux/amd64")
+    proxy.fault(fault, on="blobs", method="POST", words=words)
+    publisher, _ = held.publisher()
+    with pytest.raises(RegistryError) as caught:
+        publisher.publish([image], {("app", "3.11"): ("1.2.3",)}, annotations={})
+    assert cause in caught.value.cause
+    assert words in caught.value.cause
+    assert caught.value.remedy
+    assert image.reference.familiar in caught.value.message
+    assert is_free(held, app.repository, "1.2.3")
+
+
+@pytest.mark.parametrize("fault", [Fault.FORBIDDEN, Fault.TOO_MANY])
+def test_an_engine_that_is_refused_keeps_no_name(
+    held: Holder, proxy: RegistryProxy, tmp_path: Path, fault: Fault
+) -> None:
+    app = target(proxy.address, tmp_path)
+    image = held.built(app, "linux/amd64")
+    proxy.fault(fault, on="blobs", method="POST")
+    with pytest.raises(RegistryError, match="could not be pushed") as caught:
+        held.engine.push(image.name, image.reference)
+    assert caught.value.transient is (fault is Fault.TOO_MANY)
+    assert held.engine.image(str(image.reference)) is None
+    assert is_free(held, app.repository, str(image.reference.tag))
+
+
+def test_a_registry_that_is_gone_is_named(
+    held: Holder, proxy: RegistryProxy, tmp_path: Path, once: None
+) -> None:
+    image = held.built(target(proxy.address, tmp_path), "linux/amd64")
+    proxy.stop()
+    with pytest.raises(RegistryError, match="could not be pushed") as caught:
+        held.engine.push(image.name, image.reference)
+    assert "did not answer" in caught.value.cause
+    publisher, _ = held.publisher()
+    with pytest.raises(RegistryError, match="could not be pushed"):
+        publisher.publish([image], {}, annotations={})
+
+
+def test_the_login_is_used_and_told_to_nobody(
+    held: Holder, proxy: RegistryProxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, once: None
+) -> None:
+    proxy.login = "somebody:secret-words"
+    app = target(proxy.address, tmp_path)
+    images = [held.built(app, platform) for platform in PLATFORMS]
+    tags = {("app", "3.11"): ("1.2.3",)}
+    publisher, said = held.publisher()
+    with pytest.raises(RegistryError) as caught:
+        publisher.publish(images, tags, annotations={})
+    assert f"docker login {proxy.address}" in caught.value.remedy
+    login = base64.b64encode(proxy.login.encode()).decode()
+    write_config(tmp_path, monkeypatch, {"auths": {proxy.address: {"auth": login}}})
+    again = held.again()
+    publisher, said = again.publisher()
+    (found,) = publisher.publish(images, tags, annotations={})
+    assert found.name == f"{app.repository}:1.2.3"
+    assert "secret-words" not in said.getvalue()
+    assert login not in said.getvalue()
+
+
+def test_a_registry_that_is_busy_is_asked_again(
+    held: Holder, proxy: RegistryProxy, tmp_path: Path
+) -> None:
+    app = target(proxy.address, tmp_path)
+    image = held.built(app, "linux/amd64")
+    proxy.fault(Fault.TOO_MANY, on="manifests", path="/fp-", method="HEAD", times=1)
+    publisher, said = held.publisher()
+    (found,) = publisher.publish([image], {("app", "3.11"): ("1.2.3",)}, annotations={})
+    assert "attempt 2 of 4" in said.getvalue()
+    assert [entry["digest"] for entry in index(app.repository, "1.2.3")["manifests"]] == [
+        found.platforms["linux/amd64"]
+    ]
+
+
+def test_latest_stays_where_another_tag_is_refused(
+    held: Holder, proxy: RegistryProxy, tmp_path: Path, once: None
+) -> None:
+    app = target(proxy.address, tmp_path)
+    image = held.built(app, "linux/amd64")
+    proxy.fault(Fault.FORBIDDEN, on="manifests", path="/1.2.3", method="PUT", words="immutable")
+    publisher, _ = held.publisher()
+    with pytest.raises(RegistryError, match=r"1\.2\.3 could not be pushed") as caught:
+        publisher.publish([image], {("app", "3.11"): ("latest", "1.2.3")}, annotations={})
+    assert "immutable" in caught.value.cause
+    assert is_free(held, app.repository, "latest")
+
+
+def test_a_fingerprint_that_names_something_else_is_no_image_of_ours(
+    held: Holder, tmp_path: Path, once: None
+) -> None:
+    app = target(held.under.registry, tmp_path)
+    image = held.built(app, "linux/amd64")
+    tiny.push(held.under.registry, f"{image.reference.path}:{image.reference.tag}", 20)
+    publisher, _ = held.publisher()
+    with pytest.raises(RegistryError, match="is not what its tag says"):
+        publisher.publish([image], {("app", "3.11"): ("1.2.3",)}, annotations={})
+    assert is_free(held, app.repository, "1.2.3")
+
+
+def test_an_image_that_is_not_here_cannot_be_pushed(held: Holder, tmp_path: Path) -> None:
+    name = Reference.parse(f"{held.under.registry}/pushed/nothing:1")
+    with pytest.raises(EngineError):
+        held.engine.push("localhost/not/there:1", name)
+
+
+def test_every_python_has_an_index_and_a_builder_comes_without_tags(
+    held: Holder, tmp_path: Path
+) -> None:
+    app = target(held.under.registry, tmp_path)
+    builder = target(held.under.registry, tmp_path, "builder")
+    images = [held.built(app, "linux/amd64", python=python) for python in ("3.11", "3.13")]
+    tags = {("app", "3.11"): ("latest", "main"), ("app", "3.13"): ("latest-py3.13", "main-py3.13")}
+    publisher, _ = held.publisher()
+    found = publisher.publish([held.built(builder, "linux/amd64"), *images], tags, annotations={})
+    names = [each.name.rpartition(":")[2] for each in found]
+    assert names == ["main", "main-py3.13", "latest", "latest-py3.13"]
+    assert len({each.digest for each in found}) == 2
+
+
+def test_a_dry_run_shows_the_commands_and_sends_nothing(
+    held: Holder, proxy: RegistryProxy, tmp_path: Path
+) -> None:
+    app = target(proxy.address, tmp_path)
+    image = held.built(app, "linux/amd64")
+    publisher, _ = held.publisher()
+    tags = {("app", "3.11"): ("latest", "1.2.3")}
+    lines = publisher.commands([image], tags, annotations=said_of_it(revision="abc"))
+    assert [line for line in lines if "imagetools" in line] == [
+        f"docker buildx imagetools create --annotation index:{REVISION_LABEL}=abc "
+        f"--tag {app.repository}:{tag} {image.reference}"
+        for tag in ("1.2.3", "latest")
+    ]
+    assert any("push" in line and str(image.reference) in line for line in lines)
+    assert proxy.log == []
