@@ -7,6 +7,7 @@ is filled from registries with their own digests, and handed to builds.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -15,8 +16,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bailing_tasks import process
+from bailing_tasks.engine.archive import archive
 from bailing_tasks.engine.base import Container, Image, Limits, Progress
 from bailing_tasks.engine.buildx import Builder, fields
+from bailing_tasks.engine.docker import DockerEngine
 from bailing_tasks.engine.downloads import Downloads
 from bailing_tasks.engine.layout import Layout, unwritable
 from bailing_tasks.engine.uploads import Uploads
@@ -32,15 +35,18 @@ class BuildKitEngine:
     Args:
         builder: The buildx builder that it is.
         folder: Where images are held for it.
+        docker: Returns the Docker engine beside it, which runs containers; EngineError where there
+            is none.
     """
 
     docker_context: str = ""
     registry_mirrors: tuple[str, ...] = ()
 
-    def __init__(self, builder: Builder, folder: Path) -> None:
+    def __init__(self, builder: Builder, folder: Path, docker: Callable[[], DockerEngine]) -> None:
         self.builder = builder.name
         self.platform: Platform = builder.platforms[0]
         self._layout = Layout(folder)
+        self._docker = functools.cache(docker)
         self._downloads = Downloads(self._layout)
         self._uploads = Uploads()
 
@@ -149,29 +155,60 @@ class BuildKitEngine:
         answer = process.run(["docker", "buildx", "inspect", self.builder])
         return answer.ok and "Platforms:" in answer.stdout
 
+    @contextlib.contextmanager
     def container(
-        self,
-        image: str,
-        platform: Platform,  # noqa: ARG002
-        *,
-        start: bool,  # noqa: ARG002
-        owner: str,  # noqa: ARG002
-    ) -> contextlib.AbstractContextManager[Container]:
-        """Refuse: a BuildKit runs no containers.
+        self, image: str, platform: Platform, *, start: bool, owner: str
+    ) -> Iterator[Container]:
+        """Make a container of an image in a Docker engine beside it, as `Engine.container`.
+
+        A BuildKit runs none: the image is loaded into the engine that Docker's configuration names,
+        under a name of its own, and removed from there at the end.
 
         Raises:
-            EngineError: Always.
+            EngineError: There is no Docker engine, or as `Engine.container`.
         """
-        raise EngineError(
-            f"no container can be made of {image}",
-            cause=f"the builder {self.builder!r} is a BuildKit of its own, which only builds",
-            remedy="verify on a Docker engine: leave BUILDX_BUILDER and the setting buildx-builder "
-            "empty, and build there",
-        )
+        held = self._layout.image(image)
+        if held is None:
+            raise EngineError(f"no container can be made of {image}", cause="it is not here")
+        beside = self._beside(image)
+        name = _check_name(held.id, owner)
+        beside.load(archive(self._layout, held.id, name), name)
+        try:
+            with beside.container(name, platform, start=start, owner=owner) as container:
+                yield container
+        finally:
+            beside.untag(name)
+
+    def _beside(self, image: str) -> DockerEngine:
+        try:
+            return self._docker()
+        except EngineError as error:
+            raise EngineError(
+                f"no container can be made of {image}",
+                cause=f"the builder {self.builder!r} is a BuildKit of its own, which only builds, "
+                f"and there is no Docker engine beside it ({error.message})",
+                remedy="start a Docker engine, or name one in DOCKER_HOST: the image is loaded "
+                "into it for the check",
+            ) from error
 
     def remove_containers(self, owner: str) -> None:
-        """Do nothing: there are none."""
+        """Remove the containers that an owner's killed run has left in the engine beside it.
+
+        Raises:
+            EngineError: That engine failed.
+        """
+        try:
+            beside = self._docker()
+        except EngineError:
+            return  # and nothing of ours in it
+        beside.remove_containers(owner)
 
     def _incoming(self, name: str) -> Path:
         short = hashlib.sha256(name.encode()).hexdigest()[:16]
         return self._layout.folder / "incoming" / short
+
+
+def _check_name(image: str, owner: str) -> str:
+    """Return the name of an image under test, which no other workspace uses."""
+    short = hashlib.sha256(f"{image} {owner}".encode()).hexdigest()[:16]
+    return f"localhost/bailing-tasks/check:{short}"

@@ -32,7 +32,7 @@ def choose(environment: Mapping[str, str], *, builder: str, layout: Path) -> Eng
         return _in_context(environment, found.context)
     from bailing_tasks.engine.buildkit import BuildKitEngine
 
-    return BuildKitEngine(found, layout)
+    return BuildKitEngine(found, layout, lambda: connect(environment))
 
 
 def _in_context(environment: Mapping[str, str], context: str) -> Engine:

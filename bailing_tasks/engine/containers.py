@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import tarfile
-from collections.abc import Callable, Iterator, Sequence
-from typing import IO, TYPE_CHECKING, cast
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import IO, TYPE_CHECKING, Any, cast
 
 import requests
 from docker.errors import DockerException
@@ -64,6 +64,25 @@ def container(
     finally:
         with contextlib.suppress(*SDK_ERRORS):
             client.remove_container(made, force=True, v=True)
+
+
+def load(connected: Callable[[], docker.APIClient], archive: Iterable[bytes], name: str) -> None:
+    """Have an engine take in an image from an archive.
+
+    Args:
+        connected: Returns the engine's connection.
+        archive: The archive, in pieces.
+        name: The name that it gives the image, for messages.
+
+    Raises:
+        EngineError: The engine refuses it, or failed.
+    """
+    message = f"{name} could not be loaded"
+    with _engine_errors(message):
+        client: Any = connected()  # the stubs take it for a file
+        for document in client.load_image(archive):
+            if "error" in document:
+                raise engine_error(message, str(document["error"]))
 
 
 def remove(connected: Callable[[], docker.APIClient], owner: str) -> None:

@@ -10,7 +10,7 @@ import functools
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -204,6 +204,12 @@ class DockerEngine:
             return pushing.digest(
                 lambda: self._transport.follow(path, params, headers), failed, name=name
             )
+
+    def load(self, archive: Iterable[bytes], name: str) -> None:
+        """Take in an image from an archive that gives it a name; EngineError where that fails."""
+        from bailing_tasks.engine import containers
+
+        containers.load(self._transport.client, archive, name)
 
     def registry_digest(self, reference: Reference, limits: Limits) -> str | None:
         """Return the digest that the engine finds for a reference at its registry.

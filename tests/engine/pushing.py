@@ -91,11 +91,27 @@ class Holder:
 
 @contextlib.contextmanager
 def holder(
-    kind: str, started: support.Engine, folder: Path, patch: pytest.MonkeyPatch
+    kind: str,
+    started: support.Engine,
+    folder: Path,
+    patch: pytest.MonkeyPatch,
+    *,
+    beside: support.Engine | None = None,
 ) -> Iterator[Holder]:
-    """Let this process use an engine, as `started` says or as a BuildKit of its own."""
+    """Let this process use an engine.
+
+    Args:
+        kind: A store of `started`, or `buildkit` for a BuildKit of its own.
+        started: The engine, or the one that has the BuildKit.
+        folder: What is made for it.
+        patch: Sets the environment.
+        beside: The Docker engine beside a BuildKit.
+    """
     with contextlib.ExitStack() as stack:
         under = stack.enter_context(remote(started, folder)) if kind == "buildkit" else started
+        if beside:
+            host = {"DOCKER_HOST": beside.environment["DOCKER_HOST"]}
+            under = replace(under, environment={**under.environment, **host})
         for name in ("DOCKER_HOST", "PATH", "BUILDX_BUILDER", "BUILDX_CONFIG"):
             if name in under.environment:
                 patch.setenv(name, under.environment[name])

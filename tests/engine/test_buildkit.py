@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import shutil
@@ -15,6 +16,7 @@ import pytest
 from bailing_tasks.engine.base import Limits, Progress
 from bailing_tasks.engine.buildkit import BuildKitEngine
 from bailing_tasks.engine.buildx import Builder
+from bailing_tasks.engine.connect import connect
 from bailing_tasks.engine.layout import Layout
 from bailing_tasks.errors import PullError
 from bailing_tasks.mirrors import sources
@@ -214,7 +216,8 @@ def cramped(tmp_path: Path) -> Iterator[Path]:
 def held_in(folder: Path) -> BuildKitEngine:
     """Return a BuildKit for which images are held in a folder; nothing is built with it."""
     builder = Builder(name="remote", driver="remote", context="", platforms=(AMD64,))
-    return BuildKitEngine(builder, folder)
+    nobody = functools.partial(connect, {"DOCKER_HOST": f"unix://{folder}/nobody.sock"})
+    return BuildKitEngine(builder, folder, nobody)
 
 
 def pull(image: Tiny, registry: str, folder: Path) -> list[Progress]:
