@@ -231,8 +231,10 @@ def _publish(
             if made.target in names:
                 tags.setdefault((made.target, each.python), []).append(each.tag)
     publisher = Publisher(run.engine, run.console)
+    annotations = index_annotations(settings.root, event)
     if run.dry_run:
-        print_commands(run, "publish", publisher.commands(images, tags), "no image")
+        commands = publisher.commands(images, tags, annotations=annotations)
+        print_commands(run, "publish", commands, "no image")
         return
-    published = publisher.publish(images, tags, annotations=index_annotations(settings.root, event))
+    published = publisher.publish(images, tags, annotations=annotations)
     run.report("publish", {"tags": [asdict(each) for each in published]})

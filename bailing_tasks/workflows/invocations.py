@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from bailing_tasks.settings import Settings, Target
 from bailing_tasks.workflows import commands, fields
 from bailing_tasks.workflows.baking import baked
 from bailing_tasks.workflows.builds import Build, named_alike
@@ -115,7 +116,7 @@ def _own(task: OwnTask, call: Call) -> list[Build]:
             dockerfile=fields.inside(prefix, target.dockerfile),
             context=fields.inside(prefix, target.context),
             stage=target.stage,
-            build_args=target.build_args,
+            build_args=_arguments(settings, target),
             platforms=given,
             tags=(f"{target.repository or target.image}:{UNKNOWN}",),
             tags_known=False,
@@ -124,3 +125,11 @@ def _own(task: OwnTask, call: Call) -> list[Build]:
         for target in settings.targets
         if target.name in task.targets
     ]
+
+
+def _arguments(settings: Settings, target: Target) -> dict[str, str]:
+    """Return the build arguments that our own tasks give; which builder it is, a run decides."""
+    found = {settings.python_arg: settings.python[0], **target.build_args}
+    if target.builder_arg:
+        found[target.builder_arg] = f"localhost/{settings.builder.image}:latest"
+    return found
