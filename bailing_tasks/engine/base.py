@@ -111,6 +111,10 @@ class Engine(Protocol):
     def registry_mirrors(self) -> tuple[str, ...]:
         """The mirrors of Docker Hub that it uses by itself."""
 
+    @property
+    def exports_cache(self) -> bool:
+        """Whether a build here can write its cache elsewhere (`--cache-to`)."""
+
     def image(self, name: str) -> Image | None:
         """Return an image by name, digest or id; None where it is not there."""
 

@@ -40,6 +40,7 @@ class BuildKitEngine:
     """
 
     docker_context: str = ""
+    exports_cache: bool = True
     registry_mirrors: tuple[str, ...] = ()
 
     def __init__(self, builder: Builder, folder: Path, docker: Callable[[], DockerEngine]) -> None:

@@ -36,6 +36,8 @@ class BuildRequest:
         labels: Labels of the image.
         destination: The arguments that say where the result goes, and under which name.
         no_cache: Whether BuildKit may not use its cache.
+        cache_from: Where an earlier build's cache comes from, as buildx writes it; empty for none.
+        cache_to: Where this build's cache goes; empty for nowhere.
     """
 
     builder: str
@@ -50,6 +52,8 @@ class BuildRequest:
     labels: Mapping[str, str]
     destination: Sequence[str]
     no_cache: bool = False
+    cache_from: str = ""
+    cache_to: str = ""
 
     def command(self) -> list[str]:
         """Return the command line, which holds no secret."""
@@ -66,6 +70,8 @@ class BuildRequest:
         argv += self.destination
         if self.no_cache:
             argv.append("--no-cache")
+        argv += ["--cache-from", self.cache_from] if self.cache_from else []
+        argv += ["--cache-to", self.cache_to] if self.cache_to else []
         return [*argv, "--provenance=false", "--progress=plain", str(self.context)]
 
 

@@ -14,7 +14,7 @@ import requests
 from docker.errors import DockerException
 from urllib3.exceptions import HTTPError
 
-from bailing_tasks.engine.docker import engine_error
+from bailing_tasks.engine.transport import engine_error
 from bailing_tasks.platforms import Platform
 
 if TYPE_CHECKING:

@@ -10,15 +10,21 @@ import functools
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from bailing_tasks import process
 from bailing_tasks.engine.base import Container, Image, Limits, Progress
-from bailing_tasks.engine.transport import BROKEN, RefusedError, Transport
-from bailing_tasks.errors import EngineError, PullError, RemoteError
+from bailing_tasks.engine.transport import (
+    BROKEN,
+    ENGINE_ERRORS,
+    RefusedError,
+    Transport,
+    engine_errors,
+)
+from bailing_tasks.errors import PullError, RemoteError
 from bailing_tasks.failures import pull_error, push_error
 from bailing_tasks.mirrors import Source
 from bailing_tasks.names import lasts
@@ -28,10 +34,9 @@ from bailing_tasks.references import Reference
 if TYPE_CHECKING:
     from docker.auth import AuthConfig
 
-ENGINE_ERRORS = (RefusedError, *BROKEN)
-"""What comes up from below when an engine refuses, or its connection breaks."""
-
 NOT_FOUND = 404
+CONTAINERD = "io.containerd.snapshotter"
+"""What an engine with the containerd store calls what it stores images with."""
 REGISTRY_SECONDS = 15.0
 """How long the engine may ask a registry that this process could not speak to."""
 DAMAGED = "failed commit on ref"
@@ -79,7 +84,7 @@ class DockerEngine:
 
     @functools.cached_property
     def _info(self) -> Mapping[str, Any]:
-        with _engine_errors("the engine says nothing of itself"):
+        with engine_errors("the engine says nothing of itself"):
             found: Mapping[str, Any] = self._transport.ask("GET", f"{self._api}/info")
         return found
 
@@ -99,7 +104,7 @@ class DockerEngine:
         return found
 
     def _inspect(self, name: str) -> Image | None:
-        with _engine_errors(f"{name} could not be looked up"):
+        with engine_errors(f"{name} could not be looked up"):
             try:
                 found = self._transport.ask("GET", f"{self._image(name)}/json")
             except RefusedError as error:
@@ -237,7 +242,7 @@ class DockerEngine:
         """
         repository, tag = _split(new)
         self._lasting.pop(new, None)
-        with _engine_errors(f"{name} could not be tagged {new}"):
+        with engine_errors(f"{name} could not be tagged {new}"):
             params = {"repo": repository, "tag": tag}
             self._transport.ask("POST", f"{self._image(name)}/tag", params)
 
@@ -248,7 +253,7 @@ class DockerEngine:
             EngineError: The engine refuses.
         """
         self._lasting.pop(name, None)
-        with _engine_errors(f"the name {name} could not be removed"):
+        with engine_errors(f"the name {name} could not be removed"):
             try:
                 self._transport.ask("DELETE", self._image(name))
             except RefusedError as error:
@@ -273,6 +278,11 @@ class DockerEngine:
     def shown(self, verb: str, *names: str) -> str:
         """Return what stands in a dry run for `docker pull`, `tag`, `push` or `rmi`."""
         return process.quote(["docker", verb, *names])
+
+    @property
+    def exports_cache(self) -> bool:
+        """Whether a build here can write its cache elsewhere: not with the classic store."""
+        return CONTAINERD in str(self._info.get("DriverStatus"))
 
     def free_bytes(self) -> int | None:
         """Return the free space where it keeps images; None where that cannot be known.
@@ -318,21 +328,6 @@ class DockerEngine:
         from bailing_tasks.engine import containers
 
         containers.remove(self._transport.client, owner)
-
-
-@contextlib.contextmanager
-def _engine_errors(message: str) -> Iterator[None]:
-    try:
-        yield
-    except ENGINE_ERRORS as error:
-        raise engine_error(message, str(error)) from error
-
-
-def engine_error(message: str, cause: str) -> EngineError:
-    """Return the error for an engine that refuses, or that has stopped."""
-    return EngineError(
-        message, cause=cause, remedy="`docker info` shows whether the engine is well"
-    )
 
 
 def _quoted(name: str) -> str:

@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlencode
 
+from bailing_tasks.errors import EngineError
+
 if TYPE_CHECKING:
     import docker
 
@@ -40,6 +42,30 @@ class RefusedError(Exception):
     def __init__(self, status: int, explanation: str) -> None:
         super().__init__(explanation)
         self.status = status
+
+
+ENGINE_ERRORS = (RefusedError, *BROKEN)
+"""What comes up from below when an engine refuses, or its connection breaks."""
+
+
+@contextlib.contextmanager
+def engine_errors(message: str) -> Iterator[None]:
+    """Turn what comes up from below into the error for an engine that refuses.
+
+    Raises:
+        EngineError: It does.
+    """
+    try:
+        yield
+    except ENGINE_ERRORS as error:
+        raise engine_error(message, str(error)) from error
+
+
+def engine_error(message: str, cause: str) -> EngineError:
+    """Return the error for an engine that refuses, or that has stopped."""
+    return EngineError(
+        message, cause=cause, remedy="`docker info` shows whether the engine is well"
+    )
 
 
 class Stream:

@@ -47,6 +47,13 @@ def test_the_last_stage_and_no_cache() -> None:
     assert "--no-cache" in argv
 
 
+def test_a_cache_between_runs() -> None:
+    argv = replace(REQUEST, cache_from="type=gha", cache_to="type=gha,mode=max").command()
+    assert argv[argv.index("--cache-from") + 1] == "type=gha"
+    assert argv[argv.index("--cache-to") + 1] == "type=gha,mode=max"
+    assert not {"--cache-from", "--cache-to"} & set(REQUEST.command())
+
+
 def test_steps_are_counted_and_those_from_the_cache() -> None:
     log = """\
 #1 [internal] load build definition from x.Dockerfile
