@@ -83,7 +83,9 @@ def workflows(session: nox.Session) -> None:
 def engine(session: nox.Session) -> None:
     """Run the tests on real engines and a real registry, in the sandbox."""
     session.install("-e", ".", *group("test"))
-    session.run("pytest", "tests/engine", *session.posargs)
+    # A file's tests stay together: they share what is costly.
+    at_once = () if session.posargs else ("-n", "2", "--dist", "loadfile")
+    session.run("pytest", "tests/engine", *at_once, *session.posargs)
 
 
 @nox.session

@@ -20,7 +20,7 @@ from bailing_tasks.tasks.events import read_event, show_changes, show_tags
 from bailing_tasks.tasks.run import Run, current
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from bailing_tasks.build import BuildResult
     from bailing_tasks.events import Event
@@ -113,7 +113,7 @@ def ci_run(
     tags = show_tags(run, settings, happened)
     if push:
         _check_commit(run, happened)
-    images = _build(run, settings, chosen, force=force)
+    images = _build(run, settings, chosen, force=force, push=push and not happened.number)
     if settings.app in chosen:
         verify_apps(run, settings)
     if push and happened.number:
@@ -134,7 +134,7 @@ def _chosen(run: Run, settings: Settings, event: Event, name: str) -> list[Targe
 
 
 def _build(
-    run: Run, settings: Settings, chosen: Sequence[Target], *, force: bool
+    run: Run, settings: Settings, chosen: Sequence[Target], *, force: bool, push: bool
 ) -> list[BuiltImage]:
     """Build the chosen targets, and the builders that an app needs and nobody has.
 
@@ -155,16 +155,38 @@ def _build(
         fetch(run, settings, wanted)
     results: list[BuildResult] = []
     if builders:
-        results += build_all(run, "build-builder", settings, builders, no_cache=False)
+        with_cache = _with_cache(run, settings, builders, push=push)
+        results += build_all(run, "build-builder", settings, with_cache, no_cache=False)
     if apps:
-        app = app_steps(run, settings, "", force=force)
-        results += build_all(run, "build-app", settings, app, no_cache=False)
+        with_cache = _with_cache(
+            run, settings, app_steps(run, settings, "", force=force), push=push
+        )
+        results += build_all(run, "build-app", settings, with_cache, no_cache=False)
     images = [
         BuiltImage(variant=plan.recipe.variant, name=plan.kept, fingerprint=plan.fingerprint)
         for plan, _ in (*builders, *apps)
     ]
     made = images if run.dry_run else built_images(results, settings)
     return [image for image in made if image.variant.target in chosen]
+
+
+def _with_cache(
+    run: Run, settings: Settings, steps: Iterable[Step], *, push: bool
+) -> Iterator[Step]:
+    """Let builds take BuildKit's cache of earlier runs; those that publish leave theirs."""
+    from dataclasses import replace
+
+    from bailing_tasks import build_cache
+
+    warned = False
+    for plan, decision in steps:
+        cache = build_cache.cache_of(settings, plan.recipe.variant)
+        lost = cache and push and decision.action == "build" and not run.engine.exports_cache
+        if lost and not warned:
+            run.console.warn(build_cache.NOT_EXPORTED)
+            warned = True
+        to = build_cache.written(cache) if push and run.engine.exports_cache else ""
+        yield replace(plan, request=replace(plan.request, cache_from=cache, cache_to=to)), decision
 
 
 def _needed(

@@ -6,12 +6,15 @@ sandbox can be had, each test is skipped by name.
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from bailing_tasks import sandbox
+from bailing_tasks import sandbox, state
 from tests.engine.support import Engine, Workspace, made, started
 
 
@@ -24,12 +27,34 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def home() -> Iterator[None]:
-    """The sandbox, up for the time of the tests; one that ran before goes on running."""
-    before = sandbox.status()
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The sandbox, up for the time of the tests; one that ran before goes on running.
+
+    Where several processes share the tests, the last one to end stops it.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    shared = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+    with _users(shared) as users:
+        users["ran before"] = users.get("ran before", sandbox.status().registry.running)
+        users["now"] = users.get("now", 0) + 1
     yield
-    if not before.registry.running:
-        sandbox.down()
+    with _users(shared) as users:
+        users["now"] -= 1
+        if not users["now"] and not users["ran before"]:
+            sandbox.down()
+
+
+@contextlib.contextmanager
+def _users(folder: Path) -> Iterator[dict[str, int]]:
+    """Hold and change what the processes that use the sandbox know of each other."""
+    with (folder / "sandbox-users.json").open("a+", encoding="utf-8") as file:
+        state.hold(file, lambda _: None)
+        file.seek(0)
+        users: dict[str, int] = json.loads(file.read() or "{}")
+        yield users
+        file.truncate(0)
+        file.write(json.dumps(users))
+        file.flush()
 
 
 @pytest.fixture(scope="session", params=sandbox.STORES)

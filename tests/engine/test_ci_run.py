@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.engine import tiny
-from tests.engine.support import HOST, TRUE, Workspace, unique
+from tests.engine.remote import remote
+from tests.engine.support import HOST, TRUE, Engine, Workspace, unique
 from tests.unit.repository import Repository
 
 SETTINGS = """
@@ -86,6 +89,17 @@ def published(workspace: Workspace, tag: str, suffix: str = "") -> dict[str, Any
         return None
 
 
+def tags(workspace: Workspace, suffix: str = "") -> set[str]:
+    """Return the tags that the registry has for the app, or for `-builder`."""
+    host, _, path = workspace.environment["BAILING_TASKS_REPOSITORY"].partition("/")
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"http://{host}/v2/{path}{suffix}/tags/list", timeout=10) as answer:
+            return set(json.loads(answer.read())["tags"] or ())
+    except urllib.error.HTTPError:
+        return set()
+
+
 def revision(workspace: Workspace, tag: str, suffix: str = "") -> str:
     index = published(workspace, tag, suffix)
     assert index
@@ -116,6 +130,9 @@ def test_events_are_decided_built_and_published_as_ci_does(voice: Workspace) -> 
     assert len(found["verify"]) == 2
     assert {revision(voice, tag) for tag in ("latest", "main")} == {first}
     assert {revision(voice, tag, "-builder") for tag in ("latest", "main-builder")} == {first}
+    # Each image and each architecture leaves a cache of its own.
+    for suffix in ("", "-builder"):
+        assert {"cache-linux-amd64", "cache-linux-arm64"} <= tags(voice, suffix)
     # Code alone has changed: the builder is neither built nor published.
     second = commit(voice, "code", code__main="two", code__other="two")
     found = ci(voice, "--event", "push:main", "--push")
@@ -151,6 +168,7 @@ def test_a_pull_request_is_built_and_never_published(voice: Workspace) -> None:
     assert found["tags"][0]["targets"]["app"]["tags"] == []
     assert "publish" not in found
     assert published(voice, "latest") is None
+    assert tags(voice) == set()
 
 
 def test_the_app_of_another_machine_takes_the_builder_by_its_fingerprint(voice: Workspace) -> None:
@@ -208,3 +226,24 @@ def test_a_failed_check_publishes_nothing(voice: Workspace) -> None:
     assert result.returncode == 7, result.stderr
     assert published(voice, "latest") is None
     assert published(voice, "latest", "-builder") is None
+
+
+def test_a_builder_of_buildx_does_the_same_as_in_a_workflow(
+    voice: Workspace, containerd: Engine, tmp_path: Path
+) -> None:
+    """As `ci-write` has it: a BuildKit of its own builds, the machine's Docker engine verifies."""
+    docker = containerd.environment["DOCKER_HOST"]
+    (tmp_path / "buildx").mkdir()
+    with remote(containerd, tmp_path / "buildx") as engine:
+        voice.engine = replace(engine, environment={**engine.environment, "DOCKER_HOST": docker})
+        found = ci(voice, "--event", "push:main", "--push")
+        assert results(found, "build-builder") + results(found, "build-app") == ["built"] * 4
+        assert [item["ok"] for item in found["verify"]] == [True, True]
+        head = Repository(voice.root).git("rev-parse", "HEAD")
+        assert revision(voice, "latest") == revision(voice, "latest", "-builder") == head
+        # Another machine: nothing is there but what was published.
+        shutil.rmtree(voice.root / ".bailing-tasks")
+        found = ci(voice, "--event", "push:main", "--target", "app", "--platform", "linux/amd64")
+        assert results(found, "build-app") == ["pulled"]
+    image = f"{voice.environment['BAILING_TASKS_REPOSITORY']}:latest"
+    containerd.must("run", "--rm", "--pull=always", image)

@@ -85,12 +85,6 @@ def test_names_that_are_made_from_a_digest_are_never_given_again() -> None:
     assert not any(map(names.lasts, passing))
 
 
-def test_an_image_is_published_by_its_fingerprint() -> None:
-    found = settings(repository="r.example/a/b")
-    name = names.published_name(found.app, "0123456789abcdef" * 4)
-    assert name == "r.example/a/b:fp-0123456789abcdef"
-
-
 def test_the_workspaces_own_images_are_known_by_all_their_names() -> None:
     assert names.own_repositories(settings(repository="ghcr.io/a/b").builder) == {
         "docker.io/library/bailing-builder",
