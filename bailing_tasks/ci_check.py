@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import posixpath
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from bailing_tasks.engine import bake
 from bailing_tasks.errors import DockerfileError, FindingsError, UsageError
 from bailing_tasks.needs import machine
 from bailing_tasks.settings import FROM_FILE, Settings
-from bailing_tasks.workflows import model, rules
+from bailing_tasks.workflows import model, rules, writing
 from bailing_tasks.workflows.builds import Finding, Source
 from bailing_tasks.workflows.contexts import Surroundings
 from bailing_tasks.workflows.expressions import STAND_IN, UNKNOWN
@@ -66,7 +66,8 @@ def check(settings: Settings) -> Checked:
         files=files,
         lines=_trigger_lines(settings),
     )
-    return Checked(tuple(workflows), rules.judge(facts))
+    outdated = _outdated(settings, root, around.prefix)
+    return Checked(tuple(workflows), tuple(sorted((*rules.judge(facts), *outdated))))
 
 
 def describe(findings: Iterable[Finding]) -> list[str]:
@@ -106,6 +107,24 @@ def _workflows(root: Path) -> dict[str, model.Workflow]:
             raise UsageError(f"{name} cannot be read", cause=str(error)) from error
         found[name] = model.read(text, name)
     return found
+
+
+def _outdated(settings: Settings, root: Path, prefix: str) -> Iterator[Finding]:
+    """Find workflows of `ci-write` that are not what it would write now."""
+    for target in settings.targets:
+        name = writing.path(target)
+        path = root / name
+        content = path.read_bytes() if path.is_file() else b""
+        if not writing.is_own(content) or not target.triggers:
+            continue
+        if content != writing.workflow(settings, target, folder=prefix).encode():
+            yield Finding(
+                file=name,
+                line=1,
+                rule="not-as-written",
+                message="the settings have changed since `ci-write` wrote it, or it was edited",
+                remedy="run `invoke ci-write`; what is to be different belongs into the settings",
+            )
 
 
 def _trigger_lines(settings: Settings) -> dict[str, int]:

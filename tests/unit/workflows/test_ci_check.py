@@ -437,6 +437,10 @@ def test_what_ci_write_writes_has_no_fault(bare: Checkout, document: dict[str, A
         ci_write.write(file)
     assert bare.findings(document) == ()
     assert len(bare.check(document).workflows) == 2
+    # The settings change, and nobody writes the workflows again.
+    (found, other) = bare.findings({**document, "ci": {"runner": "other"}})
+    assert (found.rule, found.line, other.rule) == ("not-as-written", 1, "not-as-written")
+    assert "ci-write" in found.remedy
 
 
 def test_this_repository_has_no_fault() -> None:
