@@ -23,9 +23,11 @@ def cache_of(settings: Settings, variant: Variant) -> str:
     if not target.repository and "{repository}" in settings.ci.cache:
         return ""
     platform = registry_tag(str(variant.platform).replace("/", "-"), variant.python, settings)
-    return settings.ci.cache.replace("{repository}", target.repository).replace(
-        "{platform}", platform
-    )
+    values = {"{repository}": target.repository, "{target}": target.name, "{platform}": platform}
+    cache = settings.ci.cache
+    for name, value in values.items():
+        cache = cache.replace(name, value)
+    return cache
 
 
 def written(cache: str) -> str:

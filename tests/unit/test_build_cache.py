@@ -43,5 +43,5 @@ def test_there_may_be_none() -> None:
 
 
 def test_all_stages_are_kept_and_a_cache_that_is_not_taken_fails_no_build() -> None:
-    found = written(cache(ci={"cache": "type=gha,scope={platform}"}))
-    assert found == "mode=max,ignore-error=true,type=gha,scope=linux-arm64"
+    found = written(cache(ci={"cache": "type=gha,scope={target}-{platform}"}))
+    assert found == "mode=max,ignore-error=true,type=gha,scope=app-linux-arm64"
