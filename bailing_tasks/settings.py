@@ -66,8 +66,8 @@ class CiSettings:
         pull_requests: Patterns of the branches that pull requests are to, which build.
         runner: The machine that a job runs on (GitHub's `runs-on`).
         install: The command that installs these tasks there.
-        cache: BuildKit's cache between runs, as buildx writes it, with `{repository}`, `{target}` and
-            `{platform}`; empty for none.
+        cache: BuildKit's cache between runs, as buildx writes it, with `{repository}`, `{target}`
+            and `{platform}`; empty for none.
     """
 
     branches: tuple[str, ...]
