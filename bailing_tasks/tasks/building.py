@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from bailing_tasks.tasks.run import Run
@@ -59,24 +59,35 @@ def fetch(
     result.check()
 
 
-def foreseen(run: Run, settings: Settings, *, force: bool) -> Iterator[Step]:
-    """Yield what `build-builder build-app` would do, and why; nothing is done, built or pulled.
+def foreseen(
+    run: Run, settings: Settings, chosen: Collection[Target], *, force: bool
+) -> Iterator[Step]:
+    """Yield what builds of builder and app would do, and why; nothing is done, built or pulled.
 
     The builders come first; each app is planned on the builder that there will be then.
+
+    Args:
+        run: The run.
+        settings: Its settings.
+        chosen: The targets that the run is for.
+        force: Whether those are built in any case.
     """
     apps = run.recipes(settings, settings.app)
     comes: dict[tuple[Platform, str], tuple[str, bool]] = {}
     if settings.has_dockerfile(settings.builder) or any(recipe.own for recipe in apps):
         for recipe in run.recipes(settings, settings.builder):
             plan = run.plan(settings, recipe)
-            decision = run.decide(settings, plan, force=force)
-            comes[recipe.variant.built_for] = (plan.kept, decision.action != "skip")
+            is_chosen = settings.builder in chosen
+            decision = run.decide(settings, plan, force=force and is_chosen)
+            builder_comes = is_chosen and decision.action != "skip"
+            comes[recipe.variant.built_for] = (plan.kept, builder_comes)
             yield plan, decision
     for recipe in apps:
         name, builder_comes = comes[recipe.variant.built_for] if recipe.own else ("", False)
         read = run.on_builder(settings, recipe, name) if name else recipe
         plan = run.plan(settings, read)
-        yield plan, run.decide(settings, plan, force=force, builder_comes=builder_comes)
+        forced = force and settings.app in chosen
+        yield plan, run.decide(settings, plan, force=forced, builder_comes=builder_comes)
 
 
 def named_target(settings: Settings, name: str) -> Target:

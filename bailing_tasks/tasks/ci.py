@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from bailing_tasks.events import Event
     from bailing_tasks.publish import BuiltImage
     from bailing_tasks.settings import Settings, Target
-    from bailing_tasks.tags import TargetTags
     from bailing_tasks.tasks.building import Step
 
 
@@ -110,16 +109,18 @@ def ci_run(
     if not chosen:
         run.console.say("nothing to build")
         return
-    tags = show_tags(run, settings, happened)
-    if push:
-        _check_commit(run, happened)
-    images = _build(run, settings, chosen, force=force, push=push and not happened.number)
+    show_tags(run, settings, happened)
+    publishes = push and not happened.number
+    if publishes:
+        _check_published(chosen)
+    _check_commit(run, happened, publishes=publishes)
+    images = _build(run, settings, chosen, force=force, publishes=publishes)
     if settings.app in chosen:
         verify_apps(run, settings)
-    if push and happened.number:
-        run.console.say("a pull request is built, and never published")
+    if publishes:
+        _publish(run, settings, happened, images)
     elif push:
-        _publish(run, settings, happened, chosen, tags, images)
+        run.console.say("a pull request is built, and never published")
 
 
 def _chosen(run: Run, settings: Settings, event: Event, name: str) -> list[Target]:
@@ -134,7 +135,7 @@ def _chosen(run: Run, settings: Settings, event: Event, name: str) -> list[Targe
 
 
 def _build(
-    run: Run, settings: Settings, chosen: Sequence[Target], *, force: bool, push: bool
+    run: Run, settings: Settings, chosen: Sequence[Target], *, force: bool, publishes: bool
 ) -> list[BuiltImage]:
     """Build the chosen targets, and the builders that an app needs and nobody has.
 
@@ -148,19 +149,18 @@ def _build(
         run.hold()
     prefetcher = run.prefetcher(settings)
     prefetcher.settle(needs.wanted(settings, run.engine.platform), keep=not run.dry_run)
-    steps = list(foreseen(run, settings, force=force))
+    steps = list(foreseen(run, settings, chosen, force=force))
     builders, apps = _needed(settings, steps, chosen)
     recipes = [plan.recipe for plan, decision in (*builders, *apps) if decision.action == "build"]
     if wanted := wanted_images(recipes):
         fetch(run, settings, wanted)
     results: list[BuildResult] = []
     if builders:
-        with_cache = _with_cache(run, settings, builders, push=push)
+        with_cache = _with_cache(run, settings, builders, publishes=publishes)
         results += build_all(run, "build-builder", settings, with_cache, no_cache=False)
     if apps:
-        with_cache = _with_cache(
-            run, settings, app_steps(run, settings, "", force=force), push=push
-        )
+        steps_of_app = app_steps(run, settings, "", force=force)
+        with_cache = _with_cache(run, settings, steps_of_app, publishes=publishes)
         results += build_all(run, "build-app", settings, with_cache, no_cache=False)
     images = [
         BuiltImage(variant=plan.recipe.variant, name=plan.kept, fingerprint=plan.fingerprint)
@@ -171,7 +171,7 @@ def _build(
 
 
 def _with_cache(
-    run: Run, settings: Settings, steps: Iterable[Step], *, push: bool
+    run: Run, settings: Settings, steps: Iterable[Step], *, publishes: bool
 ) -> Iterator[Step]:
     """Let builds take BuildKit's cache of earlier runs; those that publish leave theirs."""
     from dataclasses import replace
@@ -181,11 +181,11 @@ def _with_cache(
     warned = False
     for plan, decision in steps:
         cache = build_cache.cache_of(settings, plan.recipe.variant)
-        lost = cache and push and decision.action == "build" and not run.engine.exports_cache
-        if lost and not warned:
+        leaves = publishes and bool(cache) and decision.action == "build"
+        if leaves and not run.engine.exports_cache and not warned:
             run.console.warn(build_cache.NOT_EXPORTED)
             warned = True
-        to = build_cache.written(cache) if push and run.engine.exports_cache else ""
+        to = build_cache.written(cache) if leaves and run.engine.exports_cache else ""
         yield replace(plan, request=replace(plan.request, cache_from=cache, cache_to=to)), decision
 
 
@@ -209,8 +209,20 @@ def _needed(
     return builders, apps
 
 
-def _check_commit(run: Run, event: Event) -> None:
-    """Make sure that what is published is the commit of the event.
+def _check_published(chosen: Sequence[Target]) -> None:
+    """Make sure that it is known where to publish, before anything is built."""
+    from bailing_tasks.errors import SettingsError
+
+    for target in chosen:
+        if not target.repository:
+            raise SettingsError(
+                f"{target.name} cannot be published: its repository is not known",
+                remedy=f"set `repository` in [tool.bailing-tasks], or {target.name}.repository",
+            )
+
+
+def _check_commit(run: Run, event: Event, *, publishes: bool) -> None:
+    """Make sure that what is published is the commit of the event; else say what is built.
 
     Raises:
         UsageError: Another one is checked out, or files have been changed.
@@ -218,13 +230,18 @@ def _check_commit(run: Run, event: Event) -> None:
     from bailing_tasks import git
     from bailing_tasks.errors import UsageError
 
-    head = git.head(run.root)
+    head, changed = git.head(run.root), git.uncommitted(run.root)
+    if not publishes:
+        if event.commit != head or changed:
+            also = " and uncommitted changes" if changed else ""
+            run.console.say(f"what is built is what is checked out: {head[:7]}{also}")
+        return
     if event.commit != head:
         raise UsageError(
             f"{event} is of the commit {event.commit[:7]}, and {head[:7]} is checked out",
             remedy=f"check it out first: git switch --detach {event.commit[:7]}",
         )
-    if changed := git.uncommitted(run.root):
+    if changed:
         raise UsageError(
             "there are uncommitted changes: what would be published is no commit",
             cause=f"{len(changed)} files: {', '.join(changed[:5])}",
@@ -232,26 +249,25 @@ def _check_commit(run: Run, event: Event) -> None:
         )
 
 
-def _publish(
-    run: Run,
-    settings: Settings,
-    event: Event,
-    chosen: Sequence[Target],
-    planned: Sequence[TargetTags],
-    images: Sequence[BuiltImage],
-) -> None:
-    """Publish the images of a run under the tags of the event."""
+def _publish(run: Run, settings: Settings, event: Event, images: Sequence[BuiltImage]) -> None:
+    """Publish the images of a run under the tags of the event.
+
+    Where `latest` stands is asked once more: another run may have ended during this one.
+    """
     from dataclasses import asdict
 
     from bailing_tasks.publish import Publisher
-    from bailing_tasks.tagging import index_annotations
+    from bailing_tasks.tagging import index_annotations, plan_tags
 
-    names = {each.name for each in chosen}
+    keys = {image.key for image in images}
     tags: dict[tuple[str, str], list[str]] = {}
-    for made in planned:
+    for made in plan_tags(settings, event, offline=run.offline):
         for each in made.tags:
-            if made.target in names:
-                tags.setdefault((made.target, each.python), []).append(each.tag)
+            key = (made.target, each.python)
+            if key in keys and each.undecided:
+                run.console.warn(f"{each.tag} of {made.target} stays where it is\n{made.latest}")
+            elif key in keys:
+                tags.setdefault(key, []).append(each.tag)
     publisher = Publisher(run.engine, run.console)
     annotations = index_annotations(settings.root, event)
     if run.dry_run:
