@@ -13,9 +13,10 @@ from bailing_tasks.build_plan import BuildPlan
 from bailing_tasks.decision import built_image
 from bailing_tasks.errors import BuildError, PullError
 from bailing_tasks.kept import held_name
-from bailing_tasks.names import identity_name, published_name, registry_tag
+from bailing_tasks.names import identity_name, registry_tag
 from bailing_tasks.platforms import Platform
 from bailing_tasks.prefetch import Prefetcher
+from bailing_tasks.published import Published
 from bailing_tasks.references import Reference
 from bailing_tasks.settings import Settings
 from bailing_tasks.wanted import WantedImage
@@ -55,12 +56,18 @@ def named_builder(
 
 
 def own_builder(
-    plan: BuildPlan, *, settings: Settings, prefetcher: Prefetcher, frozen: bool
+    plan: BuildPlan,
+    found: Published,
+    *,
+    settings: Settings,
+    prefetcher: Prefetcher,
+    frozen: bool,
 ) -> BuilderChoice:
     """Return the workspace's builder: the one with the right fingerprint, else the registry's.
 
     Args:
         plan: What the builder would be built from.
+        found: Whether its registry has the one with the right fingerprint.
         settings: The workspace's settings.
         prefetcher: Brings one from the registry.
         frozen: Whether only one made from the same inputs will do.
@@ -77,14 +84,15 @@ def own_builder(
             f"(`--builder-image {plan.name}` takes it all the same)"
         )
     variant, target = plan.recipe.variant, settings.builder
-    if target.repository:
-        name = published_name(target, plan.fingerprint)
+    if found.why:
+        tried.append(found.why)
+    if found.name:
         try:
             published.take(plan, prefetcher)
         except PullError as error:
-            tried.append(f"{name}: {error.cause}")
+            tried.append(f"{found.name}: {error.cause}")
         else:
-            return BuilderChoice(image=plan.kept, why=f"{name} was pulled: the same inputs")
+            return BuilderChoice(image=plan.kept, why=f"{found.name} was pulled: the same inputs")
     if target.repository and not frozen:
         name = f"{target.repository}:{registry_tag('latest', variant.python, settings)}"
         try:

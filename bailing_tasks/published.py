@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import contextlib
+import json
+from dataclasses import asdict, dataclass
 
 from bailing_tasks.build_plan import BuildPlan
 from bailing_tasks.engine.base import Engine
-from bailing_tasks.errors import PullError
+from bailing_tasks.errors import PullError, UsageError
 from bailing_tasks.kept import held_name
 from bailing_tasks.names import LABEL, published_name
 from bailing_tasks.parallel import in_parallel
 from bailing_tasks.prefetch import Prefetcher
 from bailing_tasks.references import Reference
 from bailing_tasks.resolver import Resolver
+from bailing_tasks.state import State
 from bailing_tasks.wanted import WantedImage
 
+FILE = "published.json"
 ASKING_SECONDS = 3.0
 """How long a registry may take to say whether it has an image; it is built where it does not."""
 
@@ -33,27 +37,77 @@ class Published:
     why: str = ""
 
 
-def look(plan: BuildPlan, resolver: Resolver) -> Published:
-    """Ask the target's registry, and its mirrors, for the image with a plan's fingerprint."""
-    target = plan.recipe.variant.target
-    if not target.repository:
-        return Published()
-    image = _wanted(plan)
-    if resolver.offline:
-        return Published(why=f"{target.repository} was not asked (--offline)")
-    asked = in_parallel(lambda one: _ask(one, resolver), [image], jobs=1, within=ASKING_SECONDS)
-    for _, answer in asked:
-        return answer
-    return Published(why=f"{target.repository} did not answer within {ASKING_SECONDS:.0f} s")
+class Lookup:
+    """Asks registries for images by their fingerprints, for one run.
+
+    What was found out once is not asked again, and who is silent is not waited for twice. What a
+    prefetch found out is kept for later runs: a build after it needs no registry.
+
+    Args:
+        resolver: Asks.
+        state: Where answers are kept.
+    """
+
+    def __init__(self, resolver: Resolver, state: State) -> None:
+        self._resolver = resolver
+        self._state = state
+        self._silent: dict[str, Published] = {}
+        self._known = _read(state)
+
+    def forget(self) -> None:
+        """Ask again for what earlier runs found out."""
+        self._known = {}
+
+    def keep(self) -> None:
+        """Keep what was found out for later runs."""
+        known = {name: asdict(found) for name, found in self._known.items()}
+        with contextlib.suppress(UsageError):  # it only saves time
+            self._state.write(FILE, json.dumps(known, indent=2) + "\n")
+
+    def built(self, plan: BuildPlan) -> None:
+        """Ask again for an image that was built here: whoever removes it may have published it."""
+        if plan.recipe.variant.target.repository and self._known.pop(_name(plan), None):
+            self.keep()
+
+    def find(self, plan: BuildPlan) -> Published:
+        """Ask the target's registry, and its mirrors, for the image with a plan's fingerprint."""
+        target = plan.recipe.variant.target
+        if not target.repository:
+            return Published()
+        image = _wanted(plan)
+        name, host = image.reference.familiar, image.reference.host
+        if name in self._known:
+            return self._known[name]
+        if self._resolver.offline:
+            return Published(why=f"{target.repository} was not asked (--offline)")
+        if host not in self._silent:
+            self._known[name] = self._ask(image)
+            return self._known[name]
+        self._known[name] = self._silent[host]
+        return self._silent[host]
+
+    def _ask(self, image: WantedImage) -> Published:
+        repository = image.reference.repository
+        answers = in_parallel(self._resolver.has, [image], jobs=1, within=ASKING_SECONDS)
+        try:
+            for _, there in answers:
+                if there:
+                    return Published(name=image.reference.familiar)
+                return Published(why=f"{repository} has none either")
+        except PullError as error:
+            return Published(why=f"{repository} could not be asked: {error.cause}")
+        silent = Published(why=f"{repository} did not answer within {ASKING_SECONDS:.0f} s")
+        self._silent[image.reference.host] = silent
+        return silent
 
 
-def _ask(image: WantedImage, resolver: Resolver) -> Published:
+def _read(state: State) -> dict[str, Published]:
+    """Return what a prefetch found out; nothing where that cannot be understood."""
     try:
-        if resolver.has(image):
-            return Published(name=image.reference.familiar)
-    except PullError as error:
-        return Published(why=f"{image.reference.repository} could not be asked: {error.cause}")
-    return Published(why=f"{image.reference.repository} has none either")
+        document = json.loads((state.folder / FILE).read_bytes())
+        return {name: Published(**found) for name, found in document.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
 
 
 def take(plan: BuildPlan, prefetcher: Prefetcher) -> None:
@@ -78,6 +132,10 @@ def made_from(name: str, plan: BuildPlan, engine: Engine) -> bool:
     """Whether an image that is here says that it was made from a plan's inputs."""
     found = engine.image(name)
     return found is not None and found.labels.get(LABEL) == plan.label
+
+
+def _name(plan: BuildPlan) -> str:
+    return _wanted(plan).reference.familiar
 
 
 def _wanted(plan: BuildPlan) -> WantedImage:

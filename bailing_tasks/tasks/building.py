@@ -90,6 +90,23 @@ def foreseen(
         yield plan, run.decide(settings, plan, force=forced, builder_comes=builder_comes)
 
 
+def look_ahead(run: Run, settings: Settings) -> None:
+    """Find out what registries have by fingerprint, so that builds after a prefetch need none.
+
+    What keeps a build from being planned is the build's to say.
+    """
+    from contextlib import suppress
+
+    from bailing_tasks.errors import BailingError
+
+    lookup = run.lookup(settings)
+    lookup.forget()
+    with suppress(BailingError):
+        for _ in foreseen(run, settings, settings.targets, force=False):
+            pass
+    lookup.keep()
+
+
 def named_target(settings: Settings, name: str) -> Target:
     """Return the target that a person named.
 
@@ -151,7 +168,8 @@ def _own_builder(run: Run, settings: Settings, plan: BuildPlan) -> BuilderChoice
     if run.dry_run:
         return BuilderChoice(image=plan.kept, why="what `invoke build-builder` makes or finds")
     prefetcher = run.prefetcher(settings)
-    return own_builder(plan, settings=settings, prefetcher=prefetcher, frozen=run.frozen)
+    found = run.lookup(settings).find(plan)
+    return own_builder(plan, found, settings=settings, prefetcher=prefetcher, frozen=run.frozen)
 
 
 def build_all(
@@ -173,6 +191,8 @@ def build_all(
             images.append(
                 build(plan, decision, prefetcher=prefetcher, state=run.state, no_cache=no_cache)
             )
+            if images[-1].result == "built":
+                run.lookup(settings).built(plan)
     finally:
         run.report(name, {"images": [asdict(image) for image in images]})
     return images

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from invoke.context import Context
 
-from bailing_tasks.tasks.building import app_steps, build_all, fetch, ready, verify_apps
+from bailing_tasks.tasks.building import app_steps, build_all, fetch, look_ahead, ready, verify_apps
 from bailing_tasks.tasks.command import command
 from bailing_tasks.tasks.run import Run, current
 
@@ -51,6 +51,8 @@ def prefetch(
     choose = _chooser(run, "stop" if strict else on_failure)
     wanted = needs.wanted(settings, run.engine.platform)
     fetch(run, settings, wanted, refresh=refresh, choose=choose)
+    if not run.dry_run and not run.offline and any(each.repository for each in settings.targets):
+        look_ahead(run, settings)
 
 
 @command("update", "timeout", "json", "dry_run")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bailing_tasks.engine.base import Engine
     from bailing_tasks.lockfile import Key, Locked
     from bailing_tasks.prefetch import Prefetcher
-    from bailing_tasks.published import Published
+    from bailing_tasks.published import Lookup
     from bailing_tasks.recipes import Recipe
     from bailing_tasks.resolver import Resolver
     from bailing_tasks.settings import Settings, Target
@@ -49,7 +49,7 @@ class Run:
         self.offline = False
         self.failed: dict[str, Any] | None = None
         self._settings: dict[tuple[object, ...], Settings] = {}
-        self._published: dict[str, Published] = {}
+        self._lookup: Lookup | None = None
         self._locked = False
 
     @property
@@ -177,23 +177,24 @@ class Run:
         self, settings: Settings, plan: BuildPlan, *, force: bool, builder_comes: bool = False
     ) -> Decision:
         """Return whether a planned build is needed, and why."""
-        from bailing_tasks import published
         from bailing_tasks.decision import decide
         from bailing_tasks.made import last_made
-
-        def look(planned: BuildPlan) -> Published:
-            if planned.kept not in self._published:
-                self._published[planned.kept] = published.look(planned, self.resolver(settings))
-            return self._published[planned.kept]
 
         return decide(
             plan,
             engine=self.engine,
             made=last_made(plan, self.state),
-            look=look,
+            look=self.lookup(settings).find,
             force=force,
             builder_comes=builder_comes,
         )
+
+    def lookup(self, settings: Settings) -> Lookup:
+        """Return what asks registries for images by their fingerprints, for all of this run."""
+        from bailing_tasks.published import Lookup
+
+        self._lookup = self._lookup or Lookup(self.resolver(settings), self.state)
+        return self._lookup
 
     def check_frozen(self, wanted: Iterable[WantedImage]) -> None:
         """Make sure that the lock file binds every image, if it was said so."""

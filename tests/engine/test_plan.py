@@ -12,6 +12,7 @@ import pytest
 
 from bailing_tasks import process
 from tests.engine import tiny
+from tests.engine.proxy import RegistryProxy
 from tests.engine.support import HOST, Workspace, made, unique
 
 CHAIN = ("prefetch", "build-builder", "build-app", "--json")
@@ -185,9 +186,29 @@ def test_what_others_built_from_the_same_inputs_is_pulled(
     assert again["build-builder"]["images"][0]["result"] == "pulled"
     assert again["build-app"]["images"][0]["result"] == "skipped"
     # A forced build of the builder is one that the pulled app does not know.
-    other.document("build-builder", "--force", "--json")
+    other.document("build-builder", "--no-cache", "--json")
     assert actions(planned(other)) == {"builder": "skip", "app": "do"}
     assert "its builder is built anew" in planned(other)["build", "app"]["reason"]
+
+
+def test_a_build_after_a_prefetch_does_not_ask_again_what_registries_have(
+    shared: Workspace,
+) -> None:
+    with RegistryProxy(shared.engine.registry) as registry:
+        repository = shared.environment["BAILING_TASKS_REPOSITORY"]
+        through = repository.replace(shared.engine.registry, registry.address)
+        shared.environment["BAILING_TASKS_REPOSITORY"] = through
+        shared.document("prefetch", "--json")
+        asked = [path for _, path, _ in registry.log if "/manifests/fp-" in path]
+        assert len(asked) == 2
+        registry.log.clear()
+        built = shared.document("build-builder", "build-app", "--json")
+        assert registry.log == []
+        assert "has none either" in built["build-app"]["images"][0]["reason"]
+        # Files that have changed since are asked about.
+        shared.write("code/main.py", "two")
+        shared.document("plan", "--json")
+        assert len(registry.log) == 1
 
 
 def test_an_image_that_is_not_what_its_tag_says_is_not_taken(shared: Workspace) -> None:
