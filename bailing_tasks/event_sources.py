@@ -304,13 +304,15 @@ class _Payload:
             found = found.get(key) if isinstance(found, dict) else None
         if not isinstance(found, kind):
             raise self.other(f"it has no {'.'.join(keys)}")
+        if isinstance(found, str) and not _is_text(found):
+            raise self.other(f"{'.'.join(keys)} is no text")
         return found
 
     def first_commit(self) -> str:
         """Return the oldest commit that a push brought; empty where it brought none."""
         commits = self.value(list, "commits")
         found = commits[0].get("id") if commits and isinstance(commits[0], dict) else ""
-        return found if isinstance(found, str) else ""
+        return found if isinstance(found, str) and _is_text(found) else ""
 
     def other(self, cause: str) -> UsageError:
         """Return the error that it describes something else."""
@@ -319,6 +321,11 @@ class _Payload:
             cause=cause,
             remedy="GITHUB_EVENT_NAME and GITHUB_EVENT_PATH have to describe the same event",
         )
+
+
+def _is_text(text: str) -> bool:
+    """Whether programs can be told a text: JSON can hold NUL and halves of characters."""
+    return "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _no_branch(name: str) -> UsageError:

@@ -326,6 +326,8 @@ REQUESTED = requested("1" * 40, "2" * 40)
         ("push", {**PUSHED, "after": ""}, "after is empty"),
         ("push", {**PUSHED, "after": ["2"]}, "it has no after"),
         ("push", {**PUSHED, "ref": "main"}, "its ref is 'main'"),
+        ("push", {**PUSHED, "before": "1\0"}, "before is no text"),
+        ("push", {**PUSHED, "ref": "refs/heads/\ud800"}, "ref is no text"),
         ("push", {**PUSHED, "before": NOWHERE, "commits": 5}, "it has no commits"),
         ("pull_request", PUSHED, "it has no number"),
         ("pull_request", {**REQUESTED, "number": "12"}, "it has no number"),
