@@ -123,7 +123,7 @@ def take(plan: BuildPlan, prefetcher: Prefetcher) -> None:
         raise PullError(
             f"{image.reference.familiar} is not what its tag says",
             cause="its label names other inputs, or none",
-            remedy="whoever pushed it has to push it again with `invoke push`",
+            remedy="remove the tag from the registry; the next `invoke ci-run --push` sets it anew",
         )
     prefetcher.engine.tag(name, plan.kept)
 
