@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 import urllib.error
 import urllib.request
 from dataclasses import replace
@@ -158,6 +159,40 @@ def test_events_are_decided_built_and_published_as_ci_does(voice: Workspace) -> 
     assert revision(voice, "main") == second
     assert revision(voice, "latest") == third
     assert "latest" not in {tag["tag"] for tag in found["tags"][0]["targets"]["app"]["tags"]}
+
+
+def test_latest_does_not_go_back_to_a_run_that_ends_last(voice: Workspace, tmp_path: Path) -> None:
+    older = Repository(voice.root).git("rev-parse", "HEAD")
+    newer = commit(voice, "code", code__main="two")
+    Repository(voice.root).git("checkout", "-q", "-B", "main", older)
+    # While the run for the older commit builds, the one for the newer commit publishes.
+    docker = tmp_path / "bin" / "docker"
+    publish = f"""
+from tests.engine import tiny
+for suffix in ("", "-builder"):
+    host, _, path = {voice.environment["BAILING_TASKS_REPOSITORY"]!r}.partition("/")
+    tiny.push_index(
+        host,
+        f"{{path}}{{suffix}}:latest",
+        {{"linux/amd64": {{"a": b"a"}}, "linux/arm64": {{"a": b"a"}}}},
+        annotations={{"org.opencontainers.image.revision": {newer!r}}},
+    )
+"""
+    docker.parent.mkdir()
+    docker.with_name("publish.py").write_text(publish)
+    docker.write_text(
+        f"""#!/bin/sh
+if [ "$1 $2" = "buildx build" ] && mkdir {docker.parent}/once 2>/dev/null; then
+    PYTHONPATH={Path(__file__).parents[2]} {sys.executable} {docker.parent}/publish.py || exit 1
+fi
+PATH=${{PATH#{docker.parent}:}} exec docker "$@"
+"""
+    )
+    docker.chmod(0o755)
+    voice.environment["PATH"] = f"{docker.parent}:{voice.engine.environment['PATH']}"
+    ci(voice, "--event", "push:main", "--base", older, "--target", "app", "--push")
+    assert revision(voice, "main") == older
+    assert revision(voice, "latest") == newer
 
 
 def test_a_pull_request_is_built_and_never_published(voice: Workspace) -> None:
