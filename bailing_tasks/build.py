@@ -39,6 +39,7 @@ class BuildResult:
         fingerprint: The digest of all inputs.
         result: `built`, `pulled` or `skipped`.
         reason: Why.
+        certain: Whether the fingerprint tells all that it was made from.
         digest: The image's id in the engine.
         size: Its bytes, as the engine counts them.
         seconds: How long it took.
@@ -54,6 +55,7 @@ class BuildResult:
     fingerprint: str
     result: str
     reason: str
+    certain: bool
     digest: str
     size: int
     seconds: float
@@ -250,6 +252,7 @@ def _ended(
         fingerprint=plan.fingerprint,
         result=result,
         reason=decision.reason,
+        certain=decision.certain,
         digest=image.id,
         size=image.size,
         seconds=time.monotonic() - started,

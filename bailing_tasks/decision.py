@@ -6,6 +6,7 @@ registry has one, that is pulled.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -29,11 +30,13 @@ class Decision:
         action: `skip`, `pull` or `build`.
         reason: Why, in a line.
         changes: What is different since the last image of this variant here.
+        certain: Whether the fingerprint tells all that the image is made from.
     """
 
     action: str
     reason: str
     changes: tuple[Change, ...] = ()
+    certain: bool = True
 
 
 def decide(
@@ -44,6 +47,7 @@ def decide(
     look: Callable[[BuildPlan], Published],
     force: bool = False,
     builder_comes: bool = False,
+    builder_certain: bool = True,
 ) -> Decision:
     """Return what is to be done about a planned build.
 
@@ -54,32 +58,37 @@ def decide(
         look: Asks the registry, where the image is not here.
         force: Whether it is built in any case.
         builder_comes: Whether its builder is built or pulled before it, in the same run.
+        builder_certain: Whether its builder's fingerprint tells all that that is made from.
     """
     found = changes(made.inputs, plan.inputs) if made else ()
-    if force:
-        return Decision(action=BUILD, reason="forced", changes=found)
     unknown = _unknown(plan)
-    if unknown:
-        return Decision(action=BUILD, reason=unknown, changes=found)
+    decided = functools.partial(
+        Decision, changes=found, certain=not unknown and (builder_certain or not plan.recipe.own)
+    )
+    if force or unknown:
+        return decided(action=BUILD, reason="forced" if force else unknown)
     image = built_image(plan, engine)
     if image and _on_another_builder(plan, image, made, builder_comes=builder_comes):
-        return Decision(action=BUILD, reason="its builder is built anew", changes=found)
+        return decided(action=BUILD, reason="its builder is built anew")
     if image:
-        reason = f"nothing changed (fingerprint {plan.fingerprint[:16]})"
-        return Decision(action=SKIP, reason=reason, changes=found)
-    published = look(plan)
+        return decided(action=SKIP, reason=f"nothing changed (fingerprint {plan.fingerprint[:16]})")
+    published = look(plan) if builder_certain else Published()
     if published.name:
-        reason = f"{published.name} was made from the same inputs"
-        return Decision(action=PULL, reason=reason, changes=found)
+        return decided(action=PULL, reason=f"{published.name} was made from the same inputs")
     reason = describe(found) or f"no image with this fingerprint ({plan.fingerprint[:16]}) is here"
     where = f"; {published.why}" if published.why else ""
-    return Decision(action=BUILD, reason=f"{reason}{where}", changes=found)
+    return decided(action=BUILD, reason=f"{reason}{where}")
 
 
 def built_image(plan: BuildPlan, engine: Engine) -> Image | None:
     """Return the engine's image made from the same inputs; None where there is none."""
     found = engine.image(plan.kept)
     return found if found and found.labels.get(LABEL) == plan.label else None
+
+
+def is_certain(plan: BuildPlan) -> bool:
+    """Whether a plan's fingerprint tells all that its image is made from, its builder apart."""
+    return not _unknown(plan)
 
 
 def _unknown(plan: BuildPlan) -> str:

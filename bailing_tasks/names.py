@@ -54,7 +54,12 @@ def staging_name(target: Target, fingerprint: str) -> str:
 
 def identity_name(target: Target, identity: str) -> str:
     """Return the name that an image which was not built here gets, by its id or digest."""
-    return f"localhost/{target.image}:id-{identity.rpartition(':')[2][:16]}"
+    return f"localhost/{target.image}:{identity_tag(identity)}"
+
+
+def identity_tag(identity: str) -> str:
+    """Return the tag of an image by its id or digest, where no fingerprint tells what it is."""
+    return f"id-{identity.rpartition(':')[2][:16]}"
 
 
 def fingerprint_label(target: Target, platform: Platform, fingerprint: str) -> str:

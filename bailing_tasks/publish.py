@@ -22,7 +22,7 @@ from bailing_tasks.engine.uploads import Uploads
 from bailing_tasks.errors import PullError, RegistryError, RemoteError, SettingsError, UsageError
 from bailing_tasks.image_index import Entry
 from bailing_tasks.mirrors import sources
-from bailing_tasks.names import LABEL, fingerprint_label, published_name
+from bailing_tasks.names import LABEL, fingerprint_label, identity_tag, published_name
 from bailing_tasks.outcomes import short
 from bailing_tasks.platforms import Platform
 from bailing_tasks.references import Reference
@@ -43,11 +43,17 @@ class BuiltImage:
         variant: What it is for.
         name: Its name in the engine.
         fingerprint: The digest of what it was made from.
+        identity: Its id in the engine.
+        built: Whether it was built just now, though another may have been published before.
+        certain: Whether the fingerprint tells all that it was made from.
     """
 
     variant: Variant
     name: str
     fingerprint: str
+    identity: str = ""
+    built: bool = False
+    certain: bool = True
 
     @property
     def key(self) -> tuple[str, str]:
@@ -56,13 +62,31 @@ class BuiltImage:
 
     @property
     def reference(self) -> Reference:
-        """The name that it has in its registry, never used twice."""
+        """The name by which others find it in its registry, never used twice."""
         return Reference.parse(published_name(self.variant.target, self.fingerprint))
+
+    @property
+    def by_identity(self) -> Reference:
+        """The name that it has there where that is not free, or would promise too much."""
+        return replace(self.reference, tag=identity_tag(self.identity))
 
     @property
     def label(self) -> str:
         """What its label says."""
         return fingerprint_label(self.variant.target, self.variant.platform, self.fingerprint)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Uploaded:
+    """An image in its registry.
+
+    Attributes:
+        image: The image.
+        entry: What an index says of it.
+    """
+
+    image: BuiltImage
+    entry: Entry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +131,9 @@ def built_images(results: Iterable[BuildResult], settings: Settings) -> tuple[Bu
             ),
             name=result.kept,
             fingerprint=result.fingerprint,
+            identity=result.digest,
+            built=result.result == "built",
+            certain=result.certain,
         )
         for result in results
     )
@@ -125,36 +152,48 @@ class Publisher:
         self._console = console
         self._registry = Uploads()
 
-    def publish(
-        self, images: Sequence[BuiltImage], tags: Tags, *, annotations: Mapping[str, str]
-    ) -> tuple[PublishedTag, ...]:
-        """Upload images, make an index for each target and Python, and give it its tags.
+    def upload(self, images: Sequence[BuiltImage]) -> tuple[Uploaded, ...]:
+        """Upload images, each under a name that is never used twice; what is there stays as it is.
 
-        What the registry has already is left as it is; `latest` moves last.
+        Raises:
+            SettingsError: A target has no repository.
+            RegistryError: A registry denies it, cannot be reached, or has something else.
+            EngineError: The engine does not have an image, or failed.
+        """
+        _check(images, {})
+        return tuple(self._uploaded(image) for image in images)
+
+    def tag(
+        self, uploads: Sequence[Uploaded], tags: Tags, *, annotations: Mapping[str, str]
+    ) -> tuple[PublishedTag, ...]:
+        """Make an index for each target and Python, and give it its tags; `latest` moves last.
 
         Args:
-            images: The images; those of one target and Python are for different platforms.
-            tags: The tags of each target and Python; an image without any is uploaded under its
-                fingerprint alone.
+            uploads: The images; those of one target and Python are for different platforms.
+            tags: The tags of each target and Python.
             annotations: What each index says of itself, as by `image_index.said_of_it`.
 
         Returns:
             Each tag, in the order in which they were moved.
 
         Raises:
-            SettingsError: A target has no repository.
             UsageError: There is no image for a tag.
             RegistryError: A registry denies it, cannot be reached, or has something else.
-            EngineError: The engine does not have an image, or failed.
         """
-        _check(images, tags)
-        entries = [(image, self._uploaded(image)) for image in images]
+        _check([upload.image for upload in uploads], tags)
         indexes = {
-            key: self._index([pair for pair in entries if pair[0].key == key], annotations)
+            key: self._index([each for each in uploads if each.image.key == key], annotations)
             for key in tags
             if tags[key]
         }
         return tuple(self._tagged(key, tag, indexes[key]) for key, tag in _in_order(tags))
+
+    def publish(
+        self, images: Sequence[BuiltImage], tags: Tags, *, annotations: Mapping[str, str]
+    ) -> tuple[PublishedTag, ...]:
+        """Upload images, then tag them; see `upload` and `tag`."""
+        _check(images, tags)
+        return self.tag(self.upload(images), tags, annotations=annotations)
 
     def commands(
         self, images: Sequence[BuiltImage], tags: Tags, *, annotations: Mapping[str, str]
@@ -186,9 +225,10 @@ class Publisher:
             lines.append(process.quote([*create, "--tag", *names]))
         return tuple(lines)
 
-    def _uploaded(self, image: BuiltImage) -> Entry:
-        """Have an image in the registry, under the name that is never used twice."""
-        title, reference, started = str(image.variant), image.reference, time.monotonic()
+    def _uploaded(self, image: BuiltImage) -> Uploaded:
+        """Have an image in the registry, under a name that is never used twice."""
+        title, started = str(image.variant), time.monotonic()
+        reference = self._place(image)
         if self._try(lambda: self._registry.standing(reference), title):
             word = "was there"
         else:
@@ -196,13 +236,21 @@ class Publisher:
             with self._console.activity(f"pushing {title}"):
                 self._try(lambda: self._engine.push(image.name, reference), title)
             word = f"pushed in {time.monotonic() - started:.1f} s"
-        entry = self._try(lambda: self._read_back(image), title)
+        entry = self._try(lambda: self._read_back(image, reference), title)
         self._console.say(f"{title}: {word}, {reference.familiar} ({short(entry.digest)})")
-        return entry
+        return Uploaded(image=image, entry=entry)
 
-    def _read_back(self, image: BuiltImage) -> Entry:
+    def _place(self, image: BuiltImage) -> Reference:
+        """Return where an image goes: what was built just now takes nobody's place."""
+        if not image.certain:
+            return image.by_identity
+        taken = image.built and self._try(
+            lambda: self._registry.standing(image.reference), str(image.variant)
+        )
+        return image.by_identity if taken else image.reference
+
+    def _read_back(self, image: BuiltImage, reference: Reference) -> Entry:
         """Read what the registry has of an image, and whether it is that."""
-        reference = image.reference
         with _reading(reference):
             label = read_labels(self._registry, reference).get(LABEL)
             if label != image.label:
@@ -221,12 +269,10 @@ class Publisher:
         media_type = json.loads(raw).get("mediaType", OCI_MANIFEST)
         return Entry(platform=platform, digest=digest, size=len(raw), media_type=media_type)
 
-    def _index(
-        self, parts: Sequence[tuple[BuiltImage, Entry]], annotations: Mapping[str, str]
-    ) -> _Index:
+    def _index(self, parts: Sequence[Uploaded], annotations: Mapping[str, str]) -> _Index:
         """Put an index, without a tag, and read it back with all that it names."""
-        image = parts[0][0]
-        entries = tuple(entry for _, entry in parts)
+        image = parts[0].image
+        entries = tuple(part.entry for part in parts)
         raw = image_index.index(entries, annotations)
         reference = replace(image.reference, tag=None, digest=image_index.digest(raw))
         self._try(lambda: self._registry.put(raw, reference), str(reference))

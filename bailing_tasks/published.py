@@ -66,7 +66,11 @@ class Lookup:
 
     def built(self, plan: BuildPlan) -> None:
         """Ask again for an image that was built here: whoever removes it may have published it."""
-        if plan.recipe.variant.target.repository and self._known.pop(_name(plan), None):
+        if not plan.recipe.variant.target.repository:
+            return
+        name = _wanted(plan).reference.familiar
+        if name in self._known:
+            del self._known[name]
             self.keep()
 
     def find(self, plan: BuildPlan) -> Published:
@@ -132,10 +136,6 @@ def made_from(name: str, plan: BuildPlan, engine: Engine) -> bool:
     """Whether an image that is here says that it was made from a plan's inputs."""
     found = engine.image(name)
     return found is not None and found.labels.get(LABEL) == plan.label
-
-
-def _name(plan: BuildPlan) -> str:
-    return _wanted(plan).reference.familiar
 
 
 def _wanted(plan: BuildPlan) -> WantedImage:

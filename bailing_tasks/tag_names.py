@@ -36,7 +36,7 @@ _VERSION_PART = re.compile(
     r"\{{(?:{0})\}}(?:[^{{}}]*\{{(?:{0})\}})*".format("|".join(VERSION_PARTS))
 )
 _OUTSIDE = re.compile(r"[^a-zA-Z0-9._-]+")
-_KEPT = re.compile(r"fp-[0-9a-f]{16}|cache-.*")
+_KEPT = re.compile(r"(?:fp|id)-[0-9a-f]{16}|cache-.*")
 """What these tasks publish for themselves: images by fingerprint, and BuildKit's cache."""
 _PYTHON = re.compile(r"-py[0-9]+\.[0-9]+$")
 

@@ -73,21 +73,32 @@ def foreseen(
         force: Whether those are built in any case.
     """
     apps = run.recipes(settings, settings.app)
-    comes: dict[tuple[Platform, str], tuple[str, bool]] = {}
+    comes: dict[tuple[Platform, str], Step] = {}
     if settings.has_dockerfile(settings.builder) or any(recipe.own for recipe in apps):
         for recipe in run.recipes(settings, settings.builder):
             plan = run.plan(settings, recipe)
             is_chosen = settings.builder in chosen
             decision = run.decide(settings, plan, force=force and is_chosen)
-            builder_comes = is_chosen and decision.action != "skip"
-            comes[recipe.variant.built_for] = (plan.kept, builder_comes)
+            comes[recipe.variant.built_for] = (plan, decision)
             yield plan, decision
+    forced = force and settings.app in chosen
     for recipe in apps:
-        name, builder_comes = comes[recipe.variant.built_for] if recipe.own else ("", False)
-        read = run.on_builder(settings, recipe, name) if name else recipe
-        plan = run.plan(settings, read)
-        forced = force and settings.app in chosen
-        yield plan, run.decide(settings, plan, force=forced, builder_comes=builder_comes)
+        if not recipe.own:
+            plan = run.plan(settings, recipe)
+            yield plan, run.decide(settings, plan, force=forced)
+            continue
+        builder, decision = comes[recipe.variant.built_for]
+        plan = run.plan(settings, run.on_builder(settings, recipe, builder.kept))
+        yield (
+            plan,
+            run.decide(
+                settings,
+                plan,
+                force=forced,
+                builder_comes=settings.builder in chosen and decision.action != "skip",
+                builder_certain=decision.certain,
+            ),
+        )
 
 
 def look_ahead(run: Run, settings: Settings) -> None:
@@ -133,24 +144,28 @@ def ready(run: Run, settings: Settings, target: Target) -> None:
 
 def app_steps(run: Run, settings: Settings, named: str, *, force: bool) -> Iterator[Step]:
     """Yield the builds of the app; a builder is brought only for one that has to be built."""
+    from bailing_tasks.decision import is_certain
+
     for recipe in run.recipes(settings, settings.app):
         if not recipe.own:
             plan = run.plan(settings, recipe)
             yield plan, run.decide(settings, plan, force=force)
             continue
+        certain = True
         if named:
             choice = _named_builder(run, settings, recipe.variant, named)
         else:
             builder = run.plan(settings, run.builder_recipe(settings, recipe.variant))
+            certain = is_certain(builder)
             plan = run.plan(settings, run.on_builder(settings, recipe, builder.kept))
-            decision = run.decide(settings, plan, force=force)
+            decision = run.decide(settings, plan, force=force, builder_certain=certain)
             if decision.action != "build":
                 yield plan, decision
                 continue
             choice = _own_builder(run, settings, builder)
         run.console.say(f"{recipe.variant}: on {choice.image}: {choice.why}")
         plan = run.plan(settings, run.on_builder(settings, recipe, choice.image))
-        yield plan, run.decide(settings, plan, force=force)
+        yield plan, run.decide(settings, plan, force=force, builder_certain=certain)
 
 
 def _named_builder(run: Run, settings: Settings, app: Variant, name: str) -> BuilderChoice:

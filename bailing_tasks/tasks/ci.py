@@ -112,7 +112,7 @@ def ci_run(
     show_tags(run, settings, happened)
     publishes = push and not happened.number
     if publishes:
-        _check_published(chosen)
+        _check_published(run, settings, chosen)
     _check_commit(run, happened, publishes=publishes)
     images = _build(run, settings, chosen, force=force, publishes=publishes)
     if settings.app in chosen:
@@ -209,10 +209,22 @@ def _needed(
     return builders, apps
 
 
-def _check_published(chosen: Sequence[Target]) -> None:
-    """Make sure that it is known where to publish, before anything is built."""
-    from bailing_tasks.errors import SettingsError
+def _check_published(run: Run, settings: Settings, chosen: Sequence[Target]) -> None:
+    """Make sure that it is known where to publish, and all of it, before anything is built.
 
+    Raises:
+        UsageError: A tag would lose platforms or Pythons.
+        SettingsError: A target has no repository.
+    """
+    from bailing_tasks.errors import SettingsError, UsageError
+
+    every = run.settings(["all"], ["all"])
+    if (settings.platforms, settings.python) != (every.platforms, every.python):
+        raise UsageError(
+            "--push publishes every platform and Python of the settings",
+            cause="people who pull a tag would find that some are not there any more",
+            remedy="leave --platform and --python out, or change the settings",
+        )
     for target in chosen:
         if not target.repository:
             raise SettingsError(
@@ -252,13 +264,17 @@ def _check_commit(run: Run, event: Event, *, publishes: bool) -> None:
 def _publish(run: Run, settings: Settings, event: Event, images: Sequence[BuiltImage]) -> None:
     """Publish the images of a run under the tags of the event.
 
-    Where `latest` stands is asked once more: another run may have ended during this one.
+    Where `latest` stands is asked once more, after the images are there: another run may have ended
+    during this one.
     """
     from dataclasses import asdict
 
     from bailing_tasks.publish import Publisher
     from bailing_tasks.tagging import index_annotations, plan_tags
 
+    publisher = Publisher(run.engine, run.console)
+    annotations = index_annotations(settings.root, event)
+    uploads = () if run.dry_run else publisher.upload(images)
     keys = {image.key for image in images}
     tags: dict[tuple[str, str], list[str]] = {}
     for made in plan_tags(settings, event, offline=run.offline):
@@ -268,11 +284,9 @@ def _publish(run: Run, settings: Settings, event: Event, images: Sequence[BuiltI
                 run.console.warn(f"{each.tag} of {made.target} stays where it is\n{made.latest}")
             elif key in keys:
                 tags.setdefault(key, []).append(each.tag)
-    publisher = Publisher(run.engine, run.console)
-    annotations = index_annotations(settings.root, event)
     if run.dry_run:
         commands = publisher.commands(images, tags, annotations=annotations)
         print_commands(run, "publish", commands, "no image")
         return
-    published = publisher.publish(images, tags, annotations=annotations)
+    published = publisher.tag(uploads, tags, annotations=annotations)
     run.report("publish", {"tags": [asdict(each) for each in published]})

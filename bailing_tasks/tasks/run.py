@@ -174,9 +174,15 @@ class Run:
         return plan_build(settings, recipe, self.pins, self.engine, self.state)
 
     def decide(
-        self, settings: Settings, plan: BuildPlan, *, force: bool, builder_comes: bool = False
+        self,
+        settings: Settings,
+        plan: BuildPlan,
+        *,
+        force: bool,
+        builder_comes: bool = False,
+        builder_certain: bool = True,
     ) -> Decision:
-        """Return whether a planned build is needed, and why."""
+        """Return whether a planned build is needed, and why; arguments as for `decision.decide`."""
         from bailing_tasks.decision import decide
         from bailing_tasks.made import last_made
 
@@ -187,6 +193,7 @@ class Run:
             look=self.lookup(settings).find,
             force=force,
             builder_comes=builder_comes,
+            builder_certain=builder_certain,
         )
 
     def lookup(self, settings: Settings) -> Lookup:
