@@ -8,6 +8,7 @@ name is shadowed.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,9 @@ from bailing_tasks.state import Pin, State
 
 FRONTEND_ARG = "BUILDKIT_SYNTAX"
 """The build argument that names the frontend in place of the `# syntax=` line."""
+
+BUILD_PLATFORM = re.compile(r"\bBUILD(?:PLATFORM|OS|ARCH|VARIANT)\b")
+"""BuildKit's arguments for the machine that builds: an image may differ with it."""
 
 Pins = Mapping[tuple[str, str], Pin]
 
@@ -202,11 +206,14 @@ def _inputs(recipe: Recipe, pins: Pins, folder: Path, ignore: str, digests: Dige
     for image in recipe.own:
         images[f"builder {image.platform}"] = recipe.builder
         arguments.pop(recipe.variant.target.builder_arg, None)
+    reached = instructions(recipe.text, **recipe.selection)
+    on_builder = any(BUILD_PLATFORM.search(text) for text in reached)
     return Inputs(
-        instructions=instructions(recipe.text, **recipe.selection),
+        instructions=reached,
         build_args=arguments,
         images=images,
         platform=str(recipe.variant.platform),
+        build_platform=str(recipe.build_platform) if on_builder else "",
         files=_files(recipe, folder, ignore, digests),
     )
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bailing_tasks import context
 from bailing_tasks.errors import UsageError
+from bailing_tasks.fingerprint import VERSION
 from bailing_tasks.state import State
 
 SETTLED = 2_000_000_000
@@ -22,7 +23,8 @@ class Digests:
     """The digests of one target's context files.
 
     A file is read again if its inode, kind, permissions, size, or either of its times have changed.
-    The time of its last change (`st_ctime`) moves whatever else is made to look the same.
+    The time of its last change (`st_ctime`) moves with every write and whatever is done to make it
+    look the same; only a program that goes on writing through a memory map can escape it.
 
     Args:
         state: Where they are kept.
@@ -61,14 +63,19 @@ class Digests:
         try:
             document = json.loads((self._state.folder / self._name).read_bytes())
             files: dict[str, list[str]] = document["files"]
-            return files if document["folder"] == str(folder) else {}
+            return files if document["of"] == _of(folder) else {}
         except (OSError, ValueError, KeyError, TypeError):
             return {}
 
     def _write(self, folder: Path, files: Mapping[str, list[str]]) -> None:
-        document = {"folder": str(folder), "files": files}
+        document = {"of": _of(folder), "files": files}
         with contextlib.suppress(UsageError):  # it only saves time
             self._state.write(self._name, json.dumps(document, separators=(",", ":")))
+
+
+def _of(folder: Path) -> list[object]:
+    """Return what the digests are good for: one folder, and one way to make them."""
+    return [VERSION, str(folder)]
 
 
 def _looks(path: str) -> tuple[str, int]:

@@ -21,6 +21,7 @@ class Inputs:
         images: For each external image, by reference and platform, the digest it is built on, empty
             where none is known; for `builder` and a platform, the name of the builder image.
         platform: The platform.
+        build_platform: The platform it is built on, where an instruction asks for it; else empty.
         files: For each context file that a stage reads, its digest.
     """
 
@@ -28,6 +29,7 @@ class Inputs:
     build_args: Mapping[str, str]
     images: Mapping[str, str]
     platform: str
+    build_platform: str
     files: Mapping[str, str]
 
 

@@ -39,11 +39,6 @@ def is_sha256(text: str) -> bool:
     return _SHA256.fullmatch(text) is not None
 
 
-def is_tag(text: str) -> bool:
-    """Whether a registry takes a text as a tag."""
-    return re.fullmatch(_TAG, text) is not None
-
-
 @dataclass(frozen=True, slots=True)
 class Reference:
     """One image's name, with every default filled in.

@@ -17,6 +17,7 @@ BEFORE = Inputs(
     build_args={"A": "1", "GONE": "x"},
     images={BASE: OLD},
     platform="linux/amd64",
+    build_platform="",
     files={"main.py": "1", "old.py": "2", "same.py": "3"},
 )
 

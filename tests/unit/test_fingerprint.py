@@ -13,6 +13,7 @@ INPUTS = Inputs(
     build_args={"A": "1", "B": "2"},
     images={"a linux/amd64": "sha256:0"},
     platform="linux/amd64",
+    build_platform="",
     files={"x": "00", "y": "11"},
 )
 
@@ -32,6 +33,7 @@ def test_it_is_the_same_for_the_same_inputs_in_any_order() -> None:
         replace(INPUTS, build_args={"A": "1", "B": "3"}),
         replace(INPUTS, images={"a linux/amd64": "sha256:1"}),
         replace(INPUTS, platform="linux/arm64"),
+        replace(INPUTS, build_platform="linux/arm64"),
         replace(INPUTS, files={"x": "00", "y": "12"}),
         replace(INPUTS, files={"x": "00", "z": "11"}),
     ],

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bailing_tasks.configuration import resolve
 from bailing_tasks.errors import SettingsError, UsageError
 from bailing_tasks.events import Event
-from bailing_tasks.references import is_tag
+from bailing_tasks.references import Reference
 from bailing_tasks.settings import Settings
 from bailing_tasks.tags import Facts, PlannedTag, Standing, TargetTags, planned_tags
 
@@ -448,7 +448,7 @@ def test_branches_never_share_a_tag(
         for name, target in found.items():
             assert len(set(texts(target))) == len(target.tags)
             for each in target.tags:
-                assert is_tag(each.tag), each
+                assert Reference.parse(f"image:{each.tag}").tag == each.tag
                 if not each.rule.startswith("nightly"):
                     key = (document[name]["repository"], each.tag)
                     place = (name, each.python, branch)
@@ -471,5 +471,5 @@ def test_git_tags_and_branches_never_share_a_tag(
     for kind, name in names:
         found = planned(f"{kind}:{name}", facts, builder={"tags": []}, app={"tags": patterns})
         for tag in texts(found["app"]):
-            assert is_tag(tag)
+            assert Reference.parse(f"image:{tag}").tag == tag
             assert owner.setdefault(tag, (kind, name)) == (kind, name)
