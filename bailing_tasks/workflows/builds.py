@@ -166,7 +166,8 @@ def joined(found: Sequence[Build]) -> tuple[Build, ...]:
     """
     builds = [each for each in found if each.dockerfile]
     rest = []
-    for push in (each for each in found if not each.dockerfile):
+    pushes = [each for each in found if not each.dockerfile]
+    for push in sorted(pushes, key=lambda each: each.runs is not True):
         if not push.tags:
             rest.append(push)
             continue
@@ -183,7 +184,8 @@ def joined(found: Sequence[Build]) -> tuple[Build, ...]:
 
 
 def _pushed(build: Build, push: Build) -> Build:
-    if build.pushes and not build.late:
+    # What is pushed only perhaps adds nothing to what is pushed for certain.
+    if build.pushes and not (build.late and push.runs):
         return build
     lines = {"push": push.line, "tags": push.line, **build.lines}
     if push.moves_latest:

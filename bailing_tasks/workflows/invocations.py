@@ -60,7 +60,9 @@ def after(found: Sequence[Build], call: Call) -> list[Build]:
 
 
 def _tagged(build: Build, names: Sequence[str]) -> Build:
-    if len(names) == 2 and any(named_alike(names[0], tag) for tag in build.tags):
+    # A name that comes after a push is not pushed by it.
+    named = build.pushes is not True and len(names) == 2
+    if named and any(named_alike(names[0], tag) for tag in build.tags):
         return replace(build, tags=(*build.tags, names[1]))
     return build
 

@@ -170,6 +170,8 @@ class _Follower:
         script = scripts.run(text, shell_variables(contexts, folder), node.first)
         for command in script.commands:
             here = replace(base, line=command.line, runs=both(base.runs, command.runs))
+            if here.runs is False:
+                continue
             pulled = self.event.name in PULL_REQUESTS
             call = invocations.Call(
                 command.argv, here, folder, script.variables, self.around, pulled

@@ -144,6 +144,80 @@ def test_what_jobs_do_is_followed(bare: Checkout, text: str, rules: list[str]) -
     assert sorted({rule for rule, _, _ in bare.places()}) == rules
 
 
+GUARD = '[ "$GITHUB_REF" = refs/heads/main ] && '
+"""Runs a command for the default branch alone."""
+
+
+@pytest.mark.parametrize(
+    ("text", "rules"),
+    [
+        (job(build(tag="ghcr.io/owner/voice")), []),
+        (job(build(), "docker push ghcr.io/owner/voice:1"), []),
+        (
+            job(
+                build(output="type=registry"),
+                f"{GUARD}docker tag ghcr.io/owner/voice:1 ghcr.io/owner/voice",
+                f"{GUARD}docker push ghcr.io/owner/voice",
+            ),
+            [],
+        ),
+        (
+            job(
+                build() + " -t ghcr.io/owner/voice:latest",
+                "docker push ghcr.io/owner/voice:1",
+                f"{GUARD}docker push ghcr.io/owner/voice:latest",
+            ),
+            [],
+        ),
+        (
+            job(
+                build() + " -t ghcr.io/owner/voice:latest",
+                "docker push ghcr.io/owner/voice:1",
+                '[ -n "$TOKEN" ] && docker push ghcr.io/owner/voice:latest',
+            ),
+            [],
+        ),
+        (
+            job(
+                build() + " -t ghcr.io/owner/voice:latest",
+                '[ -n "$TOKEN" ] && docker push ghcr.io/owner/voice:latest',
+                "docker push ghcr.io/owner/voice:1",
+            ),
+            [],
+        ),
+        # A tag that is given here after the push, and stays here.
+        (
+            job(
+                build(output="type=registry"),
+                "docker tag ghcr.io/owner/voice:1 ghcr.io/owner/voice:latest",
+            ),
+            [],
+        ),
+        (
+            job(
+                build(output="type=registry"),
+                "docker tag ghcr.io/owner/voice:1 ghcr.io/owner/voice:latest",
+                "docker push ghcr.io/owner/voice:latest",
+            ),
+            ["latest-from-topic-branch"],
+        ),
+        (
+            job(
+                build(),
+                "docker tag ghcr.io/owner/voice:1 ghcr.io/owner/voice:latest",
+                "docker push ghcr.io/owner/voice:latest",
+            ),
+            ["latest-from-topic-branch"],
+        ),
+    ],
+)
+def test_latest_is_moved_by_what_is_run_and_pushed(
+    bare: Checkout, text: str, rules: list[str]
+) -> None:
+    bare.write(SHELL, "on: {push: {branches: ['**']}}\njobs:\n" + text)
+    assert sorted({rule for rule, _, _ in bare.places()}) == rules
+
+
 CALLED = """\
 on:
   workflow_call:
