@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bailing_tasks.workflows import shell
+from bailing_tasks.workflows.commands import docker_command
 from bailing_tasks.workflows.expressions import (
     UNKNOWN,
     Truth,
@@ -60,10 +61,14 @@ class Script:
     written: dict[str, dict[str, str]] = field(default_factory=dict)
     _functions: dict[str, Body] = field(default_factory=dict)
     _alive: Truth = True
+    _asked: bool = False
     _depth: int = 0
 
     def run(self, body: Body, guard: Truth) -> Truth:
-        """Follow a body; return whether its last command succeeds. What is no test succeeds."""
+        """Follow a body; return whether its last command succeeds.
+
+        What is no test succeeds; but what a program answers to an `if` is not known.
+        """
         status: Truth = True
         for item in body:
             runs = guard
@@ -95,12 +100,20 @@ class Script:
         taken: Truth = False
         for tried, body in node.cases:
             here = both(guard, negate(taken))
-            # `case` has no condition that is read.
-            holds = self.run(tried, here) if tried else None
+            holds = self._condition(tried, here)
             self.run(body, both(here, holds))
             taken = either(taken, holds)
         self.run(node.otherwise, both(guard, negate(taken)))
         return True
+
+    def _condition(self, tried: Body, guard: Truth) -> Truth:
+        if not tried:
+            # `case` has no condition that is read.
+            return None
+        before, self._asked = self._asked, True
+        holds = self.run(tried, guard)
+        self._asked = before
+        return holds
 
     def _loop(self, node: Loop, guard: Truth) -> Truth:
         if node.group:
@@ -143,14 +156,21 @@ class Script:
             self.run(self._functions[name], guard)
             self._depth -= 1
         elif name == "exit":
-            self._alive = both(self._alive, negate(guard))
+            self._exit(argv[1:], guard)
         elif name == "echo" and outputs:
             self._write(argv[1:], outputs[-1].text, guard)
-        elif name == "false":
-            return False
+        elif name in ("true", "false"):
+            return name == "true"
         elif name:
             self.commands.append(Command(argv, words[0].line, guard))
+            return None if self._asked and docker_command(argv) is None else True
         return True
+
+    def _exit(self, status: Sequence[str], guard: Truth) -> None:
+        """End the script where it is known to end; that a job may fail counts for nothing."""
+        fails = bool(status) and status[0] not in ("0", UNKNOWN)
+        if guard is not None or not fails:
+            self._alive = both(self._alive, negate(guard))
 
     def _write(self, words: Sequence[str], target: str, guard: Truth) -> None:
         name = target.strip("\"'").removeprefix("$").strip("{}")

@@ -120,6 +120,28 @@ def test_what_is_not_known_is_neither_run_nor_left_out() -> None:
     assert commands("while true; do a; done")[-1] == ("a", None)
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("if ./test; then a; else b; fi", [("./test", True), ("a", None), ("b", None)]),
+        ("if ! ./test; then a; fi", [("./test", True), ("a", None)]),
+        ("if x && ./test; then a; fi", [("x", True), ("./test", None), ("a", None)]),
+        ("if [ $NAME = x ] && ./test; then a; fi", []),
+        ("if [ $NAME = Voice ] || ./test; then a; fi", [("a", True)]),
+        ("if docker push x; then a; fi", [("docker push x", True), ("a", True)]),
+        ("if true; then a; fi; if false; then b; fi", [("a", True)]),
+        # Where a job fails, nothing more is of interest; where it ends well, that is not known.
+        ("if ! ./test; then exit 1; fi; a", [("./test", True), ("a", True)]),
+        ("if ./test; then exit 0; fi; a", [("./test", True), ("a", None)]),
+        # Elsewhere what is run succeeds.
+        ("./test && a", [("./test", True), ("a", True)]),
+        ("if [ $NAME = Voice ]; then ./test && a; fi", [("./test", True), ("a", True)]),
+    ],
+)
+def test_what_a_program_answers_is_not_known(text: str, found: list[tuple[str, Truth]]) -> None:
+    assert commands(text) == found
+
+
 def test_lines_are_those_of_the_file() -> None:
     found = scripts.run("a\n\nb \\\n c\nd <<E\nx\nE\ne 'x\ny' && f", {}, 10).commands
     assert [(each.argv[0], each.line) for each in found] == [
