@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -10,6 +11,9 @@ from bailing_tasks.events import Event
 from bailing_tasks.references import Reference
 from bailing_tasks.workflows.expressions import UNKNOWN, Truth, both, either
 from bailing_tasks.workflows.model import Workflow
+
+_NAME = re.compile(rf"(?P<image>(?:[^/]*:(?:[0-9]+|{UNKNOWN})/)?[^:]*)(?::(?P<tag>.*))?", re.DOTALL)
+"""An image's name: a host may have a port."""
 
 
 @dataclass(frozen=True, order=True)
@@ -140,18 +144,22 @@ def repository(name: str) -> str:
     try:
         return Reference.parse(name).repository
     except UsageError:
-        name = name.partition("@")[0]
-        head, _, last = name.rpartition("/")
-        return "/".join(filter(None, (head, last.partition(":")[0])))
+        return _split(name)[0]
 
 
 def tag_of(name: str) -> str:
     """Return an image's tag as far as it is known; `latest` where it has none."""
-    last = name.rpartition("/")[2]
-    _, has_tag, tag = last.partition(":")
-    if "@" in name or (UNKNOWN in last and not has_tag):
+    image, tag = _split(name)
+    if "@" in name or (UNKNOWN in image.rpartition("/")[2] and tag is None):
         return UNKNOWN
-    return tag if has_tag else "latest"
+    return "latest" if tag is None else tag
+
+
+def _split(name: str) -> tuple[str, str | None]:
+    """Split a name before its tag, which a branch's name may have made one that is refused."""
+    match = _NAME.fullmatch(name.partition("@")[0])
+    assert match
+    return match["image"], match["tag"]
 
 
 def named_alike(name: str, other: str) -> bool:

@@ -185,6 +185,9 @@ GUARD = '[ "$GITHUB_REF" = refs/heads/main ] && '
             ),
             [],
         ),
+        # A branch whose name no tag takes: `latest` is not meant.
+        (job(build(tag="ghcr.io/owner/voice:$GITHUB_REF_NAME", output="type=registry")), []),
+        (job(build(tag="localhost:5000/owner/voice:$GITHUB_REF_NAME")), []),
         # A tag that is given here after the push, and stays here.
         (
             job(
