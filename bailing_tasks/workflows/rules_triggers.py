@@ -22,6 +22,13 @@ SEVERAL = ("not-triggered",)
 _OWN_FILES = ("pyproject.toml", "tasks.py", "noxfile.py", "images.lock")
 """What this project's tasks read themselves."""
 
+_BAKE_FILES = (
+    *("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"),
+    *("docker-bake.json", "docker-bake.hcl"),
+    *("docker-bake.override.json", "docker-bake.override.hcl"),
+)
+"""What `docker buildx bake` reads without being told (its reference, on --file)."""
+
 
 def not_triggered(facts: Facts) -> Iterator[Finding]:
     """Find files that a build reads, and that start its workflow under no filter."""
@@ -179,7 +186,10 @@ def _is_used(facts: Facts, workflow: Workflow, path: str) -> bool:
     if path in own and any(build.own for build, _ in readings):
         return True
     called = any(build.path == path for build, _ in readings)
-    return called or path == workflow.path or workflow.details.get("jobs").mentions(path)
+    jobs = workflow.details.get("jobs")
+    if posixpath.basename(path) in _BAKE_FILES and jobs.mentions("bake"):
+        return True
+    return called or path == workflow.path or jobs.mentions(path)
 
 
 def _listed(paths: Sequence[str]) -> str:

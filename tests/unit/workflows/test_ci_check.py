@@ -322,6 +322,20 @@ def baked(**app: Any) -> dict[str, Any]:
     return {"builder": {**both, **builder}, "app": {**both, **cached, **app}}
 
 
+def test_the_file_that_bake_reads_is_fine_as_a_trigger(
+    bare: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bake, "targets", lambda _root, _call: baked())
+    paths = ["Dockerfile", "docker/dockerfile.dev", "pyproject.toml", "uv.lock", "main.py"]
+    paths += ["bailing/**", "config/**", "docker-bake.hcl", SHELL]
+    head = f"on: {{push: {{branches: [main], paths: {paths}}}}}\njobs:\n  a:\n"
+    run = "    runs-on: ubuntu-24.04\n    steps:\n      - run: "
+    bare.write(SHELL, f"{head}{run}docker buildx bake builder app\n")
+    assert bare.places() == []
+    bare.write(SHELL, f"{head}{run}docker buildx build -t x .\n")
+    assert ("triggered-for-nothing", SHELL, 1) in bare.places()
+
+
 def test_what_bake_builds_is_checked(bare: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[BakeCall] = []
     targets = baked()
