@@ -121,6 +121,12 @@ class _Reader:
             line = key.start_mark.line + 1
             if not isinstance(key, yaml.ScalarNode):
                 raise UsageError(f"{self._path}:{line}: a key is no text")
+            if key.value in own:
+                raise UsageError(
+                    f"{self._path}:{line}: {key.value!r} stands there twice",
+                    cause="GitHub refuses a file with the same key twice in one mapping",
+                    remedy="join the two",
+                )
             node = self.node(value, line)
             if key.value == MERGE:
                 for each in node.entries or (node,):

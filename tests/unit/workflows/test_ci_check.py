@@ -414,6 +414,10 @@ def test_without_workflows_there_is_nothing_to_find(bare: Checkout) -> None:
             "images.yml:4: an expression stands in `on.push.paths`",
         ),
         ("on: &a [*a]\njobs: {a: {x: y}}", "an anchor holds itself"),
+        (
+            "on:\n  push: {}\n  push: {paths: [a]}\njobs: {a: {x: y}}",
+            "images.yml:3: 'push' stands there twice",
+        ),
         ("on: push\n? [a]\n: b\njobs: {a: {x: y}}", "a key is no text"),
     ],
 )
