@@ -125,8 +125,7 @@ class Facts:
         """Yield each build that may be run, with its run."""
         for each in self.sampled:
             for build in each.run.builds:
-                if build.runs is not False:
-                    yield each.run, build
+                yield each.run, build
 
     def reading(self, build: Build) -> Reading:
         """Return what a build reads; nothing where that is not known."""

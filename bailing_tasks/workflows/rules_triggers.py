@@ -143,7 +143,7 @@ def _readings(facts: Facts, workflow: Workflow) -> Iterator[tuple[Build, Reading
         if run.event.name not in FILTERED or run.event.tag:
             continue
         for build in run.builds:
-            if build.source.known and build.runs is not False and build.source not in seen:
+            if build.source.known and build.source not in seen:
                 seen.add(build.source)
                 yield build, facts.reading(build)
 
