@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from bailing_tasks.fingerprint import Inputs
 from bailing_tasks.outcomes import short
 from bailing_tasks.references import is_sha256
+from bailing_tasks.units import in_one_line
 
 NAMED = 3
 """How many changes of a kind are named before they are counted."""
@@ -36,11 +37,12 @@ class Change:
     after: str
 
     def __str__(self) -> str:
+        name = in_one_line(self.name)
         if self.kind == "file":
-            return self.name if self.before and self.after else f"{self.name} ({self._how})"
+            return name if self.before and self.after else f"{name} ({self._how})"
         if self.kind == "instruction":
-            return f"{self._how}: {self.name}"
-        return f"{self.name} ({self._value(self.before)} -> {self._value(self.after)})"
+            return f"{self._how}: {name}"
+        return f"{name} ({self._value(self.before)} -> {self._value(self.after)})"
 
     @property
     def _how(self) -> str:
@@ -49,7 +51,7 @@ class Change:
     def _value(self, value: str) -> str:
         if not value:
             return "none"
-        return short(value) if is_sha256(value) else value
+        return short(value) if is_sha256(value) else in_one_line(value)
 
 
 def changes(before: Inputs, after: Inputs) -> tuple[Change, ...]:

@@ -97,7 +97,7 @@ class Lookup:
             for _, there in answers:
                 if there:
                     return Published(name=image.reference.familiar)
-                return Published(why=f"{repository} has none either")
+                return Published(why=f"{repository} does not have it")
         except PullError as error:
             return Published(why=f"{repository} could not be asked: {error.cause}")
         silent = Published(why=f"{repository} did not answer within {ASKING_SECONDS:.0f} s")

@@ -282,7 +282,7 @@ def _standing(standing: Standing, event: Event) -> _Latest:
         return _Latest(
             False,
             f"no: {at}, which this clone does not have (`git fetch --unshallow` brings the whole "
-            "history)",
+            "history; if it is in no branch any more, remove that tag from the registry)",
         )
     if not standing.descends:
         return _Latest(

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from bailing_tasks.errors import UsageError
+from bailing_tasks.units import in_one_line
 
 WORKFLOWS = ".github/workflows/"
 """Where GitHub reads workflows, from the repository's root."""
@@ -139,9 +140,11 @@ def _included(files: Sequence[str], patterns: Sequence[str]) -> Verdict:
         if pattern is None:
             continue
         if not pattern.startswith(EXCLUDES):
-            return Verdict(runs=True, reason=f"{file} has changed", file=file, pattern=pattern)
+            return Verdict(
+                runs=True, reason=f"{in_one_line(file)} has changed", file=file, pattern=pattern
+            )
         if not excluded.file:
-            reason = f"{file} is excluded, and no pattern takes another file that has changed"
+            reason = f"{in_one_line(file)} is excluded, and no pattern takes another changed file"
             excluded = Verdict(runs=False, reason=reason, file=file, pattern=pattern)
     return excluded
 
@@ -151,7 +154,7 @@ def _not_ignored(files: Sequence[str], patterns: Sequence[str]) -> Verdict:
         if not includes(patterns, file):
             return Verdict(
                 runs=True,
-                reason=f"{file} has changed, and is not ignored",
+                reason=f"{in_one_line(file)} has changed, and is not ignored",
                 file=file,
                 pattern=deciding(patterns, file) or "",
             )

@@ -1,4 +1,4 @@
-"""Numbers as people read them. Pure."""
+"""Numbers and names as people read them. Pure."""
 
 from __future__ import annotations
 
@@ -13,3 +13,11 @@ def size(count: float) -> str:
             return f"{value:.3g} {unit}"
         value /= 1000
     raise AssertionError("unreachable")
+
+
+def in_one_line(name: str) -> str:
+    """Return a name, of a file perhaps, with what ends a line or controls a terminal escaped."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in name
+    )

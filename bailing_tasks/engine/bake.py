@@ -43,11 +43,12 @@ def targets(root: Path, call: BakeCall) -> Targets:
         environment = {**os.environ, **known, "PATH": os.environ.get("PATH", os.defpath)}
         result = process.run([*argv, *call.targets], env=environment, cwd=root / call.folder)
     if not result.ok:
+        again = process.quote([*argv, *call.targets])
         said = [line for line in result.stderr.splitlines() if line.startswith("ERROR")]
         raise EngineError(
             f"{call.place}: buildx refuses the bake file",
             cause=" ".join(said) or result.stderr.strip(),
-            remedy="try it there: docker buildx bake --print",
+            remedy=f"try it in {call.folder or 'the root'}: {again}",
         )
     found: Targets = json.loads(result.stdout).get("target", {})
     return found

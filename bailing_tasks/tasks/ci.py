@@ -106,7 +106,7 @@ def ci_run(
     settings = run.settings(platform or ["all"], python or ["all"])
     happened = read_event(run, settings, event, base)
     chosen = _chosen(run, settings, happened, target)
-    if not chosen:
+    if not chosen or not happened.commit:
         run.console.say("nothing to build")
         return
     show_tags(run, settings, happened)
@@ -241,8 +241,15 @@ def _check_commit(run: Run, event: Event, *, publishes: bool) -> None:
     """
     from bailing_tasks import git
     from bailing_tasks.errors import UsageError
+    from bailing_tasks.units import in_one_line
 
     head, changed = git.head(run.root), git.uncommitted(run.root)
+    there = git.tag(run.root, event.tag) if event.tag else True
+    if publishes and not there:
+        raise UsageError(
+            f"there is no Git tag {event.tag} to publish",
+            remedy=f"check its name, or make it first: git tag {event.tag}",
+        )
     if not publishes:
         if event.commit != head or changed:
             also = " and uncommitted changes" if changed else ""
@@ -256,7 +263,7 @@ def _check_commit(run: Run, event: Event, *, publishes: bool) -> None:
     if changed:
         raise UsageError(
             "there are uncommitted changes: what would be published is no commit",
-            cause=f"{len(changed)} files: {', '.join(changed[:5])}",
+            cause=f"{len(changed)} files: {', '.join(map(in_one_line, changed[:5]))}",
             remedy="commit or stash them; without --push they are built as they are",
         )
 

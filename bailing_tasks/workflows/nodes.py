@@ -59,6 +59,10 @@ class Node:
         return any(node.mentions(text) for node in inner)
 
 
+MOST_NODES = 100_000
+"""The most values of one file."""
+
+
 def parse(text: str, path: str) -> Node:
     """Read a YAML file.
 
@@ -87,15 +91,23 @@ def parse(text: str, path: str) -> Node:
 
 
 class _Reader:
-    """Turns what PyYAML composed into nodes; each anchor once."""
+    """Turns what PyYAML composed into nodes; an anchor wherever it is used."""
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._open: list[yaml.Node] = []
+        self._count = 0
 
     def node(self, found: yaml.Node, line: int) -> Node:
         import yaml
 
+        self._count += 1
+        if self._count > MOST_NODES:
+            raise UsageError(
+                f"{self._path}:{line}: the file unfolds to more than {MOST_NODES} values",
+                cause="anchors that hold anchors multiply",
+                remedy="write out what is meant",
+            )
         if any(found is each for each in self._open):
             raise UsageError(f"{self._path}:{line}: an anchor holds itself")
         self._open.append(found)

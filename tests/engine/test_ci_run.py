@@ -264,6 +264,9 @@ def test_only_the_commit_of_the_event_is_published(voice: Workspace) -> None:
     result = voice.invoke("ci-run", "--event", "push:other", "--target", "app", "--push")
     assert result.returncode == 2
     assert "is checked out" in result.stderr
+    result = voice.invoke("ci-run", "--event", "tag:v7.7.7", "--push")
+    assert result.returncode == 2
+    assert "there is no Git tag v7.7.7 to publish" in result.stderr
     assert published(voice, "latest") is None
 
 

@@ -211,7 +211,7 @@ def test_a_build_after_a_prefetch_does_not_ask_again_what_registries_have(
         registry.log.clear()
         built = shared.document("build-builder", "build-app", "--json")
         assert registry.log == []
-        assert "has none either" in built["build-app"]["images"][0]["reason"]
+        assert "does not have it" in built["build-app"]["images"][0]["reason"]
         # Files that have changed since are asked about.
         shared.write("code/main.py", "two")
         shared.document("plan", "--json")

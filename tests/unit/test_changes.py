@@ -66,3 +66,8 @@ def test_an_instruction_keeps_its_whole_text_for_programs() -> None:
     gone, new = changes(BEFORE, after)
     assert gone == Change(kind="instruction", name="RUN make", before="RUN make", after="")
     assert (new.name, new.after) == ("RUN make \\ all", "RUN make \\\n  all")
+
+
+def test_a_name_cannot_end_its_line() -> None:
+    after = replace(BEFORE, files={**BEFORE.files, "a\n::error::\x1b[31m": "1"})
+    assert describe(changes(BEFORE, after)) == "file changed: a\\n::error::\\x1b[31m (new)"

@@ -415,6 +415,11 @@ def test_without_workflows_there_is_nothing_to_find(bare: Checkout) -> None:
         ),
         ("on: &a [*a]\njobs: {a: {x: y}}", "an anchor holds itself"),
         (
+            "a: &a0 [x, x]\n"
+            + "".join(f"k{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 9)),
+            "unfolds to more than 100000 values",
+        ),
+        (
             "on:\n  push: {}\n  push: {paths: [a]}\njobs: {a: {x: y}}",
             "images.yml:3: 'push' stands there twice",
         ),
