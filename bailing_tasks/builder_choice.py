@@ -6,6 +6,7 @@ registry's (by fingerprint, then `latest`); else the error that says what comes 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from bailing_tasks import published
@@ -57,7 +58,7 @@ def named_builder(
 
 def own_builder(
     plan: BuildPlan,
-    found: Published,
+    look: Callable[[BuildPlan], Published],
     *,
     settings: Settings,
     prefetcher: Prefetcher,
@@ -67,7 +68,7 @@ def own_builder(
 
     Args:
         plan: What the builder would be built from.
-        found: Whether its registry has the one with the right fingerprint.
+        look: Asks its registry for the one with the right fingerprint.
         settings: The workspace's settings.
         prefetcher: Brings one from the registry.
         frozen: Whether only one made from the same inputs will do.
@@ -84,6 +85,7 @@ def own_builder(
             f"(`--builder-image {plan.name}` takes it all the same)"
         )
     variant, target = plan.recipe.variant, settings.builder
+    found = look(plan)
     if found.why:
         tried.append(found.why)
     if found.name:

@@ -183,8 +183,8 @@ def _own_builder(run: Run, settings: Settings, plan: BuildPlan) -> BuilderChoice
     if run.dry_run:
         return BuilderChoice(image=plan.kept, why="what `invoke build-builder` makes or finds")
     prefetcher = run.prefetcher(settings)
-    found = run.lookup(settings).find(plan)
-    return own_builder(plan, found, settings=settings, prefetcher=prefetcher, frozen=run.frozen)
+    look = run.lookup(settings).find
+    return own_builder(plan, look, settings=settings, prefetcher=prefetcher, frozen=run.frozen)
 
 
 def build_all(

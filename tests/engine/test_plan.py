@@ -141,9 +141,8 @@ def test_a_context_that_is_copied_whole_is_pointed_out_and_inputs_are_listed(
     assert [*inputs[0]["files"]] == ["lock"]
     assert inputs[0]["build_platform"] == ""
     # What asks for the machine that builds may differ with it.
-    (voice.root / "docker/dockerfile.dev").open("a").write(
-        "ARG BUILDARCH\nENV MADE_ON=$BUILDARCH\n"
-    )
+    builder = (voice.root / "docker/dockerfile.dev").read_text()
+    voice.write("docker/dockerfile.dev", f"{builder}ARG BUILDARCH\nENV MADE_ON=$BUILDARCH\n")
     inputs = voice.document("plan", "--explain", "builder", "--json")["plan"]["inputs"]
     assert inputs[0]["build_platform"] == "linux/amd64"
     wrong = voice.invoke("plan", "--explain", "bulider")
