@@ -66,7 +66,7 @@ def unit(session: nox.Session) -> None:
     session.install("-e", ".", *group("test"))
     covered = session.python == COVERED and not session.posargs
     coverage = ["--cov", "--cov-report=term"] if covered else []
-    session.run("pytest", "tests/unit", *coverage, *session.posargs)
+    session.run("pytest", "tests/unit", "-n", "2", *coverage, *session.posargs)
     if covered:
         fuzz = "tests/soak/test_dockerfile_fuzz.py"
         session.run("pytest", fuzz, env={"BAILING_FUZZ_COUNT": "3000"})
@@ -84,8 +84,8 @@ def engine(session: nox.Session) -> None:
     """Run the tests on real engines and a real registry, in the sandbox."""
     session.install("-e", ".", *group("test"))
     # A file's tests stay together: they share what is costly.
-    at_once = () if session.posargs else ("-n", "2", "--dist", "loadfile")
-    session.run("pytest", "tests/engine", *at_once, *session.posargs)
+    at_once = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+    session.run("pytest", "tests/engine", *(session.posargs or at_once))
 
 
 @nox.session

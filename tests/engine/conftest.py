@@ -17,8 +17,12 @@ import pytest
 from bailing_tasks import sandbox, state
 from tests.engine.support import Engine, Workspace, made, started
 
+SLOW = ("test_reference_app", "test_sandbox", "test_pull_faults", "test_trouble")
+"""Files that begin first: who runs the tests in several processes waits for the last of them."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: SLOW.index(item.path.stem) if item.path.stem in SLOW else len(SLOW))
     reason = sandbox.unavailable()
     for item in items:
         item.add_marker(pytest.mark.engine)

@@ -309,7 +309,7 @@ def test_what_a_buildkit_cannot_do_is_said(workspace: Workspace) -> None:
     assert workspace.invoke("build-app").returncode == 0
     result = workspace.invoke("verify")
     assert result.returncode == 4
-    assert "verify on a Docker engine" in result.stderr
+    assert "start a Docker engine, or name one in DOCKER_HOST" in result.stderr
     result = workspace.invoke("build-app", BUILDX_BUILDER="nobody")
     assert result.returncode == 4
     assert "the buildx builder 'nobody' cannot be used" in result.stderr
