@@ -46,7 +46,7 @@ def check(settings: Settings) -> Checked:
     workflows = _workflows(root)
     around = Surroundings(
         settings=settings,
-        prefix=_prefix(settings.root, root),
+        prefix=git.folder(settings.root),
         slug=_slug(settings),
         bake=functools.partial(bake.targets, root),
         workflows=workflows,
@@ -139,11 +139,6 @@ def _trigger_lines(settings: Settings) -> dict[str, int]:
         elif line.partition("=")[0].strip() == "triggers":
             found[table.rpartition(".")[2]] = number
     return found
-
-
-def _prefix(folder: Path, root: Path) -> str:
-    inner = folder.resolve().relative_to(root.resolve()).as_posix()
-    return "" if inner == "." else inner
 
 
 def _slug(settings: Settings) -> str:

@@ -27,7 +27,7 @@ from bailing_tasks.outcomes import short
 from bailing_tasks.platforms import Platform
 from bailing_tasks.references import Reference
 from bailing_tasks.retry import ATTEMPTS, Value, retried
-from bailing_tasks.settings import Settings
+from bailing_tasks.settings import Settings, Target
 from bailing_tasks.tag_names import LATEST
 from bailing_tasks.variants import Variant
 
@@ -328,14 +328,22 @@ class Publisher:
         return retried(attempt, on_wait)
 
 
-def _check(images: Sequence[BuiltImage], tags: Tags) -> None:
-    for image in images:
-        target = image.variant.target
+def check_repositories(targets: Iterable[Target]) -> None:
+    """Make sure that it is known where targets are published.
+
+    Raises:
+        SettingsError: A target has no repository.
+    """
+    for target in targets:
         if not target.repository:
             raise SettingsError(
                 f"{target.name} cannot be published: its repository is not known",
                 remedy=f"set `repository` in [tool.bailing-tasks], or {target.name}.repository",
             )
+
+
+def _check(images: Sequence[BuiltImage], tags: Tags) -> None:
+    check_repositories(image.variant.target for image in images)
     for name, python in tags:
         if tags[name, python] and not any(image.key == (name, python) for image in images):
             raise UsageError(

@@ -84,11 +84,8 @@ class Lookup:
             return self._known[name]
         if self._resolver.offline:
             return Published(why=f"{target.repository} was not asked (--offline)")
-        if host not in self._silent:
-            self._known[name] = self._ask(image)
-            return self._known[name]
-        self._known[name] = self._silent[host]
-        return self._silent[host]
+        self._known[name] = self._silent.get(host) or self._ask(image)
+        return self._known[name]
 
     def _ask(self, image: WantedImage) -> Published:
         repository = image.reference.repository

@@ -7,13 +7,13 @@ no name stands for half an image.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import requests
 
+from bailing_tasks import image_index
 from bailing_tasks.engine.answers import (
     Failed,
     announced,
@@ -137,7 +137,7 @@ class Uploads(Registries):
             RegistryError: The registry denies it, or cannot be reached.
         """
         source, failed = _towards(destination)
-        digest = f"sha256:{hashlib.sha256(raw).hexdigest()}"
+        digest = image_index.digest(raw)
         media_type = json.loads(raw).get("mediaType", OCI_MANIFEST)
         url = _manifest(source, destination)
         response = self._send("PUT", url, source, failed, body=raw, media_type=media_type)

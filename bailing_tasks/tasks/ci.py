@@ -216,7 +216,8 @@ def _check_published(run: Run, settings: Settings, chosen: Sequence[Target]) -> 
         UsageError: A tag would lose platforms or Pythons.
         SettingsError: A target has no repository.
     """
-    from bailing_tasks.errors import SettingsError, UsageError
+    from bailing_tasks.errors import UsageError
+    from bailing_tasks.publish import check_repositories
 
     every = run.settings(["all"], ["all"])
     if (settings.platforms, settings.python) != (every.platforms, every.python):
@@ -225,12 +226,7 @@ def _check_published(run: Run, settings: Settings, chosen: Sequence[Target]) -> 
             cause="people who pull a tag would find that some are not there any more",
             remedy="leave --platform and --python out, or change the settings",
         )
-    for target in chosen:
-        if not target.repository:
-            raise SettingsError(
-                f"{target.name} cannot be published: its repository is not known",
-                remedy=f"set `repository` in [tool.bailing-tasks], or {target.name}.repository",
-            )
+    check_repositories(chosen)
 
 
 def _check_commit(run: Run, event: Event, *, publishes: bool) -> None:
