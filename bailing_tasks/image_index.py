@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bailing_tasks.names import REVISION_LABEL
+from bailing_tasks.names import REVISION_LABEL, VERSION_LABEL
 from bailing_tasks.platforms import Platform
 
 MEDIA_TYPE = "application/vnd.oci.image.index.v1+json"
@@ -78,7 +78,7 @@ def said_of_it(
     found = {
         REVISION_LABEL: revision,
         f"{_KEYS}.source": source,
-        f"{_KEYS}.version": version,
+        VERSION_LABEL: version,
         f"{_KEYS}.created": created,
         f"{_KEYS}.licenses": licenses,
     }

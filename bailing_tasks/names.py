@@ -18,6 +18,9 @@ BUILDER_LABEL = "io.bailing-tasks.builder"
 REVISION_LABEL = "org.opencontainers.image.revision"
 """On a published image: the commit it was built from (OCI image specification, annotations)."""
 
+VERSION_LABEL = "org.opencontainers.image.version"
+"""On a published image: the version that it was published as."""
+
 KEPT = "localhost/bailing-tasks/kept"
 """What a pin needs is tagged here: `docker image prune` takes what has only a digest."""
 

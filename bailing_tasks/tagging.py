@@ -6,17 +6,22 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bailing_tasks import git
 from bailing_tasks.errors import AbsentError, PullError, UsageError
 from bailing_tasks.events import Event
 from bailing_tasks.image_index import said_of_it
-from bailing_tasks.names import REVISION_LABEL
+from bailing_tasks.names import REVISION_LABEL, VERSION_LABEL
 from bailing_tasks.parallel import in_parallel
 from bailing_tasks.references import Reference
 from bailing_tasks.settings import Settings, Target
+from bailing_tasks.tag_moves import Standing
 from bailing_tasks.tag_names import LATEST
-from bailing_tasks.tags import Facts, Standing, TargetTags, planned_tags
+from bailing_tasks.tags import Facts, TargetTags, planned_tags
+
+if TYPE_CHECKING:
+    from bailing_tasks.engine.registry import Registries
 
 ASKING_SECONDS = 5.0
 """How long registries may take to say where `latest` stands."""
@@ -97,30 +102,49 @@ def standings(root: Path, event: Event, targets: list[Target]) -> Mapping[str, S
     return found
 
 
+def read_standing(
+    registries: Registries, root: Path, commit: str, reference: Reference
+) -> Standing:
+    """Ask a registry where a tag stands, and Git how that commit and another one follow each other.
+
+    Raises:
+        PullError: The registry cannot be asked, or what it has is no image.
+    """
+    from bailing_tasks.engine.labels import read_labels
+
+    try:
+        labels = read_labels(registries, reference)
+    except AbsentError:
+        return Standing()
+    revision = labels.get(REVISION_LABEL, "")
+    return Standing(
+        revision=revision,
+        descends=_descends(root, revision, commit),
+        precedes=revision != commit and bool(_descends(root, commit, revision)),
+        version=labels.get(VERSION_LABEL, ""),
+    )
+
+
 def _standing(root: Path, event: Event, target: Target) -> Standing:
     """Ask a target's registry for the commit of its `latest`, and Git whether it is behind."""
-    from bailing_tasks.engine.labels import read_labels
     from bailing_tasks.engine.registry import Registries
 
     if not target.repository:
         return Standing(unknown=f"{target.name}.repository is not set")
     name = f"{target.repository}:{LATEST}"
     try:
-        labels = read_labels(Registries(), Reference.parse(name))
-    except AbsentError:
-        return Standing(revision=None)
+        return read_standing(Registries(), root, event.commit, Reference.parse(name))
     except PullError as error:
         # What follows in parentheses is the registry's or the system's own text.
         cause = error.cause.partition(" (")[0]
         return Standing(unknown=f"where it stands is not known: {cause}")
-    revision = labels.get(REVISION_LABEL, "")
-    return Standing(revision=revision, descends=_descends(root, event, revision))
 
 
-def _descends(root: Path, event: Event, revision: str) -> bool | None:
-    if not revision or not git.commit_of(root, revision):
+def _descends(root: Path, older: str, newer: str) -> bool | None:
+    """Whether a commit descends from another; None where the clone cannot tell."""
+    if not all(each and git.commit_of(root, each) for each in (older, newer)):
         return None
     try:
-        return git.is_ancestor(root, revision, event.commit)
+        return git.is_ancestor(root, older, newer)
     except UsageError:
         return None

@@ -15,29 +15,9 @@ from bailing_tasks.events import Event
 from bailing_tasks.names import registry_tag
 from bailing_tasks.settings import Settings, Target
 from bailing_tasks.tag_conflicts import Repository
+from bailing_tasks.tag_moves import SHORT, Move, Standing, kind_of, latest_moves
 from bailing_tasks.tag_names import LATEST, NAMES, VERSION_PARTS, Pattern
 from bailing_tasks.versions import Version
-
-SHORT = 7
-"""How much of a commit people are shown, and `{sha}` is."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Standing:
-    """Where `latest` stands in a registry.
-
-    Attributes:
-        revision: The commit that it was built from; empty if the image does not say; None if
-            there is no `latest` yet.
-        descends: Whether the event's commit is that one or descends from it; None if the clone
-            does not have it.
-        unknown: Why nothing of this is known; empty if it is.
-    """
-
-    revision: str | None = None
-    descends: bool | None = None
-    unknown: str = ""
-
 
 _NOT_ASKED = Standing(unknown="no registry was asked where it stands")
 
@@ -67,12 +47,14 @@ class PlannedTag:
         tag: The tag.
         rule: The pattern that made it, of what, and what was repaired.
         python: The Python version of the image.
+        kind: What kind of tag it is, one of `tag_moves.KINDS`.
         undecided: Whether it is decided only when it is pushed.
     """
 
     tag: str
     rule: str
     python: str
+    kind: str
     undecided: bool = False
 
 
@@ -89,14 +71,6 @@ class TargetTags:
     target: str
     tags: tuple[PlannedTag, ...]
     latest: str
-
-
-@dataclass(frozen=True)
-class _Latest:
-    """Whether `latest` moves (None: that is decided later), and why."""
-
-    moves: bool | None
-    why: str
 
 
 def planned_tags(settings: Settings, event: Event, facts: Facts) -> tuple[TargetTags, ...]:
@@ -155,30 +129,36 @@ class _Policy:
         pushed = self._event.commit and not self._event.number
         return not pushed or (LATEST in target.tags and not self._bar)
 
-    def _latest(self, target: Target) -> _Latest:
+    def _latest(self, target: Target) -> Move:
         if LATEST not in target.tags:
-            return _Latest(False, f"no: it is not among {target.name}.tags")
+            return Move(False, f"no: it is not among {target.name}.tags")
         if self._bar:
-            return _Latest(False, f"no: {self._bar}")
-        if self._settings.latest == "version" and self._version:
-            return _highest(self._event.tag, self._version, self._facts.tags, self._settings)
-        return _standing(self._facts.latest.get(target.name, _NOT_ASKED), self._event)
+            return Move(False, f"no: {self._bar}")
+        standing = self._facts.latest.get(target.name, _NOT_ASKED)
+        return latest_moves(standing, self._event, self._settings, self._facts.tags)
 
     def _tag(
-        self, pattern: Pattern, python: str, repository: Repository, latest: _Latest
+        self, pattern: Pattern, python: str, repository: Repository, latest: Move
     ) -> PlannedTag | None:
         if pattern.text == LATEST:
             tag = registry_tag(LATEST, python, self._settings)
             rule = f"{LATEST}: {self._following()}"
-            made = PlannedTag(tag=tag, rule=rule, python=python, undecided=latest.moves is None)
-            return None if latest.moves is False else made
+            if latest.moves is False:
+                return None
+            undecided = latest.moves is None
+            return PlannedTag(tag=tag, rule=rule, python=python, kind=LATEST, undecided=undecided)
         # A name that people follow is not for a pull request.
         followed = self._event.number and not pattern.names
         if not self._event.commit or followed or not pattern.applies(self._values):
             return None
         spelled = repository.spell(pattern, registry_tag("", python, self._settings))
         rule = "; ".join((f"{pattern.text}: {self._made_of(pattern)}", *spelled.repairs))
-        return PlannedTag(tag=spelled.tag, rule=rule, python=python)
+        return PlannedTag(tag=spelled.tag, rule=rule, python=python, kind=self._kind(pattern))
+
+    def _kind(self, pattern: Pattern) -> str:
+        """Return the kind of tag that a pattern makes: all of a pre-release's are versions."""
+        unstable = bool(self._version and not self._version.is_stable)
+        return kind_of(pattern.of_prerelease() if unstable else pattern)
 
     def _following(self) -> str:
         """Return what `latest` follows here, for people."""
@@ -247,50 +227,6 @@ def _bar(settings: Settings, event: Event, version: Version | None) -> str:
     if event.branch != settings.default_branch:
         return f"{event.branch} is not the default branch ({settings.default_branch})"
     return ""
-
-
-def _highest(tag: str, version: Version, tags: Sequence[str] | None, settings: Settings) -> _Latest:
-    """Whether a stable version is the highest one."""
-    if tags is None:
-        return _Latest(
-            False,
-            f"no: whether {tag} is the highest version is not known, for this clone may lack Git "
-            "tags (`git fetch --unshallow --tags` brings them)",
-        )
-    top = versions.highest((tag, *tags), settings.versions) or tag
-    above = versions.parse(top, settings.versions)
-    if above and above.order > version.order:
-        return _Latest(False, f"no: {top} is a higher version than {tag}")
-    return _Latest(True, f"yes: {tag} is the highest stable version")
-
-
-def _standing(standing: Standing, event: Event) -> _Latest:
-    """Whether `latest` moves forward from where it stands."""
-    what = (
-        f"the Git tag {event.tag} is a stable version"
-        if event.tag
-        else f"{event.branch} is the default branch"
-    )
-    if standing.unknown:
-        return _Latest(None, f"it is decided when it is pushed: {what}, but {standing.unknown}")
-    if standing.revision is None:
-        return _Latest(True, f"yes: {what}, and there is no {LATEST} yet")
-    if not standing.revision:
-        return _Latest(True, f"yes: {what}, and the image at {LATEST} does not say its commit")
-    at = f"it stands at commit {standing.revision[:SHORT]}"
-    if standing.descends is None:
-        return _Latest(
-            False,
-            f"no: {at}, which this clone does not have (`git fetch --unshallow` brings the whole "
-            "history; if it is in no branch any more, remove that tag from the registry)",
-        )
-    if not standing.descends:
-        return _Latest(
-            False, f"no: {at}, and commit {event.commit[:SHORT]} does not descend from that"
-        )
-    if standing.revision == event.commit:
-        return _Latest(True, f"yes: {what}, and {at}, this one")
-    return _Latest(True, f"yes: {what}, and {at}, which this one descends from")
 
 
 def _place(target: Target) -> str:

@@ -15,7 +15,8 @@ from bailing_tasks.errors import SettingsError, UsageError
 from bailing_tasks.events import Event
 from bailing_tasks.references import Reference
 from bailing_tasks.settings import Settings
-from bailing_tasks.tags import Facts, PlannedTag, Standing, TargetTags, planned_tags
+from bailing_tasks.tag_moves import Standing
+from bailing_tasks.tags import Facts, PlannedTag, TargetTags, planned_tags
 
 COMMIT = "c0ffee1" + "0" * 33
 OLD = "01d01d0" + "0" * 33
