@@ -106,10 +106,11 @@ class Console:
         with self.terminal().status(escape(title)) as status:
             yield lambda line: status.update(f"{escape(title)}  [dim]{escape(line[:80])}")
 
-    def ask(self, question: str, answers: Sequence[str]) -> str:
+    def ask(self, question: str, answers: Sequence[str], *, enter: bool = True) -> str:
         """Ask a person until one of the answers, or its first letter, comes.
 
-        Enter takes the first answer; the end of the input takes the last one.
+        Enter takes the first answer, unless `enter` says that nothing does; the end of the input
+        takes the last one.
         """
         while True:
             print(f"{question} [{'/'.join(answers)}] ", end="", file=self._stream, flush=True)
@@ -120,7 +121,7 @@ class Console:
             for answer in answers:
                 if text in (answer, answer[0]):
                     return answer
-            if not text:
+            if not text and enter:
                 return answers[0]
 
 

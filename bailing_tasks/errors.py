@@ -155,6 +155,12 @@ class RegistryError(RemoteError):
     exit_code = 8
 
 
+class ReleaseError(BailingError):
+    """A release stopped halfway; the same command goes on from there."""
+
+    exit_code = 9
+
+
 class InterruptedRunError(BailingError):
     """The person stopped the run."""
 

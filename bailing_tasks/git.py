@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
 from bailing_tasks import process
 from bailing_tasks.errors import UsageError
 from bailing_tasks.events import BRANCHES, PULL_REQUEST, TAGS, Event
+from bailing_tasks.mirrors import without_user
+
+REMOTE_SECONDS = 30.0
+"""How long a remote may take to say what it has."""
 
 _SCP = re.compile(r"^(?:[^@/]+@)?[^:/]+:(?!//)(?P<path>.+)$")
 _URL = re.compile(r"^(?:https?|ssh|git)://(?:[^@/]+@)?[^/]+/(?P<path>.+)$")
@@ -123,6 +128,38 @@ def remote_branch(root: Path, name: str, remote: str = "origin") -> str | None:
 def tag(root: Path, name: str) -> str | None:
     """Return the commit that a tag names; None where there is no such tag."""
     return _ref(root, TAGS + name)
+
+
+def tags_at(root: Path, commit: str) -> tuple[str, ...]:
+    """Return the tags of this clone that name a commit."""
+    return tuple(_must(root, "tag", "--points-at", commit).splitlines())
+
+
+def remote_branches_with(root: Path, commit: str) -> tuple[str, ...]:
+    """Return the branches of remotes that have a commit, as they were last fetched or pushed."""
+    argv = ("for-each-ref", "--format=%(refname:short)", "--contains", commit, "refs/remotes")
+    return tuple(_must(root, *argv).splitlines())
+
+
+def remote_refs(root: Path, remote: str = "origin") -> dict[str, str]:
+    """Return what a remote has now: for each ref its commit, `<tag>^{}` behind annotated tags.
+
+    Raises:
+        UsageError: There is no such remote, or it does not answer.
+    """
+    # Nobody is there to be asked for a password.
+    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
+    argv = ["git", "-C", str(root), "ls-remote", remote]
+    result = process.run(argv, env=environment, timeout=REMOTE_SECONDS)
+    if not result.ok:
+        said = result.stderr.strip() or f"no answer within {REMOTE_SECONDS:.0f} s"
+        raise UsageError(
+            f"what the remote {remote!r} has is not known",
+            cause=" ".join(without_user(said).split()),
+            remedy="check `git remote -v` and the network; --allow-dirty goes on without it",
+        )
+    lines = (line.split("\t") for line in result.stdout.splitlines())
+    return {name: commit for commit, name in lines}
 
 
 def branches(root: Path, remote: str = "origin") -> tuple[str, ...]:

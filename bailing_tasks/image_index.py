@@ -11,6 +11,8 @@ from bailing_tasks.names import REVISION_LABEL, VERSION_LABEL
 from bailing_tasks.platforms import Platform
 
 MEDIA_TYPE = "application/vnd.oci.image.index.v1+json"
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+"""What a manifest is that does not say it."""
 _KEYS = "org.opencontainers.image"
 
 
@@ -29,6 +31,16 @@ class Entry:
     digest: str
     size: int
     media_type: str
+
+
+def entry(platform: Platform, raw: bytes) -> Entry:
+    """Return what an index says of a platform's manifest.
+
+    Raises:
+        ValueError: It is no JSON object.
+    """
+    media_type = dict(json.loads(raw)).get("mediaType", OCI_MANIFEST)
+    return Entry(platform=platform, digest=digest(raw), size=len(raw), media_type=media_type)
 
 
 def index(entries: Sequence[Entry], annotations: Mapping[str, str]) -> bytes:

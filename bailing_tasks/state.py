@@ -103,6 +103,23 @@ class State:
             raise _unwritable(path, error) from error
         return path
 
+    def append(self, name: str, line: str) -> None:
+        """Append a line to a file of the state; it is on the disk when this returns.
+
+        Raises:
+            UsageError: The folder cannot be written to.
+        """
+        path = self._make() / name
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("ab") as file:
+                # What a crash has cut off is no part of this line.
+                file.write(b"\n" * _is_cut_off(path) + line.encode() + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise _unwritable(path, error) from error
+
     @contextlib.contextmanager
     def locked(self, on_wait: Callable[[str], None]) -> Iterator[None]:
         """Hold the workspace for this run; wait for another run that holds it.
@@ -134,6 +151,15 @@ class State:
         except OSError as error:
             raise _unwritable(self.folder, error) from error
         return self.folder
+
+
+def _is_cut_off(path: Path) -> bool:
+    """Whether the last line of a file has no end."""
+    with path.open("rb") as file:
+        if not file.seek(0, os.SEEK_END):
+            return False
+        file.seek(-1, os.SEEK_END)
+        return file.read() != b"\n"
 
 
 def hold(file: TextIO, on_wait: Callable[[str], None]) -> None:

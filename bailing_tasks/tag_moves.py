@@ -53,7 +53,7 @@ class Standing:
 
 @dataclass(frozen=True)
 class Move:
-    """Whether a tag moves (None: that cannot be known yet), and why, in a sentence."""
+    """Whether a tag moves, and why, in a sentence; None where that cannot be known yet."""
 
     moves: bool | None
     why: str
@@ -118,7 +118,8 @@ def latest_moves(
 
 def _version(standing: Standing, event: Event) -> Move:
     if standing.revision == event.commit:
-        return Move(False, "it stands for another build of this commit")
+        # Whether it stands for the same build is known once that is uploaded.
+        return Move(None, "it stands for a build of this commit")
     at = f"commit {standing.revision[:SHORT]}" if standing.revision else "an unknown commit"
     return Move(False, f"it stands for another image, of {at}")
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from bailing_tasks.engine.answers import CHUNK
-from bailing_tasks.engine.layout import OCI_MANIFEST, Blob, Layout, Manifest
+from bailing_tasks.engine.layout import Blob, Layout, Manifest
+from bailing_tasks.image_index import OCI_MANIFEST
 
 IMAGE_NAME = "io.containerd.image.name"
 """The annotation by which containerd names what it takes in."""

@@ -115,8 +115,15 @@ class Engine(Protocol):
     def exports_cache(self) -> bool:
         """Whether a build here can write its cache elsewhere (`--cache-to`)."""
 
+    @property
+    def keeps_digests(self) -> bool:
+        """Whether an image's id here is its digest in a registry."""
+
     def image(self, name: str) -> Image | None:
         """Return an image by name, digest or id; None where it is not there."""
+
+    def manifest(self, name: str) -> bytes | None:
+        """Return the manifest that a push sends; None where the engine does not show it."""
 
     def pull(
         self,

@@ -41,6 +41,7 @@ class BuildKitEngine:
 
     docker_context: str = ""
     exports_cache: bool = True
+    keeps_digests: bool = True
     registry_mirrors: tuple[str, ...] = ()
 
     def __init__(self, builder: Builder, folder: Path, docker: Callable[[], DockerEngine]) -> None:
@@ -54,6 +55,11 @@ class BuildKitEngine:
     def image(self, name: str) -> Image | None:
         """Return an image by name or digest; None where it is not here in all its parts."""
         return self._layout.image(name)
+
+    def manifest(self, name: str) -> bytes | None:
+        """Return the manifest that a push sends; None where the image is not here."""
+        image = self._layout.image(name)
+        return self._layout.path(image.id).read_bytes() if image else None
 
     def pull(
         self,

@@ -103,6 +103,9 @@ class DockerEngine:
             self._lasting[name] = found
         return found
 
+    def manifest(self, name: str) -> None:
+        """Return nothing: the engine shows its manifests to registries alone."""
+
     def _inspect(self, name: str) -> Image | None:
         with engine_errors(f"{name} could not be looked up"):
             try:
@@ -282,6 +285,11 @@ class DockerEngine:
     @property
     def exports_cache(self) -> bool:
         """Whether a build here can write its cache elsewhere: not with the classic store."""
+        return self.keeps_digests
+
+    @property
+    def keeps_digests(self) -> bool:
+        """Whether an image's id here is its digest in a registry: with the containerd store."""
         return CONTAINERD in str(self._info.get("DriverStatus"))
 
     def free_bytes(self) -> int | None:

@@ -16,14 +16,13 @@ from typing import Any
 
 from bailing_tasks.engine.base import Image
 from bailing_tasks.errors import EngineError, UsageError
+from bailing_tasks.image_index import OCI_MANIFEST
 from bailing_tasks.platforms import Platform
 from bailing_tasks.references import Reference, is_sha256
 from bailing_tasks.state import write_in_one_step
 
 REF_NAME = "org.opencontainers.image.ref.name"
 """The annotation of an entry of `index.json` that names it."""
-
-OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,10 +22,11 @@ from bailing_tasks.engine.answers import (
     retry_after,
     sent_to,
 )
-from bailing_tasks.engine.layout import OCI_MANIFEST, Blob, Layout, Manifest
+from bailing_tasks.engine.layout import Blob, Layout, Manifest
 from bailing_tasks.engine.registry import ACCEPT, Registries
 from bailing_tasks.errors import EngineError, RegistryError
 from bailing_tasks.failures import push_error
+from bailing_tasks.image_index import OCI_MANIFEST
 from bailing_tasks.mirrors import Source, sources
 from bailing_tasks.references import Reference
 
@@ -147,20 +148,51 @@ class Uploads(Registries):
             raise failed(f"it has it as {announced(response)}, not {digest}", sign="wrong digest")
         return digest
 
+    def remove_tag(self, reference: Reference) -> None:
+        """Take a tag away; many registries refuse it (OCI distribution specification, deleting).
+
+        Raises:
+            RegistryError: The registry denies it, or cannot be reached.
+        """
+        source, failed = _towards(reference)
+        response = self._send("DELETE", _manifest(source, reference), source, failed)
+        if not response.ok:
+            raise failed.status(response, _place(response))
+
+    def check_blob(self, reference: Reference, blob: Blob) -> None:
+        """Make sure that a repository has a blob.
+
+        Raises:
+            RegistryError: It does not, the registry denies it, or cannot be reached.
+        """
+        source, failed = _towards(reference)
+        if not self._has(blob, source, failed):
+            raise RegistryError(
+                f"{reference.familiar} is not whole",
+                cause=f"{source.repository} does not have its blob {blob.digest}",
+                remedy="run it again; if it stays so, the registry is damaged",
+                transient=True,
+            )
+
     def _blob(self, blob: Blob, path: Path, destination: Reference) -> None:
         source, failed = _towards(destination)
-        blobs = f"{source.url}/v2/{source.name}/blobs"
-        found = self._send("HEAD", f"{blobs}/{blob.digest}", source, failed, follow=False)
-        # Some have it elsewhere, where HEAD may not be allowed.
-        if found.ok or found.is_redirect:
+        if self._has(blob, source, failed):
             return
-        if found.status_code != requests.codes.not_found:
-            raise failed.status(found, _place(found))
         place = self._begin(source, failed)
         url = f"{place}{'&' if '?' in place else '?'}digest={blob.digest}"
         ended = self._send("PUT", url, source, failed, body=path, media_type=OCTETS)
         if not ended.ok:
             raise failed.status(ended, _place(ended))
+
+    def _has(self, blob: Blob, source: Source, failed: PushFailed) -> bool:
+        url = f"{source.url}/v2/{source.name}/blobs/{blob.digest}"
+        found = self._send("HEAD", url, source, failed, follow=False)
+        # Some have it elsewhere, where HEAD may not be allowed.
+        if found.ok or found.is_redirect:
+            return True
+        if found.status_code != requests.codes.not_found:
+            raise failed.status(found, _place(found))
+        return False
 
     def _begin(self, source: Source, failed: Failed) -> str:
         """Begin an upload; return where it goes."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from invoke.collection import Collection
 
-from bailing_tasks.tasks import ci, events, looking, pipeline, planning, sandbox
+from bailing_tasks.tasks import ci, events, looking, pipeline, planning, release, sandbox
 
 namespace = Collection()
 for _task in (
@@ -22,6 +22,11 @@ for _task in (
     looking.settings,
     events.changed,
     events.tags,
+    release.push_builder,
+    release.push_app,
+    release.push,
+    release.release_status,
+    release.rollback,
     ci.ci_write,
     ci.ci_run,
     ci.ci_check,

@@ -12,11 +12,20 @@ from bailing_tasks.tasks.building import (
     fetch,
     foreseen,
     named_target,
-    print_commands,
     verify_apps,
 )
 from bailing_tasks.tasks.command import command
 from bailing_tasks.tasks.events import read_event, show_changes, show_tags
+from bailing_tasks.tasks.releasing import (
+    at_github,
+    may_push,
+    policy_of,
+    push_plan,
+    release,
+    releaser_of,
+    require,
+    show_commands,
+)
 from bailing_tasks.tasks.run import Run, current
 
 if TYPE_CHECKING:
@@ -24,7 +33,7 @@ if TYPE_CHECKING:
 
     from bailing_tasks.build import BuildResult
     from bailing_tasks.events import Event
-    from bailing_tasks.publish import BuiltImage
+    from bailing_tasks.release.model import BuiltImage, Plan
     from bailing_tasks.settings import Settings, Target
     from bailing_tasks.tasks.building import Step
 
@@ -82,6 +91,8 @@ def ci_check(_context: Context, json: bool = False) -> None:
     "platform",
     "python",
     "push",
+    "allow_dirty",
+    "replace",
     "force",
     "frozen",
     "json",
@@ -96,6 +107,8 @@ def ci_run(
     base: str = "",
     target: str = "",
     push: bool = False,
+    allow_dirty: bool = False,
+    replace: bool = False,
     force: bool = False,
     frozen: bool = False,
     json: bool = False,
@@ -109,16 +122,24 @@ def ci_run(
     if not chosen or not happened.commit:
         run.console.say("nothing to build")
         return
-    show_tags(run, settings, happened)
+    tags = show_tags(run, settings, happened)
     publishes = push and not happened.number
     if publishes:
         _check_published(run, settings, chosen)
-    _check_commit(run, happened, publishes=publishes)
+        _check_commit(
+            run,
+            happened,
+            chosen,
+            at_github=at_github([event] if event else []),
+            allow_dirty=allow_dirty,
+        )
+    else:
+        _say_commit(run, happened)
     images = _build(run, settings, chosen, force=force, publishes=publishes)
     if settings.app in chosen:
         verify_apps(run, settings)
     if publishes:
-        _publish(run, settings, happened, images)
+        _publish(run, settings, push_plan(settings, {happened: tags}, images, replace=replace))
     elif push:
         run.console.say("a pull request is built, and never published")
 
@@ -142,7 +163,7 @@ def _build(
     Only what is built needs its base images: an image that is here, or pulled, needs none.
     """
     from bailing_tasks import needs
-    from bailing_tasks.publish import BuiltImage, built_images
+    from bailing_tasks.release.model import BuiltImage, built_images
     from bailing_tasks.wanted import wanted_images
 
     if not run.dry_run:
@@ -217,7 +238,7 @@ def _check_published(run: Run, settings: Settings, chosen: Sequence[Target]) -> 
         SettingsError: A target has no repository.
     """
     from bailing_tasks.errors import UsageError
-    from bailing_tasks.publish import check_repositories
+    from bailing_tasks.release.model import check_repositories
 
     every = run.settings(["all"], ["all"])
     if (settings.platforms, settings.python) != (every.platforms, every.python):
@@ -229,67 +250,44 @@ def _check_published(run: Run, settings: Settings, chosen: Sequence[Target]) -> 
     check_repositories(chosen)
 
 
-def _check_commit(run: Run, event: Event, *, publishes: bool) -> None:
-    """Make sure that what is published is the commit of the event; else say what is built.
+def _check_commit(
+    run: Run, event: Event, targets: Sequence[Target], *, at_github: bool, allow_dirty: bool
+) -> None:
+    """Make sure that what is published is the commit of the event, and may be published.
 
     Raises:
-        UsageError: Another one is checked out, or files have been changed.
+        UsageError: Another one is checked out, files have been changed, or no remote has it.
+        RegistryError: This login may not push.
     """
+    from bailing_tasks.references import Reference
+    from bailing_tasks.release import checks
+
+    commit = checks.of_commit(run.root, [event], allow_dirty=allow_dirty, at_github=at_github)
+    failed = checks.passed(commit, run.console)
+    if not run.dry_run:
+        repositories = [Reference.parse(target.repository) for target in targets]
+        failed += checks.passed(may_push(repositories, releaser_of(run).registry), run.console)
+    require(failed)
+
+
+def _say_commit(run: Run, event: Event) -> None:
+    """Say what is built where nothing is published, if it is not the commit of the event."""
     from bailing_tasks import git
-    from bailing_tasks.errors import UsageError
-    from bailing_tasks.units import in_one_line
 
     head, changed = git.head(run.root), git.uncommitted(run.root)
-    there = git.tag(run.root, event.tag) if event.tag else True
-    if publishes and not there:
-        raise UsageError(
-            f"there is no Git tag {event.tag} to publish",
-            remedy=f"check its name, or make it first: git tag {event.tag}",
-        )
-    if not publishes:
-        if event.commit != head or changed:
-            also = " and uncommitted changes" if changed else ""
-            run.console.say(f"what is built is what is checked out: {head[:7]}{also}")
-        return
-    if event.commit != head:
-        raise UsageError(
-            f"{event} is of the commit {event.commit[:7]}, and {head[:7]} is checked out",
-            remedy=f"check it out first: git switch --detach {event.commit[:7]}",
-        )
-    if changed:
-        raise UsageError(
-            "there are uncommitted changes: what would be published is no commit",
-            cause=f"{len(changed)} files: {', '.join(map(in_one_line, changed[:5]))}",
-            remedy="commit or stash them; without --push they are built as they are",
-        )
+    if event.commit != head or changed:
+        also = " and uncommitted changes" if changed else ""
+        run.console.say(f"what is built is what is checked out: {head[:7]}{also}")
 
 
-def _publish(run: Run, settings: Settings, event: Event, images: Sequence[BuiltImage]) -> None:
+def _publish(run: Run, settings: Settings, plan: Plan) -> None:
     """Publish the images of a run under the tags of the event.
 
-    Where `latest` stands is asked once more, after the images are there: another run may have ended
-    during this one.
+    Where each tag stands is asked once more before it moves: another run may have ended during this
+    one.
     """
-    from dataclasses import asdict
-
-    from bailing_tasks.publish import Publisher
-    from bailing_tasks.tagging import index_annotations, plan_tags
-
-    publisher = Publisher(run.engine, run.console)
-    annotations = index_annotations(settings.root, event)
-    uploads = () if run.dry_run else publisher.upload(images)
-    keys = {image.key for image in images}
-    tags: dict[tuple[str, str], list[str]] = {}
-    for made in plan_tags(settings, event, offline=run.offline):
-        for each in made.tags:
-            key = (made.target, each.python)
-            if key in keys and each.undecided:
-                run.console.warn(f"{each.tag} of {made.target} stays where it is\n{made.latest}")
-            elif key in keys:
-                tags.setdefault(key, []).append(each.tag)
     if run.dry_run:
-        commands = publisher.commands(images, tags, annotations=annotations)
-        print_commands(run, "publish", commands, "no image")
+        show_commands(run, plan)
         return
-    published = publisher.tag(uploads, tags, annotations=annotations)
-    run.report("publish", {"tags": [asdict(each) for each in published]})
+    policy = policy_of(run, settings)
+    release(run, plan, policy, policy.see(plan.tags))

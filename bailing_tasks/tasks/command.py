@@ -6,7 +6,7 @@ Errors become exit codes here, and here alone.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 from invoke.exceptions import Exit
@@ -41,6 +41,10 @@ HELP = {
     "event": "push:BRANCH, pr:NUMBER[:BRANCH], tag:NAME, schedule, or github: the one it runs for",
     "base": "the revision that an event is compared with",
     "push": "publish what was built, under the event's tags",
+    "yes": "publish without asking",
+    "allow_dirty": "publish although files are uncommitted, or no remote has the commit",
+    "replace": "take versions from what they stand for",
+    "to": "the version that tags go back to",
     "purge": "remove its engine, images and state as well",
     "overwrite": "replace workflow files that ci-write did not write",
     "store": "image store of the private engine: containerd or classic",
@@ -53,7 +57,9 @@ OPTIONAL = {"update"}
 REPEATABLE = {option for option, text in HELP.items() if text.endswith("(repeatable)")}
 
 
-def command(*options: str, name: str | None = None) -> Callable[[Callable[..., None]], Any]:
+def command(
+    *options: str, name: str | None = None, repeatable: Collection[str] = ()
+) -> Callable[[Callable[..., None]], Any]:
     """Make an Invoke task of a function: help for its options, its failures as exit codes.
 
     There are no one-letter options: they would mean different things in different tasks.
@@ -61,13 +67,17 @@ def command(*options: str, name: str | None = None) -> Callable[[Callable[..., N
     Args:
         options: The options it has.
         name: Its name, where that is not the function's.
+        repeatable: Options that may be given more than once in this task, though not in all.
     """
 
     def decorate(body: Callable[..., None]) -> Any:
         return task(
             name=name,
-            help={option: HELP[option] for option in options},
-            iterable=[option for option in options if option in REPEATABLE],
+            help={
+                option: f"{HELP[option]} (repeatable)" if option in repeatable else HELP[option]
+                for option in options
+            },
+            iterable=[option for option in options if option in {*REPEATABLE, *repeatable}],
             optional=[option for option in options if option in OPTIONAL],
             auto_shortflags=False,
         )(guarded(body))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bailing_tasks.decision import Decision
     from bailing_tasks.engine.base import Engine
     from bailing_tasks.lockfile import Key, Locked
+    from bailing_tasks.platforms import Platform
     from bailing_tasks.prefetch import Prefetcher
     from bailing_tasks.published import Lookup
     from bailing_tasks.recipes import Recipe
@@ -98,6 +99,10 @@ class Run:
         # Whatever the command line chose, the builder is the workspace's.
         settings = next(iter(self._settings.values()), None) or self.settings()
         return choose(os.environ, builder=settings.buildx_builder, layout=self.state.folder / "oci")
+
+    def engine_for(self, platform: Platform) -> Engine:  # noqa: ARG002
+        """Return the engine that builds and holds the images of a platform."""
+        return self.engine
 
     @functools.cached_property
     def locked(self) -> dict[Key, Locked] | None:

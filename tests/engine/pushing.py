@@ -7,8 +7,8 @@ import functools
 import hashlib
 import io
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -17,10 +17,18 @@ from bailing_tasks.console import Console
 from bailing_tasks.engine import buildx
 from bailing_tasks.engine.base import Engine
 from bailing_tasks.engine.choice import choose
+from bailing_tasks.events import Event
 from bailing_tasks.names import LABEL
 from bailing_tasks.platforms import Platform
-from bailing_tasks.publish import BuiltImage, Publisher
+from bailing_tasks.references import Reference
+from bailing_tasks.release.model import PUSH, BuiltImage, Key, Plan, ReleaseTag, in_order
+from bailing_tasks.release.mover import Judge
+from bailing_tasks.release.registry import Registry
+from bailing_tasks.release.releasing import Release, Releaser
 from bailing_tasks.settings import Target
+from bailing_tasks.state import State
+from bailing_tasks.tag_moves import BRANCH, VERSION, Move
+from bailing_tasks.tag_names import LATEST
 from bailing_tasks.variants import Variant
 from tests.engine import support
 from tests.engine.remote import remote
@@ -37,16 +45,18 @@ class Holder:
         under: What it is, for commands.
         folder: Where its images are made.
         connected: Returns it anew.
+        said: What releases from it say.
     """
 
     engine: Engine
     under: support.Engine
     folder: Path
     connected: Callable[[], Engine]
+    said: io.StringIO = field(default_factory=io.StringIO)
 
     def again(self) -> Holder:
         """Return the same as a later run sees it."""
-        return replace(self, engine=self.connected())
+        return replace(self, engine=self.connected(), said=io.StringIO())
 
     def build(self, name: str, platform: str, content: str, **labels: str) -> None:
         """Build an image of one file."""
@@ -81,12 +91,64 @@ class Holder:
         name = f"localhost/{target.image}:fp-{fingerprint[:16]}"
         made = BuiltImage(variant=variant, name=name, fingerprint=fingerprint)
         self.build(name, platform, inputs, **{LABEL: made.label})
-        return made
+        image = self.engine.image(name)
+        assert image
+        return replace(made, identity=image.id)
 
-    def publisher(self) -> tuple[Publisher, io.StringIO]:
-        """Return what publishes, and what it says."""
-        said = io.StringIO()
-        return Publisher(self.engine, Console(said, live=False, folded=False)), said
+    def release(
+        self,
+        images: Sequence[BuiltImage],
+        tags: Mapping[Key, Sequence[str]] | None = None,
+        *,
+        annotations: Mapping[str, str] | None = None,
+        judge: Judge = lambda tag: Move(True, "it moves"),
+        replace: bool = False,
+    ) -> Release:
+        """Publish images under tags; what is said on the way is in `said`."""
+        plan = planned(images, tags or {}, annotations or {}, replace=replace)
+        console = Console(self.said, live=False, folded=False)
+        registry = Registry(console)
+        releaser = Releaser(
+            state=State(self.folder.parent),
+            registry=registry,
+            engine_for=lambda platform: self.engine,
+            console=console,
+        )
+        before = {tag.name: registry.digest(tag.reference) for tag in plan.tags}
+        return releaser.push(plan, before, judge)
+
+
+def planned(
+    images: Sequence[BuiltImage],
+    tags: Mapping[Key, Sequence[str]],
+    annotations: Mapping[str, str],
+    *,
+    replace: bool = False,
+) -> Plan:
+    """Return the plan of a push; what begins with a digit is a version, other tags are branches."""
+    targets = {image.key: image.variant.target for image in images}
+    event = Event(name="push", ref="refs/heads/main", commit="c" * 40)
+    every = [
+        ReleaseTag(
+            target=key[0],
+            python=key[1],
+            reference=Reference.parse(f"{targets[key].repository}:{name}"),
+            kind=LATEST if LATEST in name else VERSION if name[0].isdigit() else BRANCH,
+            rule=name,
+            event=event,
+        )
+        for key, names in tags.items()
+        for name in names
+    ]
+    return Plan(
+        kind=PUSH,
+        title="a push",
+        commit=event.commit,
+        images=tuple(images),
+        tags=in_order(every),
+        annotations=annotations,
+        replace=replace,
+    )
 
 
 @contextlib.contextmanager

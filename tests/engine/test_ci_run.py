@@ -49,6 +49,8 @@ def voice(plain: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     files = {"true": TRUE}
     tiny.push_index(plain.engine.registry, base, {"linux/amd64": files, "linux/arm64": files})
     repository = Repository.new(tmp_path / "git", monkeypatch)
+    repository.git("init", "-q", "--bare", str(tmp_path / "remote"))
+    repository.git("config", "remote.origin.url", str(tmp_path / "remote"))
     plain.root = repository.root
     plain.write("tasks.py", "from bailing_tasks import namespace\n")
     plain.write("docker/dockerfile.dev", BUILDER.format(base=base))
@@ -73,7 +75,9 @@ def commit(workspace: Workspace, message: str, **files: str) -> str:
     repository = Repository(workspace.root)
     repository.git("add", "-A")
     repository.git("commit", "-q", "-m", message)
-    return repository.git("rev-parse", "HEAD")
+    head = repository.git("rev-parse", "HEAD")
+    repository.git("push", "-q", "origin", f"HEAD:refs/heads/{head}")
+    return head
 
 
 def published(workspace: Workspace, tag: str, suffix: str = "") -> dict[str, Any] | None:
@@ -142,7 +146,7 @@ def test_events_are_decided_built_and_published_as_ci_does(voice: Workspace) -> 
     assert not found["changed"][0]["targets"]["builder"]["runs"]
     assert results(found, "build-builder") == ["skipped", "skipped"]
     assert results(found, "build-app") == ["built", "built"]
-    assert {item["target"] for item in found["publish"][0]["tags"]} == {"app"}
+    assert {item["target"] for item in found["release"][0]["tags"]} == {"app"}
     assert revision(voice, "latest") == second
     assert revision(voice, "latest", "-builder") == first
     # What no trigger covers builds nothing.
@@ -150,6 +154,7 @@ def test_events_are_decided_built_and_published_as_ci_does(voice: Workspace) -> 
     assert set(ci(voice, "--event", "push:main", "--push")) == {"changed"}
     # A version gets its tags, and nothing is built for it.
     Repository(voice.root).git("tag", "v1.2.3")
+    Repository(voice.root).git("push", "-q", "origin", "v1.2.3")
     third = Repository(voice.root).git("rev-parse", "HEAD")
     found = ci(voice, "--event", "tag:v1.2.3", "--push")
     assert results(found, "build-builder") + results(found, "build-app") == ["skipped"] * 4
@@ -203,7 +208,7 @@ def test_a_pull_request_is_built_and_never_published(voice: Workspace) -> None:
     found = ci(voice, "--event", "pr:12", "--push")
     assert results(found, "build-app") == ["built", "built"]
     assert found["tags"][0]["targets"]["app"]["tags"] == []
-    assert "publish" not in found
+    assert "release" not in found
     assert published(voice, "latest") is None
     assert tags(voice) == set()
 
@@ -216,7 +221,7 @@ def test_the_app_of_another_machine_takes_the_builder_by_its_fingerprint(voice: 
     found = ci(voice, "--event", "push:main", "--push", "--target", "app")
     assert results(found, "build-builder") == ["pulled", "pulled"]
     assert results(found, "build-app") == ["built", "built"]
-    assert {tag["target"] for tag in found["publish"][0]["tags"]} == {"app"}
+    assert {tag["target"] for tag in found["release"][0]["tags"]} == {"app"}
     # And a third one takes the app itself, with nothing else; that is checked as well.
     leave(voice, builders + found["build-app"][0]["images"])
     file = voice.root / "pyproject.toml"
@@ -243,7 +248,8 @@ def test_what_a_fingerprint_cannot_tell_is_published_as_it_was_verified(voice: W
     assert after
     forced = {image["digest"] for image in found["build-app"][0]["images"]}
     assert {entry["digest"] for entry in after["manifests"]} == forced
-    assert len([tag for tag in tags(voice) if tag.startswith("id-")]) == 2
+    # From BuildKit's cache it is the same image, which is there under its fingerprint.
+    assert not [tag for tag in tags(voice) if tag.startswith("id-")]
 
 
 def test_a_part_of_the_matrix_is_not_published(voice: Workspace) -> None:

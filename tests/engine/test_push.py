@@ -14,17 +14,18 @@ import pytest
 from bailing_tasks.engine.base import Limits
 from bailing_tasks.engine.labels import read_labels
 from bailing_tasks.engine.registry import ACCEPT, Registries
-from bailing_tasks.errors import EngineError, RegistryError
+from bailing_tasks.errors import EngineError, RegistryError, ReleaseError
 from bailing_tasks.image_index import said_of_it
 from bailing_tasks.mirrors import sources
 from bailing_tasks.names import LABEL, REVISION_LABEL
 from bailing_tasks.platforms import Platform
-from bailing_tasks.publish import BuiltImage
 from bailing_tasks.references import Reference
+from bailing_tasks.release.commands import commands
+from bailing_tasks.release.model import BuiltImage
 from bailing_tasks.settings import Target
 from tests.engine import tiny
 from tests.engine.proxy import Fault, RegistryProxy
-from tests.engine.pushing import PLATFORMS, Holder, holder, write_config
+from tests.engine.pushing import PLATFORMS, Holder, holder, planned, write_config
 from tests.engine.support import started, unique
 
 SENDING = ("POST", "PUT", "PATCH")
@@ -109,23 +110,26 @@ def assert_pulled(held: Holder, image: BuiltImage, name: str, digest: str) -> No
 def test_two_platforms_are_one_image_under_each_tag(held: Holder, tmp_path: Path) -> None:
     app = target(held.under.registry, tmp_path)
     images = [held.built(app, platform) for platform in PLATFORMS]
-    publisher, said = held.publisher()
     tags = {("app", "3.11"): ("latest", "1.2.3", "main")}
-    found = publisher.publish(images, tags, annotations=said_of_it(revision="a" * 40))
+    release = held.release(images, tags, annotations=said_of_it(revision="a" * 40))
+    found, index_of = release.tags, release.indexes["app", "3.11"]
     assert [each.name.rpartition(":")[2] for each in found] == ["1.2.3", "main", "latest"]
     assert {each.digest for each in found} == {found[0].digest}
     for each in found:
         assert each.before == ""
-        assert f"{each.name} is {each.digest[:19]} for linux/amd64, linux/arm64" in said.getvalue()
+        assert (
+            f"{each.name} is {each.digest[:19]} for linux/amd64, linux/arm64"
+            in held.said.getvalue()
+        )
         document = index(app.repository, each.name.rpartition(":")[2])
         assert document["annotations"] == {REVISION_LABEL: "a" * 40}
         digests = {
             f"{entry['platform']['os']}/{entry['platform']['architecture']}": entry["digest"]
             for entry in document["manifests"]
         }
-        assert digests == dict(each.platforms)
+        assert digests == dict(index_of.platforms)
     for image in images:
-        assert_pulled(held, image, found[-1].name, found[-1].platforms[str(image.variant.platform)])
+        assert_pulled(held, image, found[-1].name, index_of.platforms[str(image.variant.platform)])
     labels = read_labels(Registries(), Reference.parse(f"{app.repository}:latest"))
     assert labels[REVISION_LABEL] == "a" * 40
     assert labels[LABEL] == images[0].label
@@ -136,8 +140,7 @@ def test_an_image_is_found_by_its_fingerprint_and_leaves_no_name_here(
 ) -> None:
     app = target(held.under.registry, tmp_path)
     image = held.built(app, "linux/arm64")
-    publisher, _ = held.publisher()
-    assert publisher.publish([image], {}, annotations={}) == ()
+    assert held.release([image]).tags == ()
     *_, source = sources(image.reference, {})
     arm = Platform.parse("linux/arm64")
     digest = Registries().resolve(image.reference, arm, source).digest
@@ -152,17 +155,15 @@ def test_what_is_there_is_not_sent_again(
     app = target(proxy.address, tmp_path)
     images = [held.built(app, platform) for platform in PLATFORMS]
     tags = {("app", "3.11"): ("1.2.3", "latest")}
-    publisher, _ = held.publisher()
-    first = publisher.publish(images, tags, annotations={})
+    first = held.release(images, tags).tags
     before = len(proxy.log)
-    publisher, said = held.publisher()
-    second = publisher.publish(images, tags, annotations={})
+    second = held.release(images, tags).tags
     again = [method for method, path, _ in proxy.log[before:] if "/fp-" in path or "/1.2" in path]
     assert again
     assert not set(again) & set(SENDING)
     assert [each.before for each in second] == [each.digest for each in first]
-    assert f"{app.repository}:latest stays at {first[0].digest[:19]}" in said.getvalue()
-    assert "was there" in said.getvalue()
+    assert f"{app.repository}:latest stays at {first[0].digest[:19]}" in held.said.getvalue()
+    assert "was there" in held.said.getvalue()
 
 
 def test_a_new_image_with_known_layers_sends_none_of_them(
@@ -201,9 +202,8 @@ def test_a_refusal_is_told_by_its_kind(
     app = target(proxy.address, tmp_path)
     image = held.built(app, "linux/amd64")
     proxy.fault(fault, on="blobs", method="POST", words=words)
-    publisher, _ = held.publisher()
-    with pytest.raises(RegistryError) as caught:
-        publisher.publish([image], {("app", "3.11"): ("1.2.3",)}, annotations={})
+    with pytest.raises(ReleaseError) as caught:
+        held.release([image], {("app", "3.11"): ("1.2.3",)})
     assert cause in caught.value.cause
     assert words in caught.value.cause
     assert caught.value.remedy
@@ -233,9 +233,8 @@ def test_a_registry_that_is_gone_is_named(
     with pytest.raises(RegistryError, match="could not be pushed") as caught:
         held.engine.push(image.name, image.reference)
     assert "did not answer" in caught.value.cause
-    publisher, _ = held.publisher()
-    with pytest.raises(RegistryError, match="could not be pushed"):
-        publisher.publish([image], {}, annotations={})
+    with pytest.raises(ReleaseError, match="could not be pushed"):
+        held.release([image])
 
 
 def test_the_login_is_used_and_told_to_nobody(
@@ -245,18 +244,16 @@ def test_the_login_is_used_and_told_to_nobody(
     app = target(proxy.address, tmp_path)
     images = [held.built(app, platform) for platform in PLATFORMS]
     tags = {("app", "3.11"): ("1.2.3",)}
-    publisher, said = held.publisher()
     with pytest.raises(RegistryError) as caught:
-        publisher.publish(images, tags, annotations={})
+        held.release(images, tags)
     assert f"docker login {proxy.address}" in caught.value.remedy
     login = base64.b64encode(proxy.login.encode()).decode()
     write_config(tmp_path, monkeypatch, {"auths": {proxy.address: {"auth": login}}})
     again = held.again()
-    publisher, said = again.publisher()
-    (found,) = publisher.publish(images, tags, annotations={})
+    (found,) = again.release(images, tags).tags
     assert found.name == f"{app.repository}:1.2.3"
-    assert "secret-words" not in said.getvalue()
-    assert login not in said.getvalue()
+    assert "secret-words" not in again.said.getvalue()
+    assert login not in again.said.getvalue()
 
 
 def test_a_registry_that_is_busy_is_asked_again(
@@ -265,11 +262,10 @@ def test_a_registry_that_is_busy_is_asked_again(
     app = target(proxy.address, tmp_path)
     image = held.built(app, "linux/amd64")
     proxy.fault(Fault.TOO_MANY, on="manifests", path="/fp-", method="HEAD", times=1)
-    publisher, said = held.publisher()
-    (found,) = publisher.publish([image], {("app", "3.11"): ("1.2.3",)}, annotations={})
-    assert "attempt 2 of 4" in said.getvalue()
+    release = held.release([image], {("app", "3.11"): ("1.2.3",)})
+    assert "attempt 2 of 4" in held.said.getvalue()
     assert [entry["digest"] for entry in index(app.repository, "1.2.3")["manifests"]] == [
-        found.platforms["linux/amd64"]
+        release.indexes["app", "3.11"].platforms["linux/amd64"]
     ]
 
 
@@ -279,23 +275,23 @@ def test_latest_stays_where_another_tag_is_refused(
     app = target(proxy.address, tmp_path)
     image = held.built(app, "linux/amd64")
     proxy.fault(Fault.FORBIDDEN, on="manifests", path="/1.2.3", method="PUT", words="immutable")
-    publisher, _ = held.publisher()
-    with pytest.raises(RegistryError, match=r"1\.2\.3 could not be pushed") as caught:
-        publisher.publish([image], {("app", "3.11"): ("latest", "1.2.3")}, annotations={})
+    with pytest.raises(ReleaseError, match=r"1\.2\.3 could not be pushed") as caught:
+        held.release([image], {("app", "3.11"): ("latest", "1.2.3")})
     assert "immutable" in caught.value.cause
     assert is_free(held, app.repository, "latest")
 
 
-def test_a_fingerprint_that_names_something_else_is_no_image_of_ours(
-    held: Holder, tmp_path: Path, once: None
+def test_a_fingerprint_that_names_something_else_stays_what_it_is(
+    held: Holder, tmp_path: Path
 ) -> None:
     app = target(held.under.registry, tmp_path)
     image = held.built(app, "linux/amd64")
     tiny.push(held.under.registry, f"{image.reference.path}:{image.reference.tag}", 20)
-    publisher, _ = held.publisher()
-    with pytest.raises(RegistryError, match="is not what its tag says"):
-        publisher.publish([image], {("app", "3.11"): ("1.2.3",)}, annotations={})
-    assert is_free(held, app.repository, "1.2.3")
+    other = index(app.repository, str(image.reference.tag))
+    release = held.release([image], {("app", "3.11"): ("1.2.3",)})
+    assert release.uploads[0].reference == image.by_identity
+    assert index(app.repository, str(image.reference.tag)) == other
+    assert_pulled(held, image, release.tags[0].name, release.uploads[0].entry.digest)
 
 
 def test_an_image_that_is_not_here_cannot_be_pushed(held: Holder, tmp_path: Path) -> None:
@@ -311,8 +307,7 @@ def test_every_python_has_an_index_and_a_builder_comes_without_tags(
     builder = target(held.under.registry, tmp_path, "builder")
     images = [held.built(app, "linux/amd64", python=python) for python in ("3.11", "3.13")]
     tags = {("app", "3.11"): ("latest", "main"), ("app", "3.13"): ("latest-py3.13", "main-py3.13")}
-    publisher, _ = held.publisher()
-    found = publisher.publish([held.built(builder, "linux/amd64"), *images], tags, annotations={})
+    found = held.release([held.built(builder, "linux/amd64"), *images], tags).tags
     names = [each.name.rpartition(":")[2] for each in found]
     assert names == ["main", "main-py3.13", "latest", "latest-py3.13"]
     assert len({each.digest for each in found}) == 2
@@ -323,9 +318,9 @@ def test_a_dry_run_shows_the_commands_and_sends_nothing(
 ) -> None:
     app = target(proxy.address, tmp_path)
     image = held.built(app, "linux/amd64")
-    publisher, _ = held.publisher()
     tags = {("app", "3.11"): ("latest", "1.2.3")}
-    lines = publisher.commands([image], tags, annotations=said_of_it(revision="abc"))
+    plan = planned([image], tags, said_of_it(revision="abc"))
+    lines = list(commands(plan, lambda platform: held.engine))
     assert [line for line in lines if "imagetools" in line] == [
         f"docker buildx imagetools create --annotation index:{REVISION_LABEL}=abc "
         f"--tag {app.repository}:{tag} {image.reference}"

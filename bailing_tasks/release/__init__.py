@@ -1,0 +1,1 @@
+"""Releases: what is checked, uploaded and compared before a tag moves, and written down."""

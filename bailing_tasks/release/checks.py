@@ -1,0 +1,179 @@
+"""What has to be true before anything is sent: each check by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bailing_tasks import git
+from bailing_tasks.build_plan import BuildPlan
+from bailing_tasks.console import Console
+from bailing_tasks.decision import BUILD, PULL, Decision, built_image
+from bailing_tasks.engine.base import Engine
+from bailing_tasks.errors import BailingError, UsageError, VerifyError
+from bailing_tasks.events import Event
+from bailing_tasks.platforms import Platform
+from bailing_tasks.release.model import BuiltImage
+from bailing_tasks.units import in_one_line
+
+Check = tuple[str, Callable[[], str]]
+"""What is checked, and the function that says what it found, or raises."""
+
+SHOWN = 5
+"""How many of the files that are in the way are named."""
+BUILT_BY = "invoke prefetch build-builder build-app --platform all --python all"
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A check that failed."""
+
+    name: str
+    error: BailingError
+
+
+def passed(checks: Iterator[Check], console: Console) -> tuple[Failed, ...]:
+    """Make each check, show how it came out, and return those that failed."""
+    failed = []
+    for name, check in checks:
+        try:
+            console.say(f"ok    {name}: {check()}")
+        except BailingError as error:
+            failed.append(Failed(name, error))
+            why = f" ({error.cause})" if error.cause else ""
+            console.say(f"FAIL  {name}: {error.message}{why}")
+    return tuple(failed)
+
+
+def of_commit(
+    root: Path, events: Sequence[Event], *, allow_dirty: bool, at_github: bool
+) -> Iterator[Check]:
+    """Yield the checks of what is checked out: it is what is published, and others have it.
+
+    Args:
+        root: The workspace.
+        events: What it is published for.
+        allow_dirty: Whether it may be published all the same.
+        at_github: Whether GitHub itself says what the events are: it has what it speaks of.
+    """
+    for event in events:
+        yield f"{event}", lambda event=event: _checked_out(root, event)  # type: ignore[misc]
+    yield "working tree", lambda: _clean(root, allow_dirty=allow_dirty)
+    if at_github:
+        return
+    commit = events[0].commit
+    yield f"commit {commit[:7]}", lambda: _is_public(root, commit, allow_dirty=allow_dirty)
+    for event in events:
+        if event.tag:
+            yield (
+                f"Git tag {event.tag}",
+                lambda event=event: _tag_is_public(root, event, allow_dirty=allow_dirty),  # type: ignore[misc]
+            )
+
+
+def _checked_out(root: Path, event: Event) -> str:
+    head = git.head(root)
+    if event.tag and not git.tag(root, event.tag):
+        raise UsageError(
+            f"there is no Git tag {event.tag} to publish",
+            remedy=f"check its name, or make it first: git tag {event.tag}",
+        )
+    if event.commit != head:
+        raise UsageError(
+            f"{event} is of the commit {event.commit[:7]}, and {head[:7]} is checked out",
+            remedy=f"check it out first: git switch --detach {event.commit[:7]}",
+        )
+    return f"commit {head[:7]} is checked out"
+
+
+def _clean(root: Path, *, allow_dirty: bool) -> str:
+    changed = git.uncommitted(root)
+    names = ", ".join(map(in_one_line, changed[:SHOWN]))
+    if changed and not allow_dirty:
+        raise UsageError(
+            "there are uncommitted changes: what would be published is no commit",
+            cause=f"{len(changed)} files: {names}",
+            remedy="commit or stash them; --allow-dirty publishes them all the same",
+        )
+    return f"{len(changed)} files are uncommitted (--allow-dirty): {names}" if changed else "clean"
+
+
+def _is_public(root: Path, commit: str, *, allow_dirty: bool) -> str:
+    """Say where others find a commit: in a branch of the remote, as last fetched or as it is."""
+    if where := git.remote_branches_with(root, commit):
+        return f"it is in {where[0]}"
+    try:
+        refs = git.remote_refs(root)
+    except UsageError as error:
+        if allow_dirty:
+            return f"whether others have it is not known (--allow-dirty): {error.cause}"
+        raise
+    names = [name for name, at in refs.items() if at == commit]
+    if names:
+        return f"it is {names[0]} of the remote"
+    if allow_dirty:
+        return "it is on no remote (--allow-dirty)"
+    raise UsageError(
+        f"the commit {commit[:7]} is on no branch or tag of the remote",
+        cause="who looks at the image could not find what it was made from",
+        remedy="push it first: git push; --allow-dirty publishes it all the same",
+    )
+
+
+def _tag_is_public(root: Path, event: Event, *, allow_dirty: bool) -> str:
+    try:
+        refs = git.remote_refs(root)
+    except UsageError as error:
+        if allow_dirty:
+            return f"whether others have it is not known (--allow-dirty): {error.cause}"
+        raise
+    # An annotated tag is an object of its own; what it names stands behind `^{}`.
+    there = refs.get(f"{event.ref}^{{}}") or refs.get(event.ref)
+    if there == event.commit:
+        return "the remote has it at this commit"
+    if allow_dirty:
+        return "the remote does not have it so (--allow-dirty)"
+    raise UsageError(
+        f"the remote has {event.tag} at {there[:7]}, not at {event.commit[:7]}"
+        if there
+        else f"the remote has no Git tag {event.tag}",
+        remedy=f"git push origin {event.tag}, or name another event",
+    )
+
+
+def of_images(
+    steps: Sequence[tuple[BuildPlan, Decision]], engine_for: Callable[[Platform], Engine]
+) -> Iterator[Check]:
+    """Yield a check for each image: it is here, made from what is checked out."""
+    for plan, decision in steps:
+        yield (
+            str(plan.recipe.variant),
+            lambda plan=plan, decision=decision: _is_here(  # type: ignore[misc]
+                plan, decision, engine_for(plan.recipe.variant.platform)
+            ),
+        )
+
+
+def _is_here(plan: BuildPlan, decision: Decision, engine: Engine) -> str:
+    image = built_image(plan, engine)
+    stale = decision.certain and decision.action in (BUILD, PULL)
+    if image is None or stale:
+        raise VerifyError(
+            f"{plan.recipe.variant} is not here as this commit makes it",
+            cause=decision.reason,
+            remedy=f"{BUILT_BY} makes or pulls it",
+        )
+    return f"{plan.kept}, made from this commit's files"
+
+
+def built(plan: BuildPlan, decision: Decision, engine: Engine) -> BuiltImage:
+    """Return the image of a plan, which the checks have found."""
+    image = built_image(plan, engine)
+    return BuiltImage(
+        variant=plan.recipe.variant,
+        name=plan.kept,
+        fingerprint=plan.fingerprint,
+        identity=image.id if image else "",
+        certain=decision.certain,
+    )

@@ -1,0 +1,197 @@
+"""The journal of a release: what was done, with digest and time, a line for each step.
+
+It is appended to, and each line is on the disk before the next step begins: a run that dies leaves
+what it has done, and the same command goes on from there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from bailing_tasks.errors import UsageError
+from bailing_tasks.release.model import Plan
+from bailing_tasks.state import State
+
+FOLDER = "releases"
+SCHEMA = 1
+
+BEGIN = "begin"
+SEND = "send"
+UPLOADED = "uploaded"
+INDEX = "index"
+TAG = "tag"
+UNDONE = "undone"
+FAILED = "failed"
+END = "end"
+
+MOVED = "moved"
+THERE = "there"
+LEFT = "left"
+
+
+@dataclass
+class Journal:
+    """One release in the state.
+
+    Attributes:
+        path: Where it is.
+        steps: Its lines so far, each an object with at least `step` and `at`.
+    """
+
+    path: Path
+    state: State = field(repr=False)
+    steps: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, step: str, **said: Any) -> None:
+        """Write down a step.
+
+        Raises:
+            UsageError: The state cannot be written to.
+        """
+        at = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+        line = {"step": step, "at": at, **said}
+        self.state.append(f"{FOLDER}/{self.path.name}", json.dumps(line))
+        self.steps.append(line)
+
+    @property
+    def begun(self) -> Mapping[str, Any]:
+        """What the release was to do, as it was begun last."""
+        return next(step for step in reversed(self.steps) if step["step"] == BEGIN)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing is left to do."""
+        return bool(self.steps[-1]["step"] == END)
+
+    @property
+    def before(self) -> Mapping[str, str]:
+        """For each tag, what it stood for when the release began; empty where it was free."""
+        return {tag["name"]: tag["before"] for tag in self.begun["tags"]}
+
+    @property
+    def tags(self) -> Mapping[str, Mapping[str, Any]]:
+        """For each tag, the last step that was made with it since the release began."""
+        found: dict[str, Mapping[str, Any]] = {}
+        for step in self.since_begun:
+            if step["step"] == TAG:
+                found[step["name"]] = step
+            if step["step"] == UNDONE:
+                found.pop(step["name"], None)
+        return found
+
+    @property
+    def open_sends(self) -> tuple[Mapping[str, Any], ...]:
+        """The uploads that were begun and did not end: the last run may have died in one."""
+        found: dict[str, Mapping[str, Any]] = {}
+        for step in self.since_begun:
+            if step["step"] == SEND:
+                found[step["name"]] = step
+            if step["step"] == UPLOADED:
+                found.pop(step["name"], None)
+        return tuple(found.values())
+
+    @property
+    def since_begun(self) -> Iterator[Mapping[str, Any]]:
+        """The steps since the release was begun last."""
+        begun = max(i for i, step in enumerate(self.steps) if step["step"] == BEGIN)
+        return iter(self.steps[begun + 1 :])
+
+
+def opened(state: State, plan: Plan, before: Mapping[str, str]) -> Journal:
+    """Return the journal of a release: the one that was stopped halfway, else a new one.
+
+    Args:
+        state: The workspace's state.
+        plan: What is to be done.
+        before: What each tag stands for now; empty where it is free.
+
+    Raises:
+        UsageError: The state cannot be read or written.
+    """
+    key = _key(plan)
+    journal = next((each for each in journals(state) if each.path.stem.endswith(key)), None)
+    if journal is not None and not journal.is_finished:
+        return journal
+    if journal is None:
+        started = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+        path = state.folder / FOLDER / f"{started}-{key}.jsonl"
+        journal = Journal(path, state)
+    journal.add(
+        BEGIN,
+        schema=SCHEMA,
+        kind=plan.kind,
+        title=plan.title,
+        commit=plan.commit,
+        annotations=dict(plan.annotations),
+        images=[
+            {
+                "target": image.variant.target.name,
+                "python": image.variant.python,
+                "platform": str(image.variant.platform),
+                "name": image.name,
+                "fingerprint": image.fingerprint,
+                "identity": image.identity,
+            }
+            for image in plan.images
+        ],
+        tags=[
+            {
+                "target": tag.target,
+                "python": tag.python,
+                "name": tag.name,
+                "kind": tag.kind,
+                "rule": tag.rule,
+                "before": before.get(tag.name, ""),
+            }
+            for tag in plan.tags
+        ],
+    )
+    return journal
+
+
+def journals(state: State) -> list[Journal]:
+    """Return all journals of a workspace, the one that was written to last first.
+
+    Raises:
+        UsageError: One cannot be read.
+    """
+    paths = (state.folder / FOLDER).glob("*.jsonl")
+    found = [Journal(path, state, _read(path)) for path in paths]
+    begun = [each for each in found if any(step["step"] == BEGIN for step in each.steps)]
+    return sorted(begun, key=lambda each: str(each.steps[-1]["at"]), reverse=True)
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    """Return the lines of a journal; one that was cut off by a crash says nothing."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"{path} cannot be read",
+            cause=str(error),
+            remedy="move it away: the next release finds out from the registry what is there",
+        ) from error
+    steps = []
+    for line in lines:
+        with contextlib.suppress(ValueError):
+            steps.append(dict(json.loads(line)))
+    return steps
+
+
+def _key(plan: Plan) -> str:
+    """Return what is the same for the same release: command, commit, images and tags."""
+    parts: Sequence[str] = (
+        plan.kind,
+        plan.title,
+        plan.commit,
+        *sorted(f"{image.variant} {image.identity}" for image in plan.images),
+        *sorted(tag.name for tag in plan.tags),
+    )
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]

@@ -1,0 +1,189 @@
+"""Plans a release: its tags by the policy, with where each stands in the registry now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from bailing_tasks import versions
+from bailing_tasks.errors import RegistryError, SettingsError, UsageError
+from bailing_tasks.events import Event
+from bailing_tasks.platforms import Platform
+from bailing_tasks.references import Reference
+from bailing_tasks.release.model import (
+    ROLLBACK,
+    Index,
+    Key,
+    Plan,
+    ReleaseTag,
+    in_order,
+)
+from bailing_tasks.release.publisher import read_index
+from bailing_tasks.release.registry import Registry
+from bailing_tasks.settings import Settings, Target
+from bailing_tasks.tag_moves import BRANCH, LINE, VERSION, Move, moves
+from bailing_tasks.tag_names import LATEST
+from bailing_tasks.tagging import git_facts
+from bailing_tasks.tags import TargetTags, planned_tags
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """A tag as it stands before a release.
+
+    Attributes:
+        tag: The tag.
+        digest: What it stands for; empty where it is free.
+        move: Whether it moves from there, by what is known now.
+    """
+
+    tag: ReleaseTag
+    digest: str
+    move: Move
+
+
+def tags_of(
+    events: Iterable[Event], plan: Callable[[Event], Sequence[TargetTags]]
+) -> dict[Event, Sequence[TargetTags]]:
+    """Return the tags of each event; that one of several makes none is no error.
+
+    Raises:
+        UsageError: None of them makes any.
+        SettingsError: A pattern is wrong, or two images of one repository would have one tag.
+    """
+    found: dict[Event, Sequence[TargetTags]] = {}
+    failed: list[UsageError] = []
+    for event in events:
+        try:
+            found[event] = plan(event)
+        except SettingsError:
+            raise
+        except UsageError as error:
+            failed.append(error)
+    if failed and not found:
+        raise failed[0]
+    return found
+
+
+def release_tags(
+    settings: Settings, planned: Mapping[Event, Sequence[TargetTags]], keys: Collection[Key]
+) -> tuple[ReleaseTag, ...]:
+    """Return the tags of a release in the order in which they move, each once.
+
+    Args:
+        settings: The workspace's settings.
+        planned: For each event, the tags that the policy gives each target.
+        keys: The targets and Pythons that are released.
+    """
+    targets = {target.name: target for target in settings.targets}
+    found = {
+        tag.name: tag
+        for event, made in planned.items()
+        for of in made
+        for tag in _of_target(targets[of.target], of, event)
+        if tag.key in keys
+    }
+    return in_order(found.values())
+
+
+def _of_target(target: Target, made: TargetTags, event: Event) -> Iterable[ReleaseTag]:
+    for each in made.tags:
+        yield ReleaseTag(
+            target=target.name,
+            python=each.python,
+            reference=Reference.parse(f"{target.repository}:{each.tag}"),
+            kind=each.kind,
+            rule=each.rule,
+            event=event,
+        )
+
+
+class Policy:
+    """Says whether a tag of a push moves, by where it stands when that is asked.
+
+    Args:
+        registry: Asks where it stands.
+        settings: The workspace's settings.
+    """
+
+    def __init__(self, registry: Registry, settings: Settings) -> None:
+        self._registry = registry
+        self._settings = settings
+
+    def __call__(self, tag: ReleaseTag) -> Move:
+        """Return whether a tag moves.
+
+        Raises:
+            RegistryError: It could not be asked.
+        """
+        root, commit = self._settings.root, tag.event.commit
+        standing = self._registry.standing(tag.reference, root, commit)
+        return moves(tag.kind, standing, tag.event, self._settings)
+
+    def see(self, tags: Sequence[ReleaseTag]) -> tuple[Seen, ...]:
+        """Return where tags stand now, and whether they move from there."""
+        return tuple(
+            Seen(tag=tag, digest=self._registry.digest(tag.reference), move=self(tag))
+            for tag in tags
+        )
+
+
+def rollback(settings: Settings, version: str, registry: Registry) -> tuple[Plan, dict[Key, Index]]:
+    """Return the plan that lets moving tags go back to a version, and what they go back to.
+
+    Those are `latest`, the default branch's tags, and the version's lines (`1.2` for 1.2.3).
+
+    Args:
+        settings: The workspace's settings, with every platform and Python.
+        version: The version, with or without a leading `v`.
+        registry: Asks what is published.
+
+    Raises:
+        UsageError: It is no version, or nothing would go back.
+        RegistryError: It is not published, or not whole, for a platform.
+    """
+    found = versions.parse(version, settings.versions)
+    if found is None:
+        raise UsageError(
+            f"{version} is no version ({settings.versions})",
+            remedy="name one that was released, such as 1.2.3",
+        )
+    tagged = Event(name="push", ref=f"refs/tags/{version}", commit="0" * 40)
+    pushed = Event(name="push", ref=f"refs/heads/{settings.default_branch}", commit="0" * 40)
+    facts = git_facts(settings.root, pushed)
+    by_branch = replace(settings, latest="branch")
+    planned = tags_of((pushed, tagged), lambda event: planned_tags(by_branch, event, facts))
+    keys = {(target.name, python) for target in settings.targets for python in settings.python}
+    every = release_tags(settings, planned, keys)
+    released = {tag.key: tag for tag in every if tag.kind == VERSION}
+    if missing := keys - released.keys():
+        names = ", ".join(sorted({name for name, _ in missing}))
+        raise UsageError(
+            f"{names} has no tag for a version",
+            remedy="a pattern with {version} among its tags makes one",
+        )
+    moving = [
+        replace(tag, rule=f"goes back to {released[tag.key].name}")
+        for tag in every
+        if tag.kind in (LATEST, BRANCH, LINE)
+    ]
+    if not moving:
+        raise UsageError("no tag goes back: no pattern makes one that people follow")
+    indexes = {key: _published(tag, registry, settings.platforms) for key, tag in released.items()}
+    plan = Plan(kind=ROLLBACK, title=version, tags=in_order(moving), annotations={})
+    return plan, indexes
+
+
+def _published(tag: ReleaseTag, registry: Registry, platforms: Sequence[Platform]) -> Index:
+    """Return what a version stands for, if it is there for every platform, whole.
+
+    Raises:
+        RegistryError: It is not.
+    """
+    digest = registry.digest(tag.reference)
+    if not digest:
+        raise RegistryError(
+            f"{tag.name} is not published",
+            remedy="go back to a version that is in the registry",
+        )
+    return read_index(registry, replace(tag.reference, tag=None, digest=digest), platforms)

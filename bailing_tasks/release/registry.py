@@ -1,0 +1,180 @@
+"""What a release asks of registries, again where asking again may help."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bailing_tasks import image_index
+from bailing_tasks.console import Console
+from bailing_tasks.engine.labels import read_labels
+from bailing_tasks.engine.layout import Manifest
+from bailing_tasks.engine.uploads import Uploads
+from bailing_tasks.errors import PullError, RegistryError, RemoteError
+from bailing_tasks.image_index import Entry
+from bailing_tasks.mirrors import sources
+from bailing_tasks.platforms import Platform
+from bailing_tasks.references import Reference
+from bailing_tasks.retry import ATTEMPTS, Value, retried
+from bailing_tasks.tag_moves import Standing
+from bailing_tasks.tagging import read_standing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """One platform's image in a registry, with all that it names.
+
+    Attributes:
+        entry: What an index says of it.
+        manifest: What it consists of.
+    """
+
+    entry: Entry
+    manifest: Manifest
+
+    @property
+    def size(self) -> int:
+        """The bytes that are pulled for it."""
+        return self.manifest.config.size + sum(layer.size for layer in self.manifest.layers)
+
+
+class Registry:
+    """Asks registries for a release.
+
+    Args:
+        console: Told what is tried again.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._uploads = Uploads()
+
+    def check(self, reference: Reference) -> None:
+        """Make sure that this login may push to a repository; nothing is sent.
+
+        Raises:
+            RegistryError: The registry denies it, or cannot be reached.
+        """
+        self.again(lambda: self._uploads.check(reference), reference.repository)
+
+    def digest(self, reference: Reference) -> str:
+        """Return what a tag stands for; empty where it is free.
+
+        Raises:
+            RegistryError: The registry denies it, or cannot be reached.
+        """
+        return self.again(lambda: self._uploads.standing(reference), reference.familiar) or ""
+
+    def standing(self, reference: Reference, root: Path, commit: str) -> Standing:
+        """Return where a tag stands, seen from a commit of a repository.
+
+        Raises:
+            RegistryError: The registry cannot be asked, or what it has is no image.
+        """
+
+        def ask() -> Standing:
+            with _reading(reference):
+                return read_standing(self._uploads, root, commit, reference)
+
+        return self.again(ask, reference.familiar)
+
+    def labels(self, reference: Reference) -> Mapping[str, str]:
+        """Return what an image says of itself.
+
+        Raises:
+            RegistryError: The registry cannot be asked, or has no such image.
+        """
+
+        def ask() -> Mapping[str, str]:
+            with _reading(reference):
+                return read_labels(self._uploads, reference)
+
+        return self.again(ask, reference.familiar)
+
+    def put(self, raw: bytes, reference: Reference) -> None:
+        """Put a manifest or an index under a tag or its digest.
+
+        Raises:
+            RegistryError: The registry denies it, or cannot be reached.
+        """
+        self.again(lambda: self._uploads.put(raw, reference), reference.familiar)
+
+    def remove_tag(self, reference: Reference) -> None:
+        """Take a tag away, where the registry knows how to (the specification lets it refuse).
+
+        Raises:
+            RegistryError: It does not.
+        """
+        self._uploads.remove_tag(reference)
+
+    def raw(self, reference: Reference, digest: str) -> bytes:
+        """Return a manifest or an index, byte for byte.
+
+        Raises:
+            RegistryError: The registry cannot be asked, or does not have it.
+        """
+        *_, source = sources(reference, {})
+
+        def ask() -> bytes:
+            with _reading(reference):
+                return self._uploads.manifest(reference, digest, source)
+
+        return self.again(ask, reference.familiar)
+
+    def found(self, reference: Reference, platform: Platform) -> Found:
+        """Return what stands under a name for a platform, and that all of it is there.
+
+        Raises:
+            RegistryError: The registry cannot be asked, or a part is missing.
+        """
+
+        def ask() -> Found:
+            with _reading(reference):
+                return self._found(reference, platform)
+
+        return self.again(ask, f"{reference.familiar} ({platform})")
+
+    def _found(self, reference: Reference, platform: Platform) -> Found:
+        *_, source = sources(reference, {})
+        digest = self._uploads.resolve(reference, platform, source).digest
+        raw = self._uploads.manifest(reference, digest, source)
+        try:
+            found = Found(entry=image_index.entry(platform, raw), manifest=Manifest.parse(raw))
+        except ValueError as error:
+            raise RegistryError(
+                f"{reference.familiar} is no image for {platform}", cause=str(error)
+            ) from error
+        for blob in (found.manifest.config, *found.manifest.layers):
+            self._uploads.check_blob(reference, blob)
+        return found
+
+    def again(self, attempt: Callable[[], Value], title: str) -> Value:
+        """Return what an attempt returns; try it again where its failure is transient.
+
+        Raises:
+            RemoteError: The last failure.
+        """
+
+        def on_wait(error: RemoteError, number: int, wait: float) -> None:
+            self._console.say(
+                f"{title}: {error.cause}; attempt {number} of {ATTEMPTS} in {wait:.0f} s"
+            )
+            self._uploads.listen_again()
+
+        return retried(attempt, on_wait)
+
+
+@contextlib.contextmanager
+def _reading(reference: Reference) -> Iterator[None]:
+    """Turn what fails while something is read into a failure of the release."""
+    try:
+        yield
+    except PullError as error:
+        raise RegistryError(
+            f"{reference.familiar} could not be read",
+            cause=error.cause,
+            remedy=error.remedy,
+            transient=error.transient,
+        ) from error

@@ -1,0 +1,249 @@
+"""What the tasks that publish share: what a release is for, its checks, and what it says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bailing_tasks.tasks.building import print_commands
+from bailing_tasks.tasks.events import read_event
+from bailing_tasks.tasks.run import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from bailing_tasks.build_plan import BuildPlan
+    from bailing_tasks.events import Event
+    from bailing_tasks.references import Reference
+    from bailing_tasks.release.checks import Check, Failed
+    from bailing_tasks.release.model import BuiltImage, Plan
+    from bailing_tasks.release.planning import Policy, Seen
+    from bailing_tasks.release.registry import Registry
+    from bailing_tasks.release.releasing import Release, Releaser
+    from bailing_tasks.settings import Settings
+    from bailing_tasks.tags import TargetTags
+    from bailing_tasks.tasks.building import Step
+
+
+def events_of(run: Run, settings: Settings, named: Sequence[str]) -> tuple[Event, ...]:
+    """Return the events that a release is for, all of one commit.
+
+    Those that were named, else the one that GitHub describes; else what is checked out: the branch,
+    and the version tags of its commit.
+
+    Raises:
+        UsageError: There is none that could be published, or they are of several commits.
+    """
+    from bailing_tasks.errors import UsageError
+
+    texts = named or ([""] if at_github(named) else _checked_out(run, settings))
+    events = tuple(dict.fromkeys(read_event(run, settings, text) for text in texts))
+    for event in events:
+        if event.number or not event.commit:
+            raise UsageError(
+                f"{event} is never published",
+                remedy="name the push of a branch or of a tag: --event push:main",
+            )
+    if len({event.commit for event in events}) > 1:
+        commits = ", ".join(f"{event}: {event.commit[:7]}" for event in events)
+        raise UsageError("the events are of several commits", cause=commits)
+    return events
+
+
+def _checked_out(run: Run, settings: Settings) -> list[str]:
+    """Return the events of what is checked out, as they are written by hand."""
+    from bailing_tasks import git, versions
+
+    head = git.head(run.root)
+    tags = [tag for tag in git.tags_at(run.root, head) if versions.parse(tag, settings.versions)]
+    branch = git.current_branch(run.root)
+    found = [f"push:{branch}"] if branch else []
+    # Without any, reading the event says what to name.
+    return [*found, *(f"tag:{tag}" for tag in tags)] or [""]
+
+
+def at_github(named: Sequence[str]) -> bool:
+    """Whether the event is the one that GitHub's variables describe."""
+    import os
+
+    return (not named and bool(os.environ.get("GITHUB_EVENT_NAME"))) or list(named) == ["github"]
+
+
+def push_plan(
+    settings: Settings,
+    planned: Mapping[Event, Sequence[TargetTags]],
+    images: Sequence[BuiltImage],
+    *,
+    replace: bool,
+) -> Plan:
+    """Return the plan of a push.
+
+    Args:
+        settings: The workspace's settings.
+        planned: For each event, the tags by the policy.
+        images: The images.
+        replace: Whether a version may be taken from another image.
+    """
+    from bailing_tasks.release.model import PUSH, Plan
+    from bailing_tasks.release.planning import release_tags
+    from bailing_tasks.tagging import index_annotations
+
+    events = list(planned)
+    named = next((event for event in events if event.tag), events[0])
+    return Plan(
+        kind=PUSH,
+        title=", ".join(map(str, events)),
+        commit=named.commit,
+        images=tuple(images),
+        tags=release_tags(settings, planned, {image.key for image in images}),
+        annotations=index_annotations(settings.root, named),
+        replace=replace,
+    )
+
+
+def policy_of(run: Run, settings: Settings) -> Policy:
+    """Return what says whether the tags of a push move."""
+    from bailing_tasks.release.planning import Policy
+
+    return Policy(releaser_of(run).registry, settings)
+
+
+def releaser_of(run: Run) -> Releaser:
+    """Return what carries out the releases of a run."""
+    from bailing_tasks.release.registry import Registry
+    from bailing_tasks.release.releasing import Releaser
+
+    return Releaser(
+        state=run.state,
+        registry=Registry(run.console),
+        engine_for=run.engine_for,
+        console=run.console,
+    )
+
+
+def release(run: Run, plan: Plan, policy: Policy, seen: Sequence[Seen]) -> None:
+    """Carry out a push, and say what there is to pull."""
+    before = {each.tag.name: each.digest for each in seen}
+    with run.console.group(f"release: {plan.title}"):
+        done = releaser_of(run).push(plan, before, policy)
+    report(run, done)
+
+
+def show_commands(run: Run, plan: Plan) -> None:
+    """Print and report what a push would run."""
+    from bailing_tasks.release.commands import commands
+
+    print_commands(run, "release", tuple(commands(plan, run.engine_for)), "no image")
+
+
+def may_push(repositories: Iterable[Reference], registry: Registry) -> Iterator[Check]:
+    """Yield a check for each repository: it is reachable, and this login may push to it."""
+
+    def check(reference: Reference) -> str:
+        registry.check(reference)
+        return "this login may push to it"
+
+    for reference in repositories:
+        yield reference.repository, lambda reference=reference: check(reference)  # type: ignore[misc]
+
+
+def verified(
+    run: Run, settings: Settings, steps: Sequence[Step], images: Sequence[BuiltImage]
+) -> Iterator[Check]:
+    """Yield a check for each app image: it has passed those of `verify`, before or now."""
+    for (plan, _), image in zip(steps, images, strict=True):
+        if image.variant.target == settings.app:
+            yield (
+                f"{image.variant} verified",
+                lambda plan=plan, image=image: _verify(run, settings, plan, image),  # type: ignore[misc]
+            )
+
+
+def _verify(run: Run, settings: Settings, plan: BuildPlan, image: BuiltImage) -> str:
+    from bailing_tasks.build import check_platform
+    from bailing_tasks.errors import EngineError, VerifyError
+    from bailing_tasks.names import local_name
+    from bailing_tasks.verified import passed_at, remember
+    from bailing_tasks.verify import verify
+
+    if at := passed_at(run.state, image.identity, settings.verify):
+        return f"it passed on {at}"
+    engine, variant = run.engine_for(image.variant.platform), image.variant
+    try:
+        check_platform(plan, engine)
+    except EngineError as error:
+        return f"not here: {error.cause}"
+    builder = local_name(variant.of(settings.builder), settings, run.engine.platform)
+    result = verify(
+        engine, image.name, builder, variant, settings=settings.verify, owner=str(run.root)
+    )
+    if failed := [f"{check.name} ({check.detail})" for check in result.checks if not check.ok]:
+        raise VerifyError(
+            f"{variant} is not what it has to be",
+            cause="; ".join(failed),
+            remedy="mend its Dockerfile, or [tool.bailing-tasks.verify]",
+        )
+    remember(run.state, image.identity, settings.verify)
+    return f"{len(result.checks)} checks passed"
+
+
+def require(failed: Sequence[Failed]) -> None:
+    """End the run where a check has failed, by the first one."""
+    if failed:
+        raise failed[0].error
+
+
+def show(run: Run, seen: Sequence[Seen]) -> None:
+    """Show where each tag stands, and whether it moves from there."""
+    from bailing_tasks.outcomes import short
+
+    run.console.table(
+        ("tag", "stands for", "moves", "why"),
+        [
+            (
+                each.tag.name,
+                short(each.digest) or "-",
+                {True: "yes", False: "no", None: "perhaps"}[each.move.moves],
+                f"{each.tag.rule}; {each.move.why}",
+            )
+            for each in seen
+        ],
+    )
+
+
+def ask(run: Run, question: str, *, yes: bool) -> None:
+    """Ask a person once, unless it was said before that it is wanted.
+
+    Raises:
+        UsageError: Nobody is there to be asked.
+        InterruptedRunError: The person does not want it.
+    """
+    import sys
+
+    from bailing_tasks.errors import InterruptedRunError, UsageError
+
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError(
+            "nobody is there to be asked whether all this is wanted",
+            cause="standard input is no terminal",
+            remedy="--yes publishes without asking",
+        )
+    if run.console.ask(question, ("yes", "no"), enter=False) == "no":
+        raise InterruptedRunError("nothing was published: it was not wanted")
+
+
+def report(run: Run, done: Release) -> None:
+    """Say what there is to pull: to people, to programs, and to GitHub's page of the job."""
+    import os
+    from pathlib import Path
+
+    from bailing_tasks.release import summary
+
+    for line in summary.lines(done):
+        run.console.say(line)
+    run.console.table(summary.HEADINGS, summary.rows(done))
+    run.report("release", summary.document(done))
+    if page := os.environ.get("GITHUB_STEP_SUMMARY"):
+        with Path(page).open("a", encoding="utf-8") as file:
+            file.write(summary.markdown(done))
