@@ -22,7 +22,8 @@ Check = tuple[str, Callable[[], str]]
 
 SHOWN = 5
 """How many of the files that are in the way are named."""
-BUILT_BY = "invoke prefetch build-builder build-app --platform all --python all"
+_EVERY = "--platform all --python all"
+BUILT_BY = f"`invoke prefetch {_EVERY} build-builder {_EVERY} build-app {_EVERY}`"
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ def commands(plan: Plan, engine_for: Callable[[Platform], Engine]) -> Iterator[s
     """
     for image in plan.images:
         engine, name = engine_for(image.variant.platform), str(image.reference)
-        digest = image.identity if engine.keeps_digests else UNKNOWN
+        digest = (engine.keeps_digests and image.identity) or UNKNOWN
         yield f"# {image.variant}, unless {image.reference.familiar} is there: {digest}"
         yield engine.shown("tag", image.name, name)
         yield engine.shown("push", name)
@@ -30,7 +30,7 @@ def commands(plan: Plan, engine_for: Callable[[Platform], Engine]) -> Iterator[s
         create += ["--annotation", f"index:{key}={value}"]
     for tag in plan.tags:
         parts = [image for image in plan.images if image.key == tag.key]
-        yield f"# {tag.rule}: {_digest(parts, plan, engine_for) or UNKNOWN}"
+        yield f"# {tag.name} ({tag.rule}): {_digest(parts, plan, engine_for) or UNKNOWN}"
         sources = (str(part.reference) for part in parts)
         yield process.quote([*create, "--tag", str(tag.reference), *sources])
 

@@ -184,7 +184,7 @@ class Plan:
 
     Attributes:
         kind: `push` or `rollback`.
-        title: What it is, for people: its events, or the version that it goes back to.
+        title: What it is, for people, such as `push of tag v1.2.3` or `rollback to 1.2.2`.
         commit: The commit that is published; empty for a rollback.
         images: The images that are uploaded.
         tags: The tags, in the order in which they are moved.

@@ -170,7 +170,9 @@ def rollback(settings: Settings, version: str, registry: Registry) -> tuple[Plan
     if not moving:
         raise UsageError("no tag goes back: no pattern makes one that people follow")
     indexes = {key: _published(tag, registry, settings.platforms) for key, tag in released.items()}
-    plan = Plan(kind=ROLLBACK, title=version, tags=in_order(moving), annotations={})
+    plan = Plan(
+        kind=ROLLBACK, title=f"rollback to {version}", tags=in_order(moving), annotations={}
+    )
     return plan, indexes
 
 

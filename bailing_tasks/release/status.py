@@ -69,7 +69,7 @@ class Status:
         """
         if not self.finished:
             raise ReleaseError(
-                f"the {self.kind} of {self.title} stopped halfway",
+                f"the {self.title} stopped halfway",
                 cause=self.failure or "it was interrupted",
                 remedy="the same command goes on from there",
             )

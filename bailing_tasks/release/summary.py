@@ -78,7 +78,7 @@ def document(release: Release) -> dict[str, Any]:
 
 def markdown(release: Release) -> str:
     """Return the same as GitHub's Markdown, for the summary of a job."""
-    text = [f"## Released: {_cell(release.plan.title)}", ""]
+    text = [f"## Release: {_cell(release.plan.title)}", ""]
     if release.plan.commit:
         text += [f"Commit `{release.plan.commit}`", ""]
     for key, tags in _by_key(release).items():

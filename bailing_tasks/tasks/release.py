@@ -100,7 +100,7 @@ def release_status(_context: Context, json: bool = False) -> None:
         return
     release = status(found[0], Registry(run.console))
     end = "finished" if release.finished else "stopped halfway"
-    run.console.say(f"{release.kind} of {release.title}, begun {release.begun[:19]}: {end}")
+    run.console.say(f"{release.title}, begun {release.begun[:19]}: {end}")
     every, uploaded = release.images
     run.console.say(f"images uploaded: {uploaded} of {every}")
     run.console.table(
