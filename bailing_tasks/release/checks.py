@@ -59,7 +59,10 @@ def of_commit(
         at_github: Whether GitHub itself says what the events are: it has what it speaks of.
     """
     for event in events:
-        yield f"{event}", lambda event=event: _checked_out(root, event)  # type: ignore[misc]
+        yield (
+            f"{event}",
+            lambda event=event: _checked_out(root, event, at_github=at_github),  # type: ignore[misc]
+        )
     yield "working tree", lambda: _clean(root, allow_dirty=allow_dirty)
     if at_github:
         return
@@ -73,8 +76,13 @@ def of_commit(
             )
 
 
-def _checked_out(root: Path, event: Event) -> str:
-    head = git.head(root)
+def _checked_out(root: Path, event: Event, *, at_github: bool) -> str:
+    head, branch = git.head(root), event.branch
+    if branch and not (at_github or git.branch(root, branch) or git.remote_branch(root, branch)):
+        raise UsageError(
+            f"there is no branch {branch} to publish",
+            remedy="check its name, or `git fetch origin`",
+        )
     if event.tag and not git.tag(root, event.tag):
         raise UsageError(
             f"there is no Git tag {event.tag} to publish",
