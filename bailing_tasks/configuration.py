@@ -124,6 +124,7 @@ def resolve(
         versions=values["versions"],
         mirrors=values["mirrors"],
         buildx_builder=values["buildx-builder"],
+        builders=values["builders"],
         prefetch=PrefetchSettings(**_section("prefetch", values)),
         builder=_target("builder", values),
         app=_target("app", values),
@@ -150,7 +151,7 @@ def flatten(settings: Settings) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
+        return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     return str(value) if isinstance(value, Platform) else value

@@ -80,6 +80,21 @@ def as_mirrors(value: Any) -> dict[str, tuple[str, ...]]:
     return found
 
 
+def as_builders(value: Any) -> dict[Platform, str]:
+    """Return names of builders by platform."""
+    if not isinstance(value, Mapping):
+        raise TypeError("a table of names by platform")
+    found: dict[Platform, str] = {}
+    for key, name in value.items():
+        platform = Platform.parse(as_text(key))
+        if platform in found:
+            raise UsageError(f"{platform} has two builders")
+        if not as_text(name):
+            raise TypeError("the name of a buildx builder or a Docker context for each platform")
+        found[platform] = name
+    return found
+
+
 def as_commands(value: Any) -> tuple[tuple[str, ...], ...]:
     """Return commands, each with its arguments."""
     if isinstance(value, str) or not isinstance(value, Sequence):
@@ -144,6 +159,7 @@ _FROM_TEXT: Mapping[Callable[[Any], Any], Callable[[str], Any]] = {
     as_pythons: lambda text: [item.strip() for item in text.split(",") if item.strip()],
     as_table: json.loads,
     as_mirrors: json.loads,
+    as_builders: json.loads,
     as_commands: json.loads,
 }
 """How an environment variable is read before its type is checked; a plain string otherwise."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bailing_tasks.option import (
     Option,
+    as_builders,
     as_commands,
     as_flag,
     as_image,
@@ -116,6 +117,12 @@ OPTIONS: tuple[Option, ...] = (
         parse=as_text,
         default="",
         help="the buildx builder that builds; BUILDX_BUILDER, else Docker's context, by default",
+    ),
+    Option(
+        key="builders",
+        parse=as_builders,
+        default={},
+        help="for a platform, the buildx builder or Docker context of a machine that builds it",
     ),
     Option(
         key="prefetch.trust-mirrors",

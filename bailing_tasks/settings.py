@@ -126,6 +126,7 @@ class Settings:
         versions: How Git tags name versions: `semver` or `pep440`.
         mirrors: For a registry host, the addresses to try before it, in order.
         buildx_builder: The buildx builder that builds; empty where nobody chose one here.
+        builders: For a platform, the buildx builder or Docker context that builds it instead.
         prefetch: How images are pulled.
         builder: The image that compiles.
         app: The image that runs.
@@ -144,6 +145,7 @@ class Settings:
     versions: str
     mirrors: Mapping[str, tuple[str, ...]]
     buildx_builder: str
+    builders: Mapping[Platform, str]
     prefetch: PrefetchSettings
     builder: Target
     app: Target

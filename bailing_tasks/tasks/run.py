@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bailing_tasks.console import Console
     from bailing_tasks.decision import Decision
     from bailing_tasks.engine.base import Engine
+    from bailing_tasks.engines import Engines
     from bailing_tasks.lockfile import Key, Locked
     from bailing_tasks.platforms import Platform
     from bailing_tasks.prefetch import Prefetcher
@@ -92,13 +93,30 @@ class Run:
         return State(self.root)
 
     @functools.cached_property
-    def engine(self) -> Engine:
-        """The engine, connected on first use."""
-        from bailing_tasks.engine.choice import choose
+    def _engines(self) -> Engines:
+        from bailing_tasks.engines import Engines
 
-        # Whatever the command line chose, the builder is the workspace's.
+        # Whatever the command line chose, the builders are the workspace's.
         settings = next(iter(self._settings.values()), None) or self.settings()
-        return choose(os.environ, builder=settings.buildx_builder, layout=self.state.folder / "oci")
+        return Engines(settings, self.state.folder, os.environ)
+
+    @property
+    def engine(self) -> Engine:
+        """The engine of the platforms that have no builder of their own in the settings."""
+        return self._engines.default
+
+    @property
+    def host(self) -> Platform:
+        """The platform whose images have the plain names: that engine's."""
+        return self._engines.host
+
+    def engine_for(self, platform: Platform) -> Engine:
+        """Return the engine that builds and holds the images of a platform.
+
+        Raises:
+            EngineError: The builder that the settings name for it cannot be used.
+        """
+        return self._engines.of(platform)
 
     def engine_for(self, platform: Platform) -> Engine:  # noqa: ARG002
         """Return the engine that builds and holds the images of a platform."""

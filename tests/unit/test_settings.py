@@ -145,6 +145,11 @@ def test_an_unknown_key_of_a_target_is_answered_as_well() -> None:
         ({"app": {"image": "bailing-builder"}}, "both called 'bailing-builder'"),
         ({"mirrors": {"docker.io": ["ftp://x"]}}, "is no address"),
         ({"mirrors": {"docker.io": ["http://registry"]}}, "no image can be named after"),
+        ({"builders": ["arm-machine"]}, "expected a table of names by platform"),
+        ({"builders": {"linux/arm64": 1}}, "expected a string"),
+        ({"builders": {"linux/arm64": ""}}, "the name of a buildx builder or a Docker context"),
+        ({"builders": {"linux//arm64": "x"}}, "is not a platform"),
+        ({"builders": {"linux/arm64": "x", "arm64": "y"}}, "linux/arm64 has two builders"),
         ({"verify": {"smaller-than-builder": "x"}}, "expected true or false"),
         ({"verify": {"commands": "ls"}}, "expected a list of commands"),
     ],
@@ -159,6 +164,7 @@ def test_environment_variables_are_read_by_type() -> None:
     found = settings(
         environment={
             "BAILING_TASKS_MIRRORS": '{"docker.io": ["https://mirror.example"]}',
+            "BAILING_TASKS_BUILDERS": '{"aarch64": "arm-machine"}',
             "BAILING_TASKS_VERIFY_PORT": "8080",
             "BAILING_TASKS_VERIFY_SMALLER_THAN_BUILDER": "false",
             "BAILING_TASKS_VERIFY_COMMANDS": '[["true"]]',
@@ -167,6 +173,7 @@ def test_environment_variables_are_read_by_type() -> None:
         }
     )
     assert found.mirrors == {"docker.io": ("https://mirror.example",)}
+    assert found.builders == {ARM64: "arm-machine"}
     assert found.verify.port == 8080
     assert found.verify.smaller_than_builder is False
     assert found.verify.commands == (("true",),)
@@ -222,10 +229,12 @@ def test_the_repository_comes_from_the_git_remote_in_lower_case() -> None:
 
 
 def test_every_option_can_be_printed_with_its_origin() -> None:
-    found = settings(document={"mirrors": {"docker.io": ["a.example"]}})
+    document = {"mirrors": {"docker.io": ["a.example"]}, "builders": {"arm64": "arm-machine"}}
+    found = settings(document=document)
     values = flatten(found)
     assert list(values) == [option.key for option in OPTIONS] == list(found.origins)
     assert values["mirrors"] == {"docker.io": ["a.example"]}
+    assert values["builders"] == {"linux/arm64": "arm-machine"}
     assert values["platforms"] == ["linux/amd64", "linux/arm64"]
 
 

@@ -1,0 +1,104 @@
+"""The engines of a run: the one that a platform has in the settings, else the default one."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+
+from bailing_tasks.engine import buildx
+from bailing_tasks.engine.base import Engine
+from bailing_tasks.engine.choice import choose
+from bailing_tasks.errors import EngineError
+from bailing_tasks.needs import machine
+from bailing_tasks.platforms import Platform
+from bailing_tasks.settings import Settings
+
+
+class Engines:
+    """The engines of a run, each connected on first use.
+
+    Args:
+        settings: The workspace's settings.
+        folder: Where images are held for each BuildKit of its own.
+        environment: Environment variables.
+    """
+
+    def __init__(self, settings: Settings, folder: Path, environment: Mapping[str, str]) -> None:
+        self._settings = settings
+        self._folder = folder
+        self._environment = environment
+        self._named: dict[str, Engine] = {}
+        self._usable: set[tuple[str, Platform]] = set()
+
+    @functools.cached_property
+    def default(self) -> Engine:
+        """The engine of the platforms that have none of their own in the settings.
+
+        Raises:
+            UsageError: Docker's configuration, or the environment, makes no sense.
+            EngineError: There is none, it is stopped, or too old.
+        """
+        builder = self._settings.buildx_builder
+        return choose(self._environment, builder=builder, layout=self._folder / "oci")
+
+    @functools.cached_property
+    def host(self) -> Platform:
+        """The platform whose images have the plain names: the default engine's.
+
+        This machine's, where no engine is here and none is needed.
+        """
+        try:
+            return self.default.platform
+        except EngineError:
+            if set(self._settings.platforms) <= set(self._settings.builders):
+                return machine()
+            raise
+
+    def of(self, platform: Platform) -> Engine:
+        """Return the engine that builds and holds the images of a platform.
+
+        Raises:
+            EngineError: The builder in the settings cannot be used, or not for that platform.
+        """
+        name = self._settings.builders.get(platform)
+        if name is None:
+            return self.default
+        try:
+            engine = self._engine(name)
+            if (name, platform) not in self._usable:
+                _check(engine, platform)
+                self._usable.add((name, platform))
+        except EngineError as error:
+            raise EngineError(
+                f"{name!r}, which builds {platform} by the setting `builders`, cannot be used: "
+                f"{error.message}",
+                cause=error.cause,
+                remedy="start it, or name another one there: `docker buildx ls` lists the builders "
+                "and Docker contexts",
+            ) from error
+        return engine
+
+    def _engine(self, name: str) -> Engine:
+        """Return the engine of a builder: the default one, if it has that name."""
+        if name not in self._named:
+            if self._is_default(name):
+                self._named[name] = self.default
+            else:
+                layout = self._folder / f"oci-{name}"
+                self._named[name] = choose(self._environment, builder=name, layout=layout)
+        return self._named[name]
+
+    def _is_default(self, name: str) -> bool:
+        try:
+            return self.default.builder == name
+        except EngineError:
+            return False
+
+
+def _check(engine: Engine, platform: Platform) -> None:
+    known = () if platform == engine.platform else buildx.platforms(engine.builder)
+    if known and platform not in known:
+        raise EngineError(
+            f"it does not run {platform}", cause=f"it runs {', '.join(map(str, known))}"
+        )
