@@ -31,6 +31,7 @@ from bailing_tasks.names import (
     pin_name,
     staging_name,
 )
+from bailing_tasks.platforms import Platform
 from bailing_tasks.recipes import Recipe, image_key
 from bailing_tasks.settings import Settings
 from bailing_tasks.state import Pin, State
@@ -92,7 +93,13 @@ class BuildPlan:
 
 
 def plan_build(
-    settings: Settings, recipe: Recipe, pins: Pins, engine: Engine, state: State
+    settings: Settings,
+    recipe: Recipe,
+    pins: Pins,
+    engine: Engine,
+    state: State,
+    *,
+    host: Platform,
 ) -> BuildPlan:
     """Work out the build of a recipe; reads files, writes none.
 
@@ -102,6 +109,7 @@ def plan_build(
         pins: What the external images are bound to.
         engine: Where it will be built.
         state: Where the copy of the Dockerfile will be.
+        host: The platform whose images have the plain names.
 
     Raises:
         DockerfileError: The context cannot be read.
@@ -117,7 +125,7 @@ def plan_build(
     frontend, frontend_context = _frontend(recipe, pins, engine)
     builder = engine.image(recipe.builder) if recipe.own and recipe.builder else None
     builder_id = builder.id if builder else ""
-    name = local_name(variant, settings, engine.platform)
+    name = local_name(variant, settings, host)
     copy = f"{name.replace(':', '-').replace('/', '-')}.Dockerfile"
     return BuildPlan(
         recipe=recipe,

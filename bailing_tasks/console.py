@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console as Terminal
+    from rich.progress import Progress
 
 
 class Console:
@@ -51,13 +52,14 @@ class Console:
 
     def _write(self, text: str) -> None:
         try:
-            print(text, file=self._stream, flush=True)
+            # In one piece: several threads may write.
+            self._stream.write(f"{text}\n")
+            self._stream.flush()
         except BrokenPipeError:
             no_longer_read(self._stream)
 
     def warn(self, text: str) -> None:
         """Write a warning; its further lines are indented."""
-        # In one piece: several threads may warn.
         lines = "\n  ".join(text.splitlines())
         self.say(f"{'::warning::' if self._folded else 'warning: '}{lines}")
 
@@ -80,8 +82,12 @@ class Console:
             self.say("  ".join(cells).rstrip())
 
     @contextlib.contextmanager
-    def through(self, write: Callable[[str], object]) -> Iterator[None]:
-        """Write lines by another function while something on the terminal redraws itself."""
+    def above(self, terminal: Terminal) -> Iterator[None]:
+        """Write lines above what redraws itself on the terminal."""
+
+        def write(text: str) -> None:
+            terminal.print(text, markup=False, highlight=False, soft_wrap=True)
+
         self._print = write
         try:
             yield
@@ -123,6 +129,43 @@ class Console:
                     return answer
             if not text and enter:
                 return answers[0]
+
+
+class PartConsole(Console):
+    """The console of one of several parts of a run that go on at once.
+
+    Args:
+        whole: The run's console.
+        owner: Whose lines these are: each begins with it.
+        display: What shows all parts on a terminal; None where there is none.
+    """
+
+    def __init__(self, whole: Console, owner: str, display: Progress | None = None) -> None:
+        super().__init__(io.StringIO(), live=whole.live, folded=False)
+        self._whole = whole
+        self._owner = owner
+        self._display = display
+
+    def say(self, text: str = "") -> None:
+        """Write lines in one piece."""
+        self._whole.say("\n".join(f"{self._owner} | {line}" for line in text.split("\n")))
+
+    def warn(self, text: str) -> None:
+        """Write a warning in one piece."""
+        self._whole.warn(f"{self._owner} | {text}")
+
+    @contextlib.contextmanager
+    def activity(self, title: str) -> Iterator[Callable[[str], None]]:
+        """Show the lines that a build prints: the last one on a terminal, all of them elsewhere."""
+        if self._display is None:
+            with self.group(title):
+                yield self.say
+            return
+        display, task = self._display, self._display.add_task(title, total=None)
+        try:
+            yield lambda line: display.update(task, description=f"{title}  {line[:80]}")
+        finally:
+            display.remove_task(task)
 
 
 def no_longer_read(stream: TextIO) -> None:

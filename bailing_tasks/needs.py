@@ -48,15 +48,15 @@ def wanted(
     return wanted_images(app)
 
 
-def wanted_anywhere(settings: Settings, host: Platform) -> tuple[WantedImage, ...]:
+def wanted_anywhere(settings: Settings, hosts: Sequence[Platform]) -> tuple[WantedImage, ...]:
     """Return every external image of all targets, on whichever platform they are built.
 
-    Some are for the machine that builds (`FROM --platform=$BUILDPLATFORM`): it may be this one, or
-    one of the platforms of the settings.
+    Some are for the machine that builds (`FROM --platform=$BUILDPLATFORM`): it may be one of those
+    that build here, or one of the platforms of the settings.
     """
     found = {
         image.key: image
-        for machine in dict.fromkeys((host, *settings.platforms))
+        for machine in dict.fromkeys((*hosts, *settings.platforms))
         for image in wanted(settings, machine)
     }
     return tuple(found[key] for key in sorted(found))

@@ -1,4 +1,4 @@
-"""Brings every external image of a run into the engine before anything is built.
+"""Brings external images into an engine before anything is built.
 
 A failed pull does not end the run: it is retried where that makes sense, reported with its cause
 and remedy, and the build is tried. What came is pinned to its digest and tagged to be kept.
@@ -7,7 +7,7 @@ and remedy, and the build is tried. What came is pinned to its digest and tagged
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from bailing_tasks import forecast, inquiry, kept
@@ -16,13 +16,12 @@ from bailing_tasks.engine.base import Engine, Limits
 from bailing_tasks.errors import PullError, RemoteError
 from bailing_tasks.inquiry import Asked
 from bailing_tasks.names import kept_name
-from bailing_tasks.outcomes import Outcome, PrefetchResult, describe
+from bailing_tasks.outcomes import Outcome, describe
 from bailing_tasks.parallel import in_parallel
-from bailing_tasks.progress import Transfer, Transfers, meter, transfers
+from bailing_tasks.progress import Transfer, Transfers, meter
 from bailing_tasks.resolver import Resolver, combined
 from bailing_tasks.retry import ATTEMPTS, retried
 from bailing_tasks.state import Pin, State
-from bailing_tasks.units import size
 from bailing_tasks.wanted import WantedImage
 
 ASKED_AT_ONCE = 32
@@ -297,46 +296,3 @@ class Prefetcher:
 def _are_one(one: Asked, other: Asked) -> bool:
     """Whether two images have one name in an engine, for two platforms: an index's digest."""
     return one.pin is not None and other.pin is not None and one.pin.image == other.pin.image
-
-
-Chooser = Callable[[Sequence[Outcome]], str]
-"""Decides what to do about images that failed: `retry`, `continue` or `stop`."""
-
-
-def fetch(
-    prefetcher: Prefetcher, wanted: Sequence[WantedImage], *, choose: Chooser
-) -> PrefetchResult:
-    """Bring all images of a run; see the module.
-
-    Args:
-        prefetcher: Who brings them.
-        wanted: What is needed.
-        choose: Asked while there are failures.
-    """
-    started = time.monotonic()
-    outcomes: dict[tuple[str, str], Outcome] = {}
-    left, count, decision = wanted, 0, "retry"
-    while left and decision == "retry":
-        prefetcher.begin()
-        with transfers(prefetcher.console, len(left)) as shown:
-            try:
-                found = prefetcher.fetch_all(left, shown)
-            except KeyboardInterrupt:
-                prefetcher.limits.cancelled.set()
-                raise
-        outcomes |= {outcome.key: outcome for outcome in found}
-        count += shown.bytes
-        left = [image for image in wanted if outcomes[image.key].status == "failed"]
-        decision = choose([outcomes[image.key] for image in left]) if left else ""
-    return PrefetchResult(
-        images=tuple(outcomes[image.key] for image in wanted),
-        bytes=count,
-        seconds=time.monotonic() - started,
-        stopped=bool(left) and decision == "stop",
-    )
-
-
-def summary(result: PrefetchResult) -> str:
-    """Return a prefetch's result in a line."""
-    counts = ", ".join(f"{count} {status}" for status, count in result.counts().items())
-    return f"prefetch: {counts}; {size(result.bytes)} in {result.seconds:.1f} s"

@@ -5,12 +5,14 @@ No secret may be put on a command line: arguments are shown in dry runs, logs an
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import shutil
 import subprocess
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,15 +80,12 @@ def run(
     """
     started = time.monotonic()
     errors = None if show_stderr else subprocess.PIPE
-    with _popen(argv, env, cwd, subprocess.PIPE, errors, piped=True) as child:
+    with _running(_popen(argv, env, cwd, subprocess.PIPE, errors, piped=True)) as child:
         try:
             out, err = child.communicate((stdin or "").encode(), timeout=timeout)
         except subprocess.TimeoutExpired:
             child.kill()
             out, err = child.communicate()
-        except KeyboardInterrupt:
-            end(child)
-            raise
     return Completed(
         argv=tuple(argv),
         returncode=child.returncode,
@@ -113,16 +112,12 @@ def stream(
     """
     started = time.monotonic()
     lines: list[str] = []
-    with _popen(argv, env, cwd, subprocess.PIPE, subprocess.STDOUT) as child:
-        try:
-            assert child.stdout is not None
-            for raw in child.stdout:
-                line = raw.decode(errors="replace").rstrip("\r\n")
-                lines.append(line)
-                on_line(line)
-        except KeyboardInterrupt:
-            end(child)
-            raise
+    with _running(_popen(argv, env, cwd, subprocess.PIPE, subprocess.STDOUT)) as child:
+        assert child.stdout is not None
+        for raw in child.stdout:
+            line = raw.decode(errors="replace").rstrip("\r\n")
+            lines.append(line)
+            on_line(line)
     return Completed(
         argv=tuple(argv),
         returncode=child.returncode,
@@ -178,13 +173,54 @@ def _popen(
         ) from error
 
 
-def end(child: subprocess.Popen[bytes]) -> None:
-    """Let a child that got the same Ctrl-C finish, then terminate it, then kill it."""
-    for stop in (None, child.terminate, child.kill):
-        if stop:
-            stop()
-        try:
-            child.wait(GRACE_SECONDS)
-            return
-        except subprocess.TimeoutExpired:
-            continue
+_children: set[subprocess.Popen[bytes]] = set()
+_interrupted = threading.Event()
+
+
+@contextlib.contextmanager
+def interrupted() -> Iterator[None]:
+    """End what other threads have started, as Ctrl-C does; they start nothing during the block.
+
+    Ctrl-C comes to the main thread alone. In the others, `run` and `stream` raise
+    KeyboardInterrupt.
+    """
+    _interrupted.set()
+    try:
+        _end(*_children)
+        yield
+    finally:
+        _interrupted.clear()
+
+
+@contextlib.contextmanager
+def _running(child: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    """Wait for a child at the end of the block, or end it where the run is interrupted."""
+    _children.add(child)
+    try:
+        with child:
+            try:
+                _go_on()  # not where the run was interrupted before it was known
+                yield child
+            except KeyboardInterrupt:
+                _end(child)
+                raise
+        _go_on()
+    finally:
+        _children.discard(child)
+
+
+def _go_on() -> None:
+    if _interrupted.is_set():
+        raise KeyboardInterrupt
+
+
+def _end(*children: subprocess.Popen[bytes]) -> None:
+    """Let children that got the same Ctrl-C finish, then terminate them, then kill them."""
+    for stop in (None, subprocess.Popen.terminate, subprocess.Popen.kill):
+        over = time.monotonic() + GRACE_SECONDS
+        for child in children:
+            if stop:
+                stop(child)
+        for child in children:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(max(over - time.monotonic(), 0.0))

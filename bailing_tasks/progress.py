@@ -164,11 +164,7 @@ def _live(console: Console, count: int) -> Iterator[Transfers]:
     )
     with Progress(*columns, console=terminal, transient=True) as progress:
         shown = Transfers(count, console)
-
-        def write(text: str) -> None:
-            progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-        with console.through(write), _regularly(_Bars(progress), shown, REDRAWN_SECONDS):
+        with console.above(progress.console), _regularly(_Bars(progress), shown, REDRAWN_SECONDS):
             yield shown
 
 

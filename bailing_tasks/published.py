@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import threading
 from dataclasses import asdict, dataclass
 
 from bailing_tasks.build_plan import BuildPlan
@@ -38,7 +39,7 @@ class Published:
 
 
 class Lookup:
-    """Asks registries for images by their fingerprints, for one run.
+    """Asks registries for images by their fingerprints, for one run, whose threads may share it.
 
     What was found out once is not asked again, and who is silent is not waited for twice. What a
     prefetch found out is kept for later runs: a build after it needs no registry.
@@ -53,6 +54,7 @@ class Lookup:
         self._state = state
         self._silent: dict[str, Published] = {}
         self._known = _read(state)
+        self._one_at_a_time = threading.RLock()
 
     def forget(self) -> None:
         """Ask again for what earlier runs found out."""
@@ -60,8 +62,8 @@ class Lookup:
 
     def keep(self) -> None:
         """Keep what was found out for later runs."""
-        known = {name: asdict(found) for name, found in self._known.items()}
-        with contextlib.suppress(UsageError):  # it only saves time
+        with self._one_at_a_time, contextlib.suppress(UsageError):  # it only saves time
+            known = {name: asdict(found) for name, found in self._known.items()}
             self._state.write(FILE, json.dumps(known, indent=2) + "\n")
 
     def built(self, plan: BuildPlan) -> None:
@@ -69,9 +71,9 @@ class Lookup:
         if not plan.recipe.variant.target.repository:
             return
         name = _wanted(plan).reference.familiar
-        if name in self._known:
-            del self._known[name]
-            self.keep()
+        with self._one_at_a_time:
+            if self._known.pop(name, None):
+                self.keep()
 
     def find(self, plan: BuildPlan) -> Published:
         """Ask the target's registry, and its mirrors, for the image with a plan's fingerprint."""
@@ -80,12 +82,13 @@ class Lookup:
             return Published()
         image = _wanted(plan)
         name, host = image.reference.familiar, image.reference.host
-        if name in self._known:
+        with self._one_at_a_time:
+            if name in self._known:
+                return self._known[name]
+            if self._resolver.offline:
+                return Published(why=f"{target.repository} was not asked (--offline)")
+            self._known[name] = self._silent.get(host) or self._ask(image)
             return self._known[name]
-        if self._resolver.offline:
-            return Published(why=f"{target.repository} was not asked (--offline)")
-        self._known[name] = self._silent.get(host) or self._ask(image)
-        return self._known[name]
 
     def _ask(self, image: WantedImage) -> Published:
         repository = image.reference.repository

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bailing_tasks.platforms import Platform
 
 FROM_FILE = "pyproject.toml"
 FROM_DEFAULT = "default"
+FROM_RUN = "this run"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,6 +162,10 @@ class Settings:
         if self._chosen("platforms") or host not in self.platforms:
             return self.platforms
         return (host,)
+
+    def only(self, platforms: tuple[Platform, ...]) -> Settings:
+        """Return settings for a run that is for some platforms alone."""
+        return replace(self, platforms=platforms, origins={**self.origins, "platforms": FROM_RUN})
 
     def chosen_pythons(self) -> tuple[str, ...]:
         """Return the Python versions of a run: those chosen for it, else the first."""

@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -55,7 +56,7 @@ class Pin:
 
 
 class State:
-    """The state folder of a workspace; made on the first write.
+    """The state folder of a workspace, made on the first write; several threads may use it.
 
     Args:
         root: The workspace's folder.
@@ -63,6 +64,7 @@ class State:
 
     def __init__(self, root: Path) -> None:
         self.folder = root / FOLDER
+        self._pins = threading.Lock()
 
     def pins(self) -> dict[tuple[str, str], Pin]:
         """Return the pins of earlier runs by what they pin.
@@ -85,9 +87,10 @@ class State:
 
     def keep_pin(self, pin: Pin) -> None:
         """Add a pin, or put it in the place of an older one."""
-        pins = self.pins() | {pin.key: pin}
-        ordered = [asdict(pins[key]) for key in sorted(pins)]
-        self.write("pins.json", json.dumps(ordered, indent=2) + "\n")
+        with self._pins:
+            pins = self.pins() | {pin.key: pin}
+            ordered = [asdict(pins[key]) for key in sorted(pins)]
+            self.write("pins.json", json.dumps(ordered, indent=2) + "\n")
 
     def write(self, name: str, text: str | bytes) -> Path:
         """Write a file of the state in one step and return its path.

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from bailing_tasks.build_plan import BuildPlan
     from bailing_tasks.builder_choice import BuilderChoice
     from bailing_tasks.decision import Decision
+    from bailing_tasks.engine.base import Engine
+    from bailing_tasks.lanes import Lane
     from bailing_tasks.outcomes import Outcome
     from bailing_tasks.platforms import Platform
     from bailing_tasks.settings import Settings, Target
@@ -23,8 +25,7 @@ if TYPE_CHECKING:
 
 def fetch(
     run: Run,
-    settings: Settings,
-    wanted: Sequence[WantedImage],
+    parts: Sequence[tuple[Lane, Sequence[WantedImage]]],
     *,
     refresh: bool = False,
     choose: Callable[[Sequence[Outcome]], str] = lambda failed: "continue",
@@ -33,8 +34,7 @@ def fetch(
 
     Args:
         run: The run.
-        settings: Its settings.
-        wanted: The images.
+        parts: The images of each engine.
         refresh: Whether tags that have moved are followed.
         choose: Decides about failed pulls: `retry`, `continue` or `stop`.
 
@@ -43,17 +43,19 @@ def fetch(
     """
     from dataclasses import asdict
 
-    from bailing_tasks.prefetch import fetch, summary
+    from bailing_tasks.fetching import fetch, summary
 
-    run.check_frozen(wanted)
+    count = sum(len(images) for _, images in parts)
+    run.check_frozen([image for _, images in parts for image in images])
+    if not run.dry_run:
+        run.hold()
+    bringing = [(run.prefetcher(lane, refresh=refresh), images) for lane, images in parts]
     if run.dry_run:
-        commands = run.prefetcher(settings, refresh=refresh).commands(wanted)
-        print_commands(run, "prefetch", commands, f"{len(wanted)} images, all present")
+        commands = [line for prefetcher, images in bringing for line in prefetcher.commands(images)]
+        print_commands(run, "prefetch", commands, f"{count} images, all present")
         return
-    run.hold()
-    prefetcher = run.prefetcher(settings, refresh=refresh)
-    with run.console.group(f"prefetch: {len(wanted)} images"):
-        result = fetch(prefetcher, wanted, choose=choose)
+    with run.console.group(f"prefetch: {count} images"):
+        result = fetch(run.console, bringing, choose=choose)
     run.console.say(summary(result))
     run.report("prefetch", {**result.counts(), **asdict(result)})
     result.check()
@@ -142,10 +144,11 @@ def ready(run: Run, settings: Settings, target: Target) -> None:
         run.hold()
 
 
-def app_steps(run: Run, settings: Settings, named: str, *, force: bool) -> Iterator[Step]:
+def app_steps(run: Run, lane: Lane, named: str, *, force: bool) -> Iterator[Step]:
     """Yield the builds of the app; a builder is brought only for one that has to be built."""
     from bailing_tasks.decision import is_certain
 
+    settings = lane.settings
     for recipe in run.recipes(settings, settings.app):
         if not recipe.own:
             plan = run.plan(settings, recipe)
@@ -153,7 +156,7 @@ def app_steps(run: Run, settings: Settings, named: str, *, force: bool) -> Itera
             continue
         certain = True
         if named:
-            choice = _named_builder(run, settings, recipe.variant, named)
+            choice = _named_builder(run, lane, recipe.variant, named)
         else:
             builder = run.plan(settings, run.builder_recipe(settings, recipe.variant))
             certain = is_certain(builder)
@@ -162,55 +165,96 @@ def app_steps(run: Run, settings: Settings, named: str, *, force: bool) -> Itera
             if decision.action != "build":
                 yield plan, decision
                 continue
-            choice = _own_builder(run, settings, builder)
-        run.console.say(f"{recipe.variant}: on {choice.image}: {choice.why}")
+            choice = _own_builder(run, lane, builder)
+        lane.console.say(f"{recipe.variant}: on {choice.image}: {choice.why}")
         plan = run.plan(settings, run.on_builder(settings, recipe, choice.image))
         yield plan, run.decide(settings, plan, force=force, builder_certain=certain)
 
 
-def _named_builder(run: Run, settings: Settings, app: Variant, name: str) -> BuilderChoice:
+def _named_builder(run: Run, lane: Lane, app: Variant, name: str) -> BuilderChoice:
     from bailing_tasks.builder_choice import BuilderChoice, named_builder
 
     if run.dry_run:
         return BuilderChoice(image=name, why="it was named; a run pulls it if it is not here")
-    prefetcher = run.prefetcher(settings)
-    return named_builder(name, app.platform, settings=settings, prefetcher=prefetcher)
+    prefetcher = run.prefetcher(lane)
+    return named_builder(name, app.platform, settings=lane.settings, prefetcher=prefetcher)
 
 
-def _own_builder(run: Run, settings: Settings, plan: BuildPlan) -> BuilderChoice:
+def _own_builder(run: Run, lane: Lane, plan: BuildPlan) -> BuilderChoice:
     from bailing_tasks.builder_choice import BuilderChoice, own_builder
 
     if run.dry_run:
         return BuilderChoice(image=plan.kept, why="what `invoke build-builder` makes or finds")
-    prefetcher = run.prefetcher(settings)
-    look = run.lookup(settings).find
-    return own_builder(plan, look, settings=settings, prefetcher=prefetcher, frozen=run.frozen)
+    look = run.lookup(lane.settings).find
+    prefetcher = run.prefetcher(lane)
+    return own_builder(plan, look, settings=lane.settings, prefetcher=prefetcher, frozen=run.frozen)
 
 
 def build_all(
-    run: Run, name: str, settings: Settings, steps: Iterable[Step], *, no_cache: bool
+    run: Run,
+    name: str,
+    settings: Settings,
+    steps: Callable[[Lane], Iterable[Step]],
+    *,
+    no_cache: bool,
 ) -> list[BuildResult]:
-    """Build one after the other; what was built is in the document even if a later one fails."""
+    """Build one after the other on each engine, on all engines at once.
+
+    What was built is in the document even if another one fails.
+
+    Args:
+        run: The run.
+        name: The task.
+        settings: The run's settings.
+        steps: Yields the builds of a lane.
+        no_cache: Let BuildKit not use its cache.
+    """
     from dataclasses import asdict
 
-    from bailing_tasks.build import build, commands
+    from bailing_tasks.lanes import side_by_side
 
+    lanes = run.lanes(settings)
     if run.dry_run:
-        lines = [line for step in steps for line in commands(*step, run.engine, no_cache=no_cache)]
+        lines = [line for lane in lanes for line in _commands(lane, steps(lane), no_cache=no_cache)]
         print_commands(run, name, lines, "nothing changed")
         return []
-    images: list[BuildResult] = []
-    prefetcher = run.prefetcher(settings)
+    images: dict[Engine, list[BuildResult]] = {lane.engine: [] for lane in lanes}
+    _ = run.pins, run.lookup(settings)  # made once, before several threads ask for them
+
+    def work(lane: Lane) -> None:
+        for result in _built(run, lane, steps(lane), no_cache=no_cache):
+            images[lane.engine].append(result)
+
     try:
-        for plan, decision in steps:
-            images.append(
-                build(plan, decision, prefetcher=prefetcher, state=run.state, no_cache=no_cache)
-            )
-            if images[-1].result == "built":
-                run.lookup(settings).built(plan)
+        side_by_side(lanes, work)
     finally:
-        run.report(name, {"images": [asdict(image) for image in images]})
-    return images
+        results = [result for of_one in images.values() for result in of_one]
+        run.report(name, {"images": [asdict(image) for image in results]})
+    return results
+
+
+def _commands(lane: Lane, steps: Iterable[Step], *, no_cache: bool) -> Iterator[str]:
+    from bailing_tasks.build import commands
+
+    for step in steps:
+        yield from commands(*step, lane.engine, no_cache=no_cache)
+
+
+def _built(run: Run, lane: Lane, steps: Iterable[Step], *, no_cache: bool) -> Iterator[BuildResult]:
+    """Build what a lane has to build; yield each result as it ends."""
+    from bailing_tasks.build import build
+    from bailing_tasks.emulation import word
+
+    prefetcher = run.prefetcher(lane)
+    for plan, decision in steps:
+        lane.go_on()
+        emulated = word(plan.recipe.variant.platform, lane.engine.platform)
+        if emulated and decision.action == "build":
+            run.warn_once(emulated, lane.console)
+        result = build(plan, decision, prefetcher=prefetcher, state=run.state, no_cache=no_cache)
+        yield result
+        if result.result == "built":
+            run.lookup(lane.settings).built(plan)
 
 
 def verify_apps(run: Run, settings: Settings) -> None:
@@ -226,7 +270,7 @@ def verify_apps(run: Run, settings: Settings) -> None:
     from bailing_tasks.variants import variants
     from bailing_tasks.verify import verify
 
-    host = run.engine.platform
+    host = run.host
     apps = variants(settings, settings.app, host)
     if run.dry_run:
         names = ", ".join(local_name(variant, settings, host) for variant in apps)
@@ -237,8 +281,9 @@ def verify_apps(run: Run, settings: Settings) -> None:
     for variant in apps:
         app = local_name(variant, settings, host)
         builder = local_name(variant.of(settings.builder), settings, host)
+        engine = run.engine_for(variant.platform)
         result = verify(
-            run.engine, app, builder, variant, settings=settings.verify, owner=str(run.root)
+            engine, app, builder, variant, settings=settings.verify, owner=str(run.root)
         )
         with run.console.group(f"verify {app} ({variant.platform}) in {result.seconds:.1f} s"):
             for check in result.checks:

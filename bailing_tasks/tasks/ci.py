@@ -33,9 +33,12 @@ if TYPE_CHECKING:
 
     from bailing_tasks.build import BuildResult
     from bailing_tasks.events import Event
+    from bailing_tasks.lanes import Lane
+    from bailing_tasks.recipes import Recipe
     from bailing_tasks.release.model import BuiltImage, Plan
     from bailing_tasks.settings import Settings, Target
     from bailing_tasks.tasks.building import Step
+    from bailing_tasks.wanted import WantedImage
 
 
 @command("overwrite", "json", "dry_run", name="ci-write")
@@ -162,51 +165,64 @@ def _build(
 
     Only what is built needs its base images: an image that is here, or pulled, needs none.
     """
-    from bailing_tasks import needs
     from bailing_tasks.release.model import BuiltImage, built_images
-    from bailing_tasks.wanted import wanted_images
 
     if not run.dry_run:
         run.hold()
-    prefetcher = run.prefetcher(settings)
-    prefetcher.settle(needs.wanted(settings, run.engine.platform), keep=not run.dry_run)
+    for lane, images in run.wanted(settings):
+        run.prefetcher(lane).settle(images, keep=not run.dry_run)
     steps = list(foreseen(run, settings, chosen, force=force))
     builders, apps = _needed(settings, steps, chosen)
     recipes = [plan.recipe for plan, decision in (*builders, *apps) if decision.action == "build"]
-    if wanted := wanted_images(recipes):
-        fetch(run, settings, wanted)
+    if parts := _wanted(run, settings, recipes):
+        fetch(run, parts)
+
+    def builder_steps(lane: Lane) -> Iterator[Step]:
+        of_lane = [step for step in builders if lane.builds(step[0].recipe.variant.platform)]
+        return _with_cache(run, lane, of_lane, publishes=publishes)
+
+    def steps_of_app(lane: Lane) -> Iterator[Step]:
+        return _with_cache(run, lane, app_steps(run, lane, "", force=force), publishes=publishes)
+
     results: list[BuildResult] = []
     if builders:
-        with_cache = _with_cache(run, settings, builders, publishes=publishes)
-        results += build_all(run, "build-builder", settings, with_cache, no_cache=False)
+        results += build_all(run, "build-builder", settings, builder_steps, no_cache=False)
     if apps:
-        steps_of_app = app_steps(run, settings, "", force=force)
-        with_cache = _with_cache(run, settings, steps_of_app, publishes=publishes)
-        results += build_all(run, "build-app", settings, with_cache, no_cache=False)
-    images = [
+        results += build_all(run, "build-app", settings, steps_of_app, no_cache=False)
+    planned = [
         BuiltImage(variant=plan.recipe.variant, name=plan.kept, fingerprint=plan.fingerprint)
         for plan, _ in (*builders, *apps)
     ]
-    made = images if run.dry_run else built_images(results, settings)
+    made = planned if run.dry_run else built_images(results, settings)
     return [image for image in made if image.variant.target in chosen]
 
 
-def _with_cache(
-    run: Run, settings: Settings, steps: Iterable[Step], *, publishes: bool
-) -> Iterator[Step]:
+def _wanted(
+    run: Run, settings: Settings, recipes: Sequence[Recipe]
+) -> list[tuple[Lane, Sequence[WantedImage]]]:
+    """Return the external images of some builds, for each engine that needs any."""
+    from bailing_tasks.wanted import wanted_images
+
+    found: list[tuple[Lane, Sequence[WantedImage]]] = []
+    for lane in run.lanes(settings):
+        of_lane = [recipe for recipe in recipes if lane.builds(recipe.variant.platform)]
+        if images := wanted_images(of_lane):
+            found.append((lane, images))
+    return found
+
+
+def _with_cache(run: Run, lane: Lane, steps: Iterable[Step], *, publishes: bool) -> Iterator[Step]:
     """Let builds take BuildKit's cache of earlier runs; those that publish leave theirs."""
     from dataclasses import replace
 
     from bailing_tasks import build_cache
 
-    warned = False
     for plan, decision in steps:
-        cache = build_cache.cache_of(settings, plan.recipe.variant)
+        cache = build_cache.cache_of(lane.settings, plan.recipe.variant)
         leaves = publishes and bool(cache) and decision.action == "build"
-        if leaves and not run.engine.exports_cache and not warned:
-            run.console.warn(build_cache.NOT_EXPORTED)
-            warned = True
-        to = build_cache.written(cache) if leaves and run.engine.exports_cache else ""
+        if leaves and not lane.engine.exports_cache:
+            run.warn_once(build_cache.NOT_EXPORTED, lane.console)
+        to = build_cache.written(cache) if leaves and lane.engine.exports_cache else ""
         yield replace(plan, request=replace(plan.request, cache_from=cache, cache_to=to)), decision
 
 

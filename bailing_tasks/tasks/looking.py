@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bailing_tasks.engine.base import Engine
+    from bailing_tasks.platforms import Platform
+    from bailing_tasks.settings import Settings
     from bailing_tasks.wanted import WantedImage
 
 
@@ -35,21 +37,28 @@ def images(
 
     run = current(json=json)
     settings = run.settings(platform, python)
-    engine = _engine(run)
-    host = engine.platform if engine else needs.machine()
     arguments = needs.build_arguments(build_arg, os.environ)
-    if dockerfile:
-        paths = [os.path.relpath(Path.cwd() / path, run.root) for path in dockerfile]
-        wanted = needs.of_dockerfiles(
-            settings, host, paths, stage=target, build_args=arguments, all_stages=all_stages
-        )
-    else:
+    paths = [os.path.relpath(Path.cwd() / path, run.root) for path in dockerfile]
+
+    def wanted(settings: Settings, host: Platform) -> Sequence[WantedImage]:
+        if paths:
+            return needs.of_dockerfiles(
+                settings, host, paths, stage=target, build_args=arguments, all_stages=all_stages
+            )
         chosen = needs.narrowed(settings, stage=target, build_args=arguments)
-        wanted = needs.wanted(chosen, host, all_stages=all_stages)
-    _show_images(run, wanted, [_presence(run, engine, image) for image in wanted])
+        return needs.wanted(chosen, host, all_stages=all_stages)
+
+    found: dict[tuple[str, str], tuple[WantedImage, bool | None]] = {}
+    for engine, of_engine in _engines(run, settings):
+        for image in wanted(of_engine, engine.platform if engine else needs.machine()):
+            here = _presence(run, engine, image)
+            if image.key in found:  # in the engines of several platforms
+                here = here and found[image.key][1]
+            found[image.key] = (image, here)
+    _show_images(run, [found[key] for key in sorted(found)])
 
 
-def _show_images(run: Run, wanted: Sequence[WantedImage], presences: Sequence[bool | None]) -> None:
+def _show_images(run: Run, images: Sequence[tuple[WantedImage, bool | None]]) -> None:
     found = [
         {
             "reference": str(image.reference),
@@ -58,7 +67,7 @@ def _show_images(run: Run, wanted: Sequence[WantedImage], presences: Sequence[bo
             "targets": list(image.targets),
             "present": present,
         }
-        for image, present in zip(wanted, presences, strict=True)
+        for image, present in images
     ]
     words = {True: "yes", False: "no", None: "unknown"}
     run.console.table(
@@ -71,7 +80,7 @@ def _show_images(run: Run, wanted: Sequence[WantedImage], presences: Sequence[bo
                 ", ".join(image.targets),
                 words[present],
             )
-            for image, present in zip(wanted, presences, strict=True)
+            for image, present in images
         ],
     )
     run.report("images", {"images": found})
@@ -108,15 +117,18 @@ def settings(_context: Context, platform: list[str], python: list[str], json: bo
     )
 
 
-def _engine(run: Run) -> Engine | None:
-    """Return the engine; None, and a word about it, where none can be asked."""
+def _engines(run: Run, settings: Settings) -> list[tuple[Engine | None, Settings]]:
+    """Return the engines, each with the settings of its platforms.
+
+    None, and a word about it, where one cannot be asked.
+    """
     from bailing_tasks.errors import EngineError
 
     try:
-        return run.engine
+        return [(lane.engine, lane.settings) for lane in run.lanes(settings)]
     except EngineError as error:
         run.console.say(f"presence is unknown: {error.message}")
-        return None
+        return [(None, settings)]
 
 
 def _presence(run: Run, engine: Engine | None, image: WantedImage) -> bool | None:

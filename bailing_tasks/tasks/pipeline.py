@@ -11,9 +11,11 @@ from bailing_tasks.tasks.command import command
 from bailing_tasks.tasks.run import Run, current
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from bailing_tasks.lanes import Lane
     from bailing_tasks.outcomes import Outcome
+    from bailing_tasks.tasks.building import Step
 
 
 @command(
@@ -44,13 +46,10 @@ def prefetch(
     dry_run: bool = False,
 ) -> None:
     """Pull every external image that the builder and the app are built from."""
-    from bailing_tasks import needs
-
     run = current(json=json, dry_run=dry_run, frozen=frozen, offline=offline)
     settings = run.settings(platform, python, jobs=jobs, timeout=timeout)
     choose = _chooser(run, "stop" if strict else on_failure)
-    wanted = needs.wanted(settings, run.engine.platform)
-    fetch(run, settings, wanted, refresh=refresh, choose=choose)
+    fetch(run, run.wanted(settings), refresh=refresh, choose=choose)
     if not run.dry_run and not run.offline and any(each.repository for each in settings.targets):
         look_ahead(run, settings)
 
@@ -70,11 +69,12 @@ def lock(
     settings = run.settings(["all"], ["all"], timeout=timeout)
     if not run.dry_run:
         run.hold()
-    prefetcher = run.prefetcher(settings)
+    lanes = run.lanes(settings)
+    prefetcher = run.prefetcher(lanes[0])
     prefetcher.begin()
     before = run.locked or {}
     after = locking.renewed(
-        needs.wanted_anywhere(settings, run.engine.platform),
+        needs.wanted_anywhere(settings, [lane.engine.platform for lane in lanes]),
         locked=before,
         pins=run.state.pins(),
         resolver=prefetcher.resolver,
@@ -118,8 +118,12 @@ def build_builder(
     settings = run.settings(platform, python)
     ready(run, settings, settings.builder)
     forced = force or no_cache
-    plans = (run.plan(settings, recipe) for recipe in run.recipes(settings, settings.builder))
-    steps = ((plan, run.decide(settings, plan, force=forced)) for plan in plans)
+
+    def steps(lane: Lane) -> Iterator[Step]:
+        for recipe in run.recipes(lane.settings, settings.builder):
+            plan = run.plan(settings, recipe)
+            yield plan, run.decide(settings, plan, force=forced)
+
     build_all(run, "build-builder", settings, steps, no_cache=no_cache)
 
 
@@ -151,7 +155,10 @@ def build_app(
     run = current(json=json, dry_run=dry_run, frozen=frozen, offline=offline)
     settings = run.settings(platform, python)
     ready(run, settings, settings.app)
-    steps = app_steps(run, settings, builder_image, force=force or no_cache)
+
+    def steps(lane: Lane) -> Iterator[Step]:
+        return app_steps(run, lane, builder_image, force=force or no_cache)
+
     build_all(run, "build-app", settings, steps, no_cache=no_cache)
 
 

@@ -72,8 +72,8 @@ def _prefetch(run: Run, recipe: Recipe) -> Step:
     from bailing_tasks.steps import prefetch_step
     from bailing_tasks.wanted import wanted_images
 
-    images = wanted_images([recipe])
-    here = [image for image in images if is_present(run.engine, run.pins.get(image.key), image)]
+    images, engine = wanted_images([recipe]), run.engine_for(recipe.variant.platform)
+    here = [image for image in images if is_present(engine, run.pins.get(image.key), image)]
     return prefetch_step(
         recipe.variant,
         absent=[image for image in images if image not in here],

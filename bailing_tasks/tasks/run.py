@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bailing_tasks.decision import Decision
     from bailing_tasks.engine.base import Engine
     from bailing_tasks.engines import Engines
+    from bailing_tasks.lanes import Lane
     from bailing_tasks.lockfile import Key, Locked
     from bailing_tasks.platforms import Platform
     from bailing_tasks.prefetch import Prefetcher
@@ -53,6 +54,7 @@ class Run:
         self._settings: dict[tuple[object, ...], Settings] = {}
         self._lookup: Lookup | None = None
         self._locked = False
+        self._warned: set[str] = set()
 
     @property
     def console(self) -> Console:
@@ -118,10 +120,6 @@ class Run:
         """
         return self._engines.of(platform)
 
-    def engine_for(self, platform: Platform) -> Engine:  # noqa: ARG002
-        """Return the engine that builds and holds the images of a platform."""
-        return self.engine
-
     @functools.cached_property
     def locked(self) -> dict[Key, Locked] | None:
         """What `images.lock` binds; None where there is no such file."""
@@ -141,30 +139,58 @@ class Run:
         for name in ("locked", "pins"):
             self.__dict__.pop(name, None)
 
-    def resolver(self, settings: Settings) -> Resolver:
-        """Return what asks registries for this run."""
+    def lanes(self, settings: Settings) -> tuple[Lane, ...]:
+        """Return a lane for each engine that the platforms of a run are built on.
+
+        Raises:
+            EngineError: One of them cannot be used.
+        """
+        from bailing_tasks.lanes import Lane
+
+        engines: dict[Engine, list[Platform]] = {}
+        for platform in settings.chosen_platforms(self.host):
+            engines.setdefault(self.engine_for(platform), []).append(platform)
+        return tuple(
+            Lane(engine=engine, settings=settings.only(tuple(platforms)), console=self.console)
+            for engine, platforms in engines.items()
+        )
+
+    def wanted(self, settings: Settings) -> list[tuple[Lane, Sequence[WantedImage]]]:
+        """Return the external images of all targets, for each engine those that it needs."""
+        from bailing_tasks import needs
+
+        return [
+            (lane, needs.wanted(lane.settings, lane.engine.platform))
+            for lane in self.lanes(settings)
+        ]
+
+    def resolver(self, lane: Lane) -> Resolver:
+        """Return what asks registries in a lane."""
+        from bailing_tasks.engine.base import Limits
         from bailing_tasks.resolver import Resolver
 
         return Resolver(
-            engine=self.engine,
-            mirrors=settings.mirrors,
-            trust_mirrors=settings.prefetch.trust_mirrors,
+            engine=lane.engine,
+            mirrors=lane.settings.mirrors,
+            trust_mirrors=lane.settings.prefetch.trust_mirrors,
             offline=self.offline,
-            warn=self.console.warn,
+            limits=Limits(cancelled=lane.cancelled),
+            warn=lane.console.warn,
         )
 
-    def prefetcher(self, settings: Settings, *, refresh: bool = False) -> Prefetcher:
-        """Return what brings images for this run."""
+    def prefetcher(self, lane: Lane, *, refresh: bool = False) -> Prefetcher:
+        """Return what brings images in a lane."""
         from bailing_tasks.prefetch import Prefetcher
 
-        resolver = self.resolver(settings)
+        settings = lane.settings
+        resolver = self.resolver(lane)
         return Prefetcher(
-            engine=self.engine,
+            engine=lane.engine,
             state=self.state,
             pins=self.pins,
             locked=frozenset(self.locked or ()),
             resolver=resolver,
-            console=self.console,
+            console=lane.console,
             limits=resolver.limits,
             timeout=settings.prefetch.timeout,
             jobs=settings.prefetch.jobs,
@@ -176,7 +202,11 @@ class Run:
         """Read the recipes of a target for the platforms and Pythons of this run."""
         from bailing_tasks import needs
 
-        return needs.recipes(settings, target, self.engine.platform)
+        return [
+            recipe
+            for lane in self.lanes(settings)
+            for recipe in needs.recipes(lane.settings, target, lane.engine.platform)
+        ]
 
     def on_builder(self, settings: Settings, recipe: Recipe, builder: str) -> Recipe:
         """Read the app's recipe again, now that its builder is known."""
@@ -188,13 +218,15 @@ class Run:
         """Read the recipe of the builder that an app variant is built on."""
         from bailing_tasks.recipes import read_recipe
 
-        return read_recipe(settings, app.of(settings.builder), self.engine.platform)
+        machine = self.engine_for(app.platform).platform
+        return read_recipe(settings, app.of(settings.builder), machine)
 
     def plan(self, settings: Settings, recipe: Recipe) -> BuildPlan:
         """Work out one build on this run's pins."""
         from bailing_tasks.build_plan import plan_build
 
-        return plan_build(settings, recipe, self.pins, self.engine, self.state)
+        engine = self.engine_for(recipe.variant.platform)
+        return plan_build(settings, recipe, self.pins, engine, self.state, host=self.host)
 
     def decide(
         self,
@@ -211,7 +243,7 @@ class Run:
 
         return decide(
             plan,
-            engine=self.engine,
+            engine=self.engine_for(plan.recipe.variant.platform),
             made=last_made(plan, self.state),
             look=self.lookup(settings).find,
             force=force,
@@ -223,8 +255,15 @@ class Run:
         """Return what asks registries for images by their fingerprints, for all of this run."""
         from bailing_tasks.published import Lookup
 
-        self._lookup = self._lookup or Lookup(self.resolver(settings), self.state)
+        if self._lookup is None:
+            self._lookup = Lookup(self.resolver(self.lanes(settings)[0]), self.state)
         return self._lookup
+
+    def warn_once(self, text: str, console: Console) -> None:
+        """Warn of something that several steps of the run may meet."""
+        if text not in self._warned:
+            self._warned.add(text)
+            console.warn(text)
 
     def check_frozen(self, wanted: Iterable[WantedImage]) -> None:
         """Make sure that the lock file binds every image, if it was said so."""

@@ -1,0 +1,121 @@
+"""Platforms whose engines differ go side by side: each engine has a lane of the run.
+
+Builds of one engine stay one after the other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from bailing_tasks import process
+from bailing_tasks.console import Console, PartConsole
+from bailing_tasks.engine.base import Engine
+from bailing_tasks.errors import BailingError
+from bailing_tasks.platforms import Platform
+from bailing_tasks.settings import Settings
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lane:
+    """What a run does on one engine.
+
+    Attributes:
+        engine: The engine.
+        settings: The run's settings, for the platforms that this engine builds.
+        console: Who is told.
+        cancelled: Set when the run is being interrupted.
+    """
+
+    engine: Engine
+    settings: Settings
+    console: Console
+    cancelled: threading.Event = field(default_factory=threading.Event)
+
+    def __str__(self) -> str:
+        return ",".join(map(str, self.settings.platforms))
+
+    def builds(self, platform: Platform) -> bool:
+        """Whether a platform is built here."""
+        return platform in self.settings.platforms
+
+    def go_on(self) -> None:
+        """Stop here where the run is being interrupted.
+
+        Raises:
+            KeyboardInterrupt: It is.
+        """
+        if self.cancelled.is_set():
+            raise KeyboardInterrupt
+
+
+def side_by_side(lanes: Sequence[Lane], work: Callable[[Lane], Value]) -> list[Value]:
+    """Work in all lanes at once, and return what that gives; each goes on to its own end.
+
+    Ctrl-C ends what runs in any of them.
+
+    Raises:
+        Exception: The first that was raised in a lane; people are told of the others.
+    """
+    if len(lanes) == 1:
+        return [work(lanes[0])]
+    values: dict[str, Value] = {}
+    failures: list[tuple[Lane, BaseException]] = []
+
+    def run(lane: Lane) -> None:
+        try:
+            values[str(lane)] = work(lane)
+        except BaseException as error:
+            failures.append((lane, error))
+            if isinstance(error, BailingError):
+                lane.console.say(f"failed: {error.message}")
+
+    with _consoles(lanes) as consoles:
+        parts = [replace(lane, console=part) for lane, part in zip(lanes, consoles, strict=True)]
+        _run([threading.Thread(target=run, args=(part,), daemon=True) for part in parts], parts)
+    for lane, error in failures[1:]:
+        lanes[0].console.warn(f"{lane}: {error}")
+    if failures:
+        raise failures[0][1]
+    return [values[str(lane)] for lane in lanes]
+
+
+def _run(threads: Sequence[threading.Thread], lanes: Sequence[Lane]) -> None:
+    """Run the threads of lanes to their ends, which come soon where people interrupt them."""
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    except KeyboardInterrupt:
+        for lane in lanes:
+            lane.cancelled.set()
+        with process.interrupted():
+            for thread in threads:
+                if thread.is_alive():
+                    thread.join()
+        raise
+
+
+@contextlib.contextmanager
+def _consoles(lanes: Sequence[Lane]) -> Iterator[list[Console]]:
+    """Give each lane a console; on a terminal one display shows what runs in all of them."""
+    whole = lanes[0].console
+    width = max(len(str(lane)) for lane in lanes)
+    names = [str(lane).ljust(width) for lane in lanes]
+    if not whole.live:
+        yield [PartConsole(whole, name) for name in names]
+        return
+    from rich.progress import Progress, SpinnerColumn, TextColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False))
+    with (
+        Progress(*columns, console=whole.terminal(), transient=True) as display,
+        whole.above(display.console),
+    ):
+        yield [PartConsole(whole, name, display) for name in names]
