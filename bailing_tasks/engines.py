@@ -6,10 +6,12 @@ import functools
 from collections.abc import Mapping
 from pathlib import Path
 
+from bailing_tasks.console import Console
 from bailing_tasks.engine import buildx
 from bailing_tasks.engine.base import Engine
 from bailing_tasks.engine.choice import choose
 from bailing_tasks.errors import EngineError
+from bailing_tasks.lanes import Lane
 from bailing_tasks.needs import machine
 from bailing_tasks.platforms import Platform
 from bailing_tasks.settings import Settings
@@ -78,6 +80,24 @@ class Engines:
                 "and Docker contexts",
             ) from error
         return engine
+
+    def lanes(self, settings: Settings, console: Console) -> tuple[Lane, ...]:
+        """Return a lane for each engine that the platforms of a run are built on.
+
+        Args:
+            settings: The workspace's settings, with what the command line chose.
+            console: Who is told.
+
+        Raises:
+            EngineError: One of them cannot be used.
+        """
+        platforms: dict[Engine, list[Platform]] = {}
+        for platform in settings.chosen_platforms(self.host):
+            platforms.setdefault(self.of(platform), []).append(platform)
+        return tuple(
+            Lane(engine=engine, settings=settings.only(tuple(of_one)), console=console)
+            for engine, of_one in platforms.items()
+        )
 
     def _engine(self, name: str) -> Engine:
         """Return the engine of a builder: the default one, if it has that name."""

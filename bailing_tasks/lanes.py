@@ -20,6 +20,9 @@ from bailing_tasks.settings import Settings
 
 Value = TypeVar("Value")
 
+LOOK_SECONDS = 0.1
+"""How often it is looked whether Ctrl-C was pressed."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Lane:
@@ -66,9 +69,12 @@ def side_by_side(lanes: Sequence[Lane], work: Callable[[Lane], Value]) -> list[V
         return [work(lanes[0])]
     values: dict[str, Value] = {}
     failures: list[tuple[Lane, BaseException]] = []
+    begun = threading.Event()
 
     def run(lane: Lane) -> None:
         try:
+            begun.wait()
+            lane.go_on()
             values[str(lane)] = work(lane)
         except BaseException as error:
             failures.append((lane, error))
@@ -77,7 +83,8 @@ def side_by_side(lanes: Sequence[Lane], work: Callable[[Lane], Value]) -> list[V
 
     with _consoles(lanes) as consoles:
         parts = [replace(lane, console=part) for lane, part in zip(lanes, consoles, strict=True)]
-        _run([threading.Thread(target=run, args=(part,), daemon=True) for part in parts], parts)
+        threads = [threading.Thread(target=run, args=(part,), daemon=True) for part in parts]
+        _run(threads, parts, begun)
     for lane, error in failures[1:]:
         lanes[0].console.warn(f"{lane}: {error}")
     if failures:
@@ -85,21 +92,33 @@ def side_by_side(lanes: Sequence[Lane], work: Callable[[Lane], Value]) -> list[V
     return [values[str(lane)] for lane in lanes]
 
 
-def _run(threads: Sequence[threading.Thread], lanes: Sequence[Lane]) -> None:
-    """Run the threads of lanes to their ends, which come soon where people interrupt them."""
+def _run(
+    threads: Sequence[threading.Thread], lanes: Sequence[Lane], begun: threading.Event
+) -> None:
+    """Run the threads of lanes to their ends, which come soon where people interrupt them.
+
+    None begins before all are there: an interrupt finds either all of them or none at work.
+    """
     try:
         for thread in threads:
             thread.start()
-        for thread in threads:
-            thread.join()
+        begun.set()
+        _wait(threads)
     except KeyboardInterrupt:
         for lane in lanes:
             lane.cancelled.set()
+        begun.set()
         with process.interrupted():
-            for thread in threads:
-                if thread.is_alive():
-                    thread.join()
+            _wait(threads)
         raise
+
+
+def _wait(threads: Sequence[threading.Thread]) -> None:
+    # Looking up now and then: Ctrl-C right before a join is not heard of during it.
+    while any(thread.is_alive() for thread in threads):
+        for thread in threads:
+            if thread.is_alive():
+                thread.join(LOOK_SECONDS)
 
 
 @contextlib.contextmanager

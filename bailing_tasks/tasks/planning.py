@@ -61,7 +61,7 @@ def _steps(run: Run, settings: Settings, *, force: bool) -> Iterator[tuple[Step,
     for planned, _ in builds:
         yield _prefetch(run, planned.recipe), None
     for planned, decision in builds:
-        yield _build(planned, decision), planned
+        yield _build(run, planned, decision), planned
     for planned, _ in builds:
         if planned.recipe.variant.target == settings.app:
             yield step("verify", planned.recipe.variant, DO, "it is checked in each run"), None
@@ -82,16 +82,18 @@ def _prefetch(run: Run, recipe: Recipe) -> Step:
     )
 
 
-def _build(planned: BuildPlan, decision: Decision) -> Step:
+def _build(run: Run, planned: BuildPlan, decision: Decision) -> Step:
+    from bailing_tasks import emulation
     from bailing_tasks.build_plan import whole_context
     from bailing_tasks.steps import DO, step
 
-    target = planned.recipe.variant.target
+    target, platform = planned.recipe.variant.target, planned.recipe.variant.platform
+    emulated = emulation.word(platform, run.engine_for(platform).platform)
     notes = tuple(
         f"{target.dockerfile}:{line} copies the whole context: {target.name} depends on each of "
         f"its {len(planned.inputs.files)} files and folders"
         for line in whole_context(planned)
-    )
+    ) + ((emulated,) if emulated and decision.action == "build" else ())
     return step(
         "build",
         planned.recipe.variant,

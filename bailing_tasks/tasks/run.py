@@ -145,15 +145,7 @@ class Run:
         Raises:
             EngineError: One of them cannot be used.
         """
-        from bailing_tasks.lanes import Lane
-
-        engines: dict[Engine, list[Platform]] = {}
-        for platform in settings.chosen_platforms(self.host):
-            engines.setdefault(self.engine_for(platform), []).append(platform)
-        return tuple(
-            Lane(engine=engine, settings=settings.only(tuple(platforms)), console=self.console)
-            for engine, platforms in engines.items()
-        )
+        return self._engines.lanes(settings, self.console)
 
     def wanted(self, settings: Settings) -> list[tuple[Lane, Sequence[WantedImage]]]:
         """Return the external images of all targets, for each engine those that it needs."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -54,27 +54,21 @@ class MeetingPoint:
 
     Args:
         paths: The paths.
-        answers: Whether it ever answers.
+        refuses: The path that is refused then.
     """
 
-    def __init__(self, *paths: str, answers: bool = True) -> None:
-        self.all_here = threading.Event()
-        missing = set(paths)
-        all_here = self.all_here
+    def __init__(self, *paths: str, refuses: str = "") -> None:
+        self._came: set[str] = set()
+        self._somebody = threading.Condition()
 
         class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                missing.discard(self.path)
-                if not missing:
-                    all_here.set()
-                met = all_here.wait(PATIENCE) and answers
+            def do_GET(handler) -> None:  # noqa: N805
+                met = self._meet(handler.path, paths)
                 with contextlib.suppress(OSError):
-                    self.send_response(200 if met else 503)
-                    self.send_header("Content-Length", "3")
-                    self.end_headers()
-                    self.wfile.write(b"met")
-
-            do_HEAD = do_GET
+                    handler.send_response(200 if met and handler.path != refuses else 404)
+                    handler.send_header("Content-Length", "3")
+                    handler.end_headers()
+                    handler.wfile.write(b"met")
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -82,6 +76,17 @@ class MeetingPoint:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.address = f"127.0.0.1:{self._server.server_address[1]}"
+
+    def came(self, *paths: str) -> bool:
+        """Wait until paths have been asked for; return whether they were."""
+        with self._somebody:
+            return self._somebody.wait_for(lambda: self._came.issuperset(paths), PATIENCE)
+
+    def _meet(self, path: str, paths: Sequence[str]) -> bool:
+        with self._somebody:
+            self._came.add(path)
+            self._somebody.notify_all()
+        return self.came(*paths)
 
     def __enter__(self) -> MeetingPoint:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
