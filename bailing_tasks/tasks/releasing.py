@@ -172,7 +172,7 @@ def _verify(run: Run, settings: Settings, plan: BuildPlan, image: BuiltImage) ->
         check_platform(plan, engine)
     except EngineError as error:
         return f"not here: {error.cause}"
-    builder = local_name(variant.of(settings.builder), settings, run.engine.platform)
+    builder = local_name(variant.of(settings.builder), settings, run.host)
     result = verify(
         engine, image.name, builder, variant, settings=settings.verify, owner=str(run.root)
     )

@@ -16,8 +16,9 @@ import pytest
 from bailing_tasks.engine.layout import Layout
 from bailing_tasks.names import kept_name
 from tests.engine.machines import OTHER, MeetingPoint, with_builder, with_context
-from tests.engine.support import HOST, Engine, Workspace, made, started, unique
+from tests.engine.support import HOST, TASKS, Engine, Workspace, made, started, unique
 from tests.engine.tiny import push_index
+from tests.unit.repository import Repository
 
 BUILDER = """\
 FROM --platform=$BUILDPLATFORM {tools} AS tools
@@ -61,6 +62,10 @@ def for_both(workspace: Workspace, folder: Path) -> Workspace:
     workspace.environment |= {
         "BAILING_TASKS_PLATFORMS": ",".join(BOTH),
         "BAILING_TASKS_BUILDERS": json.dumps({"linux/arm64": OTHER}),
+        "BAILING_TASKS_VERIFY_USER": "",
+        "BAILING_TASKS_VERIFY_IMPORTS": "",
+        "BAILING_TASKS_VERIFY_PORT": "0",
+        "BAILING_TASKS_VERIFY_SMALLER_THAN_BUILDER": "false",
         "BAILING_TASKS_APP_IMAGE": name,
         "BAILING_TASKS_BUILDER_IMAGE": f"{name}-builder",
     }
@@ -120,22 +125,31 @@ def test_each_platform_is_built_on_its_machine_at_the_same_time(
     words = [line for line in lines if "is emulated on a machine of" in line]
     assert len(words) == 1
     assert words[0].startswith("warning: linux/arm64 | linux/arm64 is emulated")
-    told = workspace.document("plan", "--json", "images")
+    named = ("--builder-image", found["build-builder"]["images"][1]["kept"])
+    told = workspace.document(
+        *("verify", "--json", "plan", "images"),
+        *("build-app", "--platform", "linux/arm64", *named),
+    )
+    assert told["verify"]["ok"]
     skipped = [step["action"] for step in told["plan"]["steps"] if step["step"] == "prefetch"]
     assert skipped == ["skip"] * 4
     assert [image["present"] for image in told["images"]["images"]] == [True] * 3
 
 
-def test_a_builder_of_its_own_builds_one_platform_beside_a_docker_engine(
-    containerd: Engine, classic: Engine, tmp_path: Path
+def test_ci_builds_one_platform_on_a_builder_of_its_own_beside_a_docker_engine(
+    containerd: Engine, classic: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    repository = Repository.new(tmp_path / "git", monkeypatch)
     with (
         with_builder(classic, containerd, tmp_path) as engine,
         MeetingPoint("/amd64", "/arm64") as server,
     ):
-        workspace = for_both(made(tmp_path, engine), tmp_path)
+        workspace = for_both(Workspace(repository.root, engine), tmp_path)
+        workspace.write("tasks.py", TASKS)
         write_files(workspace, tmp_path, server)
-        found = workspace.document(*CHAIN)
+        repository.commit()
+        found = workspace.document("ci-run", "--event", "push:main", "--target", "app", "--json")
+    assert found["verify"]["ok"]
     held = Layout(workspace.root / ".bailing-tasks" / f"oci-{OTHER}")
     bases = brought(found)
     assert [classic.has(name) for name in bases] == [True, False, True]
@@ -173,6 +187,19 @@ def test_a_builder_that_cannot_be_used_is_named_before_anything_is_built(
     assert said in result.stderr
     assert "building" not in result.stdout
     assert not workspace.engine.has(workspace.environment["BAILING_TASKS_APP_IMAGE"])
+
+
+def test_no_docker_engine_is_needed_where_each_platform_has_a_builder(
+    workspace: Workspace, classic: Engine
+) -> None:
+    workspace.environment |= {
+        "BAILING_TASKS_PLATFORMS": "linux/arm64",
+        "DOCKER_HOST": "unix:///nobody/docker.sock",
+    }
+    workspace.write("Dockerfile", "FROM scratch\nCOPY tasks.py /\n")
+    (built,) = workspace.document("build-app", "--json")["build-app"]["images"]
+    assert built["image"].endswith("-arm64")
+    assert classic.has(built["image"])
 
 
 def test_a_build_that_fails_lets_that_of_another_machine_finish(
