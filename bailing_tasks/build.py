@@ -36,6 +36,7 @@ class BuildResult:
         python: The Python version.
         image: The local name.
         kept: The name that is never used twice.
+        builder: The buildx builder of the engine that has it.
         fingerprint: The digest of all inputs.
         result: `built`, `pulled` or `skipped`.
         reason: Why.
@@ -52,6 +53,7 @@ class BuildResult:
     python: str
     image: str
     kept: str
+    builder: str
     fingerprint: str
     result: str
     reason: str
@@ -249,6 +251,7 @@ def _ended(
         python=variant.python,
         image=plan.name,
         kept=plan.kept,
+        builder=engine.builder,
         fingerprint=plan.fingerprint,
         result=result,
         reason=decision.reason,

@@ -16,6 +16,7 @@ class Outcome:
         reference: The image in canonical form.
         platform: Its platform.
         status: `pulled`, `present` or `failed`.
+        builder: The buildx builder of the engine that has it, or should have.
         digest: The digest it is pinned to; empty where there is none.
         served_from: The repository that served it.
         moved_from: The index digest it was pinned to before its tag was followed.
@@ -29,6 +30,7 @@ class Outcome:
     reference: str
     platform: str
     status: str
+    builder: str = ""
     digest: str = ""
     served_from: str = ""
     moved_from: str = ""

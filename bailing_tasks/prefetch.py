@@ -46,6 +46,7 @@ class Prefetcher:
         jobs: How many pulls at once.
         jobs_per_host: How many of them from one registry.
         refresh: Whether tags that have moved are followed.
+        place: What people are told of the engine with each image; nothing where there is one.
     """
 
     engine: Engine
@@ -59,6 +60,7 @@ class Prefetcher:
     jobs: int = 1
     jobs_per_host: int = 1
     refresh: bool = False
+    place: str = ""
     _named: dict[str, tuple[str, str]] = field(default_factory=dict, init=False)
 
     def begin(self) -> None:
@@ -270,6 +272,7 @@ class Prefetcher:
             reference=str(asked.image.reference),
             platform=str(asked.image.platform),
             status=status,
+            builder=self.engine.builder,
             digest=asked.pin.digest if asked.pin else "",
             served_from=asked.pin.served_from if asked.pin else "",
             moved_from=asked.moved_from,
@@ -284,7 +287,7 @@ class Prefetcher:
             if pin != self.pins.get(pin.key):
                 self.pins[pin.key] = pin
                 self.state.keep_pin(pin)
-        text = f"{asked.title}: {describe(outcome)}"
+        text = f"{asked.title}{self.place}: {describe(outcome)}"
         shown.ended(text, failed=outcome.status == "failed")
         return outcome
 

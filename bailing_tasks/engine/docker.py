@@ -280,7 +280,8 @@ class DockerEngine:
 
     def shown(self, verb: str, *names: str) -> str:
         """Return what stands in a dry run for `docker pull`, `tag`, `push` or `rmi`."""
-        return process.quote(["docker", verb, *names])
+        within = ["--context", self.docker_context] if self.docker_context else []
+        return process.quote(["docker", *within, verb, *names])
 
     @property
     def exports_cache(self) -> bool:

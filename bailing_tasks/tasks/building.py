@@ -54,6 +54,8 @@ def fetch(
         commands = [line for prefetcher, images in bringing for line in prefetcher.commands(images)]
         print_commands(run, "prefetch", commands, f"{count} images, all present")
         return
+    for prefetcher, _ in bringing if len(bringing) > 1 else ():
+        prefetcher.place = f" on {prefetcher.engine.builder}"
     with run.console.group(f"prefetch: {count} images"):
         result = fetch(run.console, bringing, choose=choose)
     run.console.say(summary(result))

@@ -112,11 +112,13 @@ def test_each_platform_is_built_on_its_machine_at_the_same_time(
         amd, arm = found[task]["images"]
         assert (amd["platform"], arm["platform"]) == BOTH
         assert arm["image"] == f"{amd['image']}-arm64"
+        assert (amd["builder"], arm["builder"]) == ("default", OTHER)
         for image, engine, other in ((amd, containerd, classic), (arm, classic, containerd)):
             assert image["result"] == "built"
             for name in (image["image"], image["kept"]):
                 assert (engine.has(name), other.has(name)) == (True, False)
     lines = result.stderr.splitlines()
+    assert any("(linux/arm64) on other: pulled" in line for line in lines)
     for platform in BOTH:
         assert any(line.startswith(f"{platform} | ==> building builder") for line in lines)
     steps = [line for line in lines if "[builder " in line or "[tools " in line]
@@ -126,6 +128,10 @@ def test_each_platform_is_built_on_its_machine_at_the_same_time(
     assert len(words) == 1
     assert words[0].startswith("warning: linux/arm64 | linux/arm64 is emulated")
     named = ("--builder-image", found["build-builder"]["images"][1]["kept"])
+    dry = workspace.document("build-app", "--force", "--json", "--dry-run")["build-app"]["commands"]
+    tagging = [line.partition(" tag localhost/") for line in dry]
+    commands = [command for command, found, _ in tagging if found]
+    assert commands == ["docker"] * 2 + [f"docker --context {OTHER}"] * 2
     told = workspace.document(
         *("verify", "--json", "plan", "images"),
         *("build-app", "--platform", "linux/arm64", *named),
