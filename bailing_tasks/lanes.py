@@ -78,7 +78,7 @@ def side_by_side(lanes: Sequence[Lane], work: Callable[[Lane], Value]) -> list[V
             values[str(lane)] = work(lane)
         except BaseException as error:
             failures.append((lane, error))
-            if isinstance(error, BailingError):
+            if isinstance(error, BailingError) and not lane.cancelled.is_set():
                 lane.console.say(f"failed: {error.message}")
 
     with _consoles(lanes) as consoles:

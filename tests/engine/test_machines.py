@@ -233,6 +233,8 @@ def test_ctrl_c_ends_the_builds_of_all_machines(workspace: Workspace) -> None:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            # Where the tests run in the background, Ctrl-C is ignored, and that is inherited.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         ) as child:
             assert server.came("/amd64", "/arm64")
             os.killpg(child.pid, signal.SIGINT)

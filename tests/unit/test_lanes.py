@@ -154,6 +154,7 @@ def test_of_several_failures_the_first_is_raised_and_the_others_are_told(two: La
 
 
 def test_an_interrupt_reaches_every_lane_and_all_are_waited_for(two: Lanes) -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     main = threading.main_thread().ident
     assert main
     meeting = threading.Barrier(2)
@@ -168,6 +169,9 @@ def test_an_interrupt_reaches_every_lane_and_all_are_waited_for(two: Lanes) -> N
         finally:
             ended.append(str(lane))
 
-    with pytest.raises(KeyboardInterrupt):
-        side_by_side([two.amd, two.arm], work)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            side_by_side([two.amd, two.arm], work)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert sorted(ended) == ["linux/amd64,linux/386", "linux/arm64"]
