@@ -123,6 +123,7 @@ def resolve(
         latest=values["latest"],
         versions=values["versions"],
         mirrors=values["mirrors"],
+        plain_http=values["plain-http"],
         buildx_builder=values["buildx-builder"],
         builders=values["builders"],
         prefetch=PrefetchSettings(**_section("prefetch", values)),

@@ -66,11 +66,17 @@ def _docker_will_do(settings: Settings, console: Console) -> bool:
     state = State(settings.root)
     pins = state.pins()
     try:
-        engine = choose(os.environ, builder=settings.buildx_builder, layout=state.folder / "oci")
+        engine = choose(
+            os.environ,
+            builder=settings.buildx_builder,
+            layout=state.folder / "oci",
+            plain_http=settings.plain_http,
+        )
         check_buildx()
         resolver = Resolver(
             engine=engine,
             mirrors=settings.mirrors,
+            plain_http=settings.plain_http,
             trust_mirrors=settings.prefetch.trust_mirrors,
             warn=console.warn,
         )

@@ -41,8 +41,7 @@ class Engines:
             UsageError: Docker's configuration, or the environment, makes no sense.
             EngineError: There is none, it is stopped, or too old.
         """
-        builder = self._settings.buildx_builder
-        return choose(self._environment, builder=builder, layout=self._folder / "oci")
+        return self._chosen(self._settings.buildx_builder, "oci")
 
     @functools.cached_property
     def host(self) -> Platform:
@@ -105,9 +104,16 @@ class Engines:
             if self._is_default(name):
                 self._named[name] = self.default
             else:
-                layout = self._folder / f"oci-{name}"
-                self._named[name] = choose(self._environment, builder=name, layout=layout)
+                self._named[name] = self._chosen(name, f"oci-{name}")
         return self._named[name]
+
+    def _chosen(self, builder: str, folder: str) -> Engine:
+        return choose(
+            self._environment,
+            builder=builder,
+            layout=self._folder / folder,
+            plain_http=self._settings.plain_http,
+        )
 
     def _is_default(self, name: str) -> bool:
         try:

@@ -11,7 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bailing_tasks.errors import PullError, RegistryError
-from bailing_tasks.references import Reference
+from bailing_tasks.references import DEFAULT_HOST, OFFICIAL_PREFIX, Reference
+
+ANSWERS_PLAIN = "answers in plain HTTP"
+"""The sign of a registry that was asked by TLS and does not speak it."""
+SENT_TO_PLAIN = "sends on to plain HTTP"
+"""The sign of an answer that leads from where the settings let it go."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +51,27 @@ _HELPER = Failure(
 )
 
 _CONNECTION = (
+    Failure(
+        pattern=ANSWERS_PLAIN,
+        cause="{host} speaks plain HTTP, where everybody on the way can read along",
+        remedy='give it a certificate; or let it be, by the setting plain-http = ["{host}"] (a '
+        "mirror is written with http://) and `insecure-registries` in the engine's daemon.json",
+        transient=False,
+    ),
+    Failure(
+        pattern=SENT_TO_PLAIN,
+        cause="{host} sends on to plain HTTP, where everybody on the way can read along",
+        remedy="a registry behind a proxy has to be told its own https:// address; or let it be: "
+        "name the host that it sends to in the setting `plain-http`",
+        transient=False,
+    ),
+    Failure(
+        pattern=r"server gave http response to https client",
+        cause="{host} speaks plain HTTP, and the engine does not",
+        remedy="give it a certificate; or name it in the engine's daemon.json: "
+        '"insecure-registries": ["{host}"], and restart the engine',
+        transient=False,
+    ),
     Failure(
         pattern=r"x509|certificate",
         cause="the certificate of {host} is not trusted here",
@@ -119,13 +145,6 @@ _PULL_FAILURES = (
         remedy="check the spelling of name and tag, and that the image was pushed",
         transient=False,
     ),
-    Failure(
-        pattern=r"server gave http response to https client",
-        cause="{host} speaks plain HTTP",
-        remedy="write the mirror with http:// and name the host in the engine's "
-        "`insecure-registries`",
-        transient=False,
-    ),
     *_CONNECTION,
 )
 
@@ -135,50 +154,81 @@ _REACH = (
 
 _PUSH_FAILURES = (
     Failure(
-        pattern=r"immutable|immutability|cannot be overwritten",
+        pattern=r"immutable|immutability|cannot be overwritten|ImageTagAlreadyExists",
         cause="{host} does not let this tag be moved: it is immutable",
-        remedy="give it another tag, or change the rule in the registry's settings",
+        remedy="give it another tag, or change the rule in the registry's settings; what the tag "
+        "stands for is as it was",
         transient=False,
     ),
     Failure(
-        pattern=r"quota|configured upper limit|no space left|insufficient storage|\b507\b"
-        r"|too large|\b413\b",
+        pattern=r"protected (?:tag|container|repositor)|tag is protected",
+        cause="{host} does not let this login push that tag: it is protected",
+        remedy="log in with `docker login {host}` as somebody whom the rule lets push it, or "
+        "change the rule in the project's settings",
+        transient=False,
+    ),
+    Failure(
+        pattern=r"quota|configured upper limit|storage limit|no space left|insufficient storage"
+        r"|LimitExceeded|\b507\b|too large|\b413\b",
         cause="{host} has no space left for it, or a quota is used up",
         remedy="remove images that nobody needs there, or have the quota raised; then run it again",
         transient=False,
     ),
     Failure(
-        pattern=r"project \S* ?not found|name[ _](?:unknown|invalid)|invalid repository name"
-        r"|repository with name|repository name not known|name not known|\b404\b",
+        pattern=r"project \S* ?not found|project \S* ?does not exist",
+        cause="{host} has no such project",
+        remedy="make the project there first, or choose another one by the setting `repository`: "
+        "some registries (Harbor) want a project in the path, as in {host}/project/name",
+        transient=False,
+    ),
+    Failure(
+        pattern=r"repository with name|RepositoryNotFound",
+        cause="{host} has no repository {path}",
+        remedy="make it there first, as Amazon ECR makes none by itself: "
+        "`aws ecr create-repository --repository-name {path}`",
+        transient=False,
+    ),
+    Failure(
+        pattern=r"name[ _](?:unknown|invalid)|invalid repository name|repository name not known"
+        r"|name not known|\b404\b",
         cause="{host} does not take the name {path}",
-        remedy="a project or repository may have to be made there first; some registries (Harbor) "
-        "want a project in the path, as in {host}/project/name: the setting `repository` names it",
+        remedy="a project or repository may have to be made there first; the setting `repository` "
+        "names it{hint}",
         transient=False,
     ),
     _HELPER,
     Failure(
-        pattern=r"toomanyrequests|too many requests|rate limit|\b429\b",
+        pattern=r"toomanyrequests|too many requests|rate limit|rate exceeded|\b429\b",
         cause="{host} limits how often it may be asked",
         remedy="wait, then run it again: what is there is not sent again",
         transient=True,
     ),
     Failure(
+        pattern=r"write_package|installation not allowed",
+        cause="{host} does not let this login write the package {path}",
+        remedy="in GitHub Actions the job needs `permissions: packages: write`, and a package that "
+        "was not made by this repository has to let it write (its settings: Manage Actions "
+        "access); a token of a person needs the scope write:packages",
+        transient=False,
+    ),
+    Failure(
+        pattern=r"unauthorized to access repository",
+        cause="{host} has no such project as in {path}, or does not let this login push to it",
+        remedy="make sure that the project is there and that this login may push to it "
+        "(`docker login {host}`){hint}",
+        transient=False,
+    ),
+    Failure(
         pattern=r"push access denied|insufficient_scope|denied|forbidden|\b403\b",
         cause="{host} does not let this login push to {path}",
         remedy="log in with `docker login {host}` as somebody who may push to {path}; in GitHub "
-        "Actions the job needs `permissions: packages: write`",
+        "Actions the job needs `permissions: packages: write`{hint}",
         transient=False,
     ),
     Failure(
         pattern=r"unauthorized|authentication required|\b401\b|no basic auth credentials",
         cause="{host} wants a login, or refuses the one it got",
-        remedy="log in with `docker login {host}` as somebody who may push to {path}",
-        transient=False,
-    ),
-    Failure(
-        pattern=r"server gave http response to https client",
-        cause="{host} speaks plain HTTP",
-        remedy="give it a certificate; plain HTTP is for registries on this machine's loopback",
+        remedy="log in with `docker login {host}` as somebody who may push to {path}{hint}",
         transient=False,
     ),
     *(
@@ -231,7 +281,7 @@ def push_error(
     """
     text, sign = _signs(said, reference, sign)
     failure = _kind(_PUSH_FAILURES, sign)
-    names = {"host": host, "path": reference.path}
+    names = {"host": host, "path": reference.path, "hint": _hint(reference)}
     return RegistryError(
         f"{reference.familiar} could not be pushed",
         cause=_cause(failure, names, text),
@@ -240,9 +290,22 @@ def push_error(
     )
 
 
+def _hint(reference: Reference) -> str:
+    """Return what to add where a name may lack what registries want in front of it."""
+    name = reference.path.removeprefix(OFFICIAL_PREFIX)
+    if reference.host == DEFAULT_HOST and name != reference.path:
+        return f"; on Docker Hub the user or the organization comes first, as in somebody/{name}"
+    if "/" not in reference.path:
+        return (
+            "; some registries (Harbor) want a project in the path, as in "
+            f"{reference.host}/project/{name}"
+        )
+    return ""
+
+
 def _signs(said: str, reference: Reference, sign: str | None) -> tuple[str, str]:
     text = " ".join(said.split())
-    return text, _without_names(text, reference) if sign is None else sign
+    return text, without_names(text, reference) if sign is None else sign
 
 
 def _kind(failures: Sequence[Failure], sign: str) -> Failure:
@@ -262,9 +325,9 @@ def _remedy(failure: Failure, names: Mapping[str, str], host: str) -> str:
     return remedy
 
 
-def _without_names(text: str, reference: Reference) -> str:
+def without_names(text: str, reference: Reference) -> str:
     """Take an image's own name out of what was said of it: it may be called `denied` or `:404`."""
     tag = f":{reference.tag}" if reference.tag else ""
     for name in (f"{reference.path}{tag}", f"manifests/{reference.tag}", reference.path):
-        text = text.replace(name, "")
+        text = re.sub(rf"(?<![\w-]){re.escape(name)}(?![\w-])", "", text)
     return text

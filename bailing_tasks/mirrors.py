@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -39,6 +39,8 @@ def sources(
     reference: Reference,
     mirrors: Mapping[str, Sequence[str]],
     daemon_mirrors: Sequence[str] = (),
+    *,
+    plain_http: Collection[str] = (),
 ) -> tuple[Source, ...]:
     """Return the places to ask for a reference, the first one first.
 
@@ -48,20 +50,22 @@ def sources(
             reference's path follows the prefix (`library/` included).
         daemon_mirrors: The engine's own `registry-mirrors`, which it uses for Docker Hub by
             itself: what they answer is pulled under the reference's own name.
+        plain_http: Hosts, with their ports, that are asked by HTTP where no scheme is written.
 
     Raises:
         SettingsError: An address is no address.
     """
-    found = [_mirror(address, reference) for address in mirrors.get(reference.host, ())]
+    found = [_mirror(address, reference, plain_http) for address in mirrors.get(reference.host, ())]
     if reference.host == DOCKER_HUB:
-        found += [_daemon_mirror(address, reference) for address in daemon_mirrors]
-    return (*found, _origin(reference))
+        found += [_daemon_mirror(address, reference, plain_http) for address in daemon_mirrors]
+    return (*found, origin(reference, plain_http))
 
 
-def _origin(reference: Reference) -> Source:
+def origin(reference: Reference, plain_http: Collection[str]) -> Source:
+    """Return a reference's own registry; `plain_http` as for `sources`."""
     api = DOCKER_HUB_API if reference.host == DOCKER_HUB else reference.host
     return Source(
-        url=f"{_scheme(api)}://{api}",
+        url=f"{_scheme(api, plain_http)}://{api}",
         name=reference.path,
         repository=reference.repository,
         host=reference.host,
@@ -69,11 +73,11 @@ def _origin(reference: Reference) -> Source:
     )
 
 
-def _mirror(address: str, reference: Reference) -> Source:
+def _mirror(address: str, reference: Reference, plain_http: Collection[str]) -> Source:
     scheme, host, prefix = mirror_address(address)
     name = f"{prefix}/{reference.path}" if prefix else reference.path
     return Source(
-        url=f"{scheme or _scheme(host)}://{host}",
+        url=f"{scheme or _scheme(host, plain_http)}://{host}",
         name=name,
         repository=f"{host}/{name}",
         host=host,
@@ -81,10 +85,10 @@ def _mirror(address: str, reference: Reference) -> Source:
     )
 
 
-def _daemon_mirror(address: str, reference: Reference) -> Source:
+def _daemon_mirror(address: str, reference: Reference, plain_http: Collection[str]) -> Source:
     scheme, host, prefix = _address(address)
     return Source(
-        url=f"{scheme or _scheme(host)}://{host}",
+        url=f"{scheme or _scheme(host, plain_http)}://{host}",
         name=f"{prefix}/{reference.path}" if prefix else reference.path,
         repository=reference.repository,
         host=host,
@@ -138,9 +142,17 @@ def _address(address: str) -> tuple[str, str, str]:
     return parts.scheme, parts.netloc, parts.path.strip("/")
 
 
-def _scheme(host: str) -> str:
-    """HTTP for loopback, as Docker does; HTTPS elsewhere."""
-    return "http" if is_loopback(host) else "https"
+def _scheme(host: str, plain_http: Collection[str]) -> str:
+    """HTTP for loopback, as Docker does, and where somebody said so; HTTPS elsewhere."""
+    return "http" if is_loopback(host) or host in plain_http else "https"
+
+
+def is_host(text: str) -> bool:
+    """Whether a text is the name of a registry's host as images are named, with its port."""
+    try:
+        return Reference.parse(f"{text}/x").host == text
+    except UsageError:
+        return False
 
 
 def is_loopback(host: str) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bailing_tasks.errors import SettingsError, UsageError
-from bailing_tasks.mirrors import mirror_address, without_user
+from bailing_tasks.mirrors import is_host, mirror_address, without_user
 from bailing_tasks.platforms import Platform
 from bailing_tasks.references import DEFAULT_HOST, Reference
 from bailing_tasks.triggers import check as check_patterns
@@ -95,6 +95,14 @@ def as_builders(value: Any) -> dict[Platform, str]:
     return found
 
 
+def as_hosts(value: Any) -> tuple[str, ...]:
+    """Return hosts of registries, with their ports."""
+    hosts = as_texts(value)
+    if not all(is_host(host) for host in hosts):
+        raise TypeError('a list of hosts as images are named, such as "registry.intranet:5000"')
+    return hosts
+
+
 def as_commands(value: Any) -> tuple[tuple[str, ...], ...]:
     """Return commands, each with its arguments."""
     if isinstance(value, str) or not isinstance(value, Sequence):
@@ -152,15 +160,13 @@ def as_pythons(value: Any) -> tuple[str, ...]:
     return versions
 
 
+def _items(text: str) -> list[str]:
+    return [item.strip() for item in text.split(",") if item.strip()]
+
+
 _FROM_TEXT: Mapping[Callable[[Any], Any], Callable[[str], Any]] = {
-    as_texts: lambda text: [item.strip() for item in text.split(",") if item.strip()],
-    as_patterns: lambda text: [item.strip() for item in text.split(",") if item.strip()],
-    as_platforms: lambda text: [item.strip() for item in text.split(",") if item.strip()],
-    as_pythons: lambda text: [item.strip() for item in text.split(",") if item.strip()],
-    as_table: json.loads,
-    as_mirrors: json.loads,
-    as_builders: json.loads,
-    as_commands: json.loads,
+    **dict.fromkeys((as_texts, as_hosts, as_patterns, as_platforms, as_pythons), _items),
+    **dict.fromkeys((as_table, as_mirrors, as_builders, as_commands), json.loads),
 }
 """How an environment variable is read before its type is checked; a plain string otherwise."""
 

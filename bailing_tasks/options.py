@@ -7,6 +7,7 @@ from bailing_tasks.option import (
     as_builders,
     as_commands,
     as_flag,
+    as_hosts,
     as_image,
     as_mirrors,
     as_number,
@@ -111,6 +112,12 @@ OPTIONS: tuple[Option, ...] = (
         parse=as_mirrors,
         default={},
         help="for a registry host, addresses to try before it",
+    ),
+    Option(
+        key="plain-http",
+        parse=as_hosts,
+        default=[],
+        help="registries, as host:port, that are asked by HTTP; of others only loopback is",
     ),
     Option(
         key="buildx-builder",

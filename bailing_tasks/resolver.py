@@ -6,14 +6,14 @@ A mirror is believed only if the source has the same image under that tag, unles
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from bailing_tasks.engine.base import Engine, Limits
 from bailing_tasks.errors import AbsentError, PullError, UnreachableError
-from bailing_tasks.mirrors import DOCKER_HUB, Source, sources
+from bailing_tasks.mirrors import DOCKER_HUB, Source, origin, sources
 from bailing_tasks.outcomes import short
 from bailing_tasks.references import Reference
 from bailing_tasks.state import Pin
@@ -30,6 +30,7 @@ class Resolver:
     Attributes:
         engine: Which engine will pull them: it may reach registries that this process does not.
         mirrors: For a registry host, addresses to try before it.
+        plain_http: Hosts of registries that are asked by HTTP.
         trust_mirrors: Whether a mirror is believed without asking the source.
         offline: Whether no registry may be asked.
         limits: When a request is given up.
@@ -38,6 +39,7 @@ class Resolver:
 
     engine: Engine
     mirrors: Mapping[str, Sequence[str]]
+    plain_http: Collection[str] = ()
     trust_mirrors: bool = False
     offline: bool = False
     limits: Limits = field(default_factory=Limits)
@@ -49,7 +51,7 @@ class Resolver:
         """The registries, spoken to on first use."""
         from bailing_tasks.engine.registry import Registries
 
-        found = Registries()
+        found = Registries(self.plain_http)
         found.limits = self.limits
         return found
 
@@ -161,9 +163,8 @@ class Resolver:
 
         One that the settings do not name any more is reached as Docker would.
         """
-        (unnamed,) = sources(Reference.parse(pin.image), {})
         served = (found for found in self._sources(image) if found.repository == pin.served_from)
-        return next(served, unnamed)
+        return next(served, None) or origin(Reference.parse(pin.image), self.plain_http)
 
     def _warn_once(self, text: str) -> None:
         """Warn of what several images may meet, in the words of the first."""
@@ -176,7 +177,7 @@ class Resolver:
         # Engines are asked only where they have mirrors: they take their time to answer.
         on_hub = image.reference.host == DOCKER_HUB
         daemon_mirrors = self.engine.registry_mirrors if on_hub else ()
-        return sources(image.reference, self.mirrors, daemon_mirrors)
+        return sources(image.reference, self.mirrors, daemon_mirrors, plain_http=self.plain_http)
 
     def _ask(self, image: WantedImage, source: Source) -> Pin:
         """Ask a source for an image's digest; for the image's own registry, the engine as well."""

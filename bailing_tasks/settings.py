@@ -126,6 +126,8 @@ class Settings:
             the highest stable version alone.
         versions: How Git tags name versions: `semver` or `pep440`.
         mirrors: For a registry host, the addresses to try before it, in order.
+        plain_http: Hosts of registries, with their ports, that are asked by HTTP; of others only
+            loopback is.
         buildx_builder: The buildx builder that builds; empty where nobody chose one here.
         builders: For a platform, the buildx builder or Docker context that builds it instead.
         prefetch: How images are pulled.
@@ -145,6 +147,7 @@ class Settings:
     latest: str
     versions: str
     mirrors: Mapping[str, tuple[str, ...]]
+    plain_http: tuple[str, ...]
     buildx_builder: str
     builders: Mapping[Platform, str]
     prefetch: PrefetchSettings

@@ -52,7 +52,7 @@ def plan_tags(settings: Settings, event: Event, *, offline: bool) -> tuple[Targe
             name: Standing(unknown="no registry is asked (--offline)") for name in undecided
         }
     else:
-        latest = standings(settings.root, event, targets)
+        latest = standings(settings, event, targets)
     return planned_tags(settings, event, replace(facts, latest=latest))
 
 
@@ -88,12 +88,12 @@ def git_facts(root: Path, event: Event) -> Facts:
     )
 
 
-def standings(root: Path, event: Event, targets: list[Target]) -> Mapping[str, Standing]:
+def standings(settings: Settings, event: Event, targets: list[Target]) -> Mapping[str, Standing]:
     """Return where `latest` stands, by target; registries that do not answer are not waited for."""
     silent = Standing(unknown=f"no registry answered within {ASKING_SECONDS:.0f} s")
     found = {target.name: silent for target in targets}
     for target, standing in in_parallel(
-        lambda target: _standing(root, event, target),
+        lambda target: _standing(settings, event, target),
         targets,
         jobs=len(targets),
         within=ASKING_SECONDS,
@@ -125,7 +125,7 @@ def read_standing(
     )
 
 
-def _standing(root: Path, event: Event, target: Target) -> Standing:
+def _standing(settings: Settings, event: Event, target: Target) -> Standing:
     """Ask a target's registry for the commit of its `latest`, and Git whether it is behind."""
     from bailing_tasks.engine.registry import Registries
 
@@ -133,7 +133,8 @@ def _standing(root: Path, event: Event, target: Target) -> Standing:
         return Standing(unknown=f"{target.name}.repository is not set")
     name = f"{target.repository}:{LATEST}"
     try:
-        return read_standing(Registries(), root, event.commit, Reference.parse(name))
+        registries = Registries(settings.plain_http)
+        return read_standing(registries, settings.root, event.commit, Reference.parse(name))
     except PullError as error:
         # What follows in parentheses is the registry's or the system's own text.
         cause = error.cause.partition(" (")[0]

@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from bailing_tasks import process
@@ -37,6 +37,7 @@ class BuildKitEngine:
         folder: Where images are held for it.
         docker: Returns the Docker engine beside it, which runs containers; EngineError where there
             is none.
+        plain_http: Hosts of registries that are asked by HTTP.
     """
 
     docker_context: str = ""
@@ -44,13 +45,19 @@ class BuildKitEngine:
     keeps_digests: bool = True
     registry_mirrors: tuple[str, ...] = ()
 
-    def __init__(self, builder: Builder, folder: Path, docker: Callable[[], DockerEngine]) -> None:
+    def __init__(
+        self,
+        builder: Builder,
+        folder: Path,
+        docker: Callable[[], DockerEngine],
+        plain_http: Collection[str] = (),
+    ) -> None:
         self.builder = builder.name
         self.platform: Platform = builder.platforms[0]
         self._layout = Layout(folder)
         self._docker = functools.cache(docker)
-        self._downloads = Downloads(self._layout)
-        self._uploads = Uploads()
+        self._downloads = Downloads(self._layout, plain_http)
+        self._uploads = Uploads(plain_http)
 
     def image(self, name: str) -> Image | None:
         """Return an image by name or digest; None where it is not here in all its parts."""

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from bailing_tasks.engine.base import Engine
 from bailing_tasks.engine.connect import check_buildx, connect
 
 
-def choose(environment: Mapping[str, str], *, builder: str, layout: Path) -> Engine:
+def choose(
+    environment: Mapping[str, str],
+    *,
+    builder: str,
+    layout: Path,
+    plain_http: Collection[str] = (),
+) -> Engine:
     """Return the engine of a buildx builder, else of DOCKER_HOST or Docker's context.
 
     Args:
         environment: Environment variables.
         builder: The buildx builder that is to build; that of BUILDX_BUILDER where it is empty.
         layout: Where images are held for a BuildKit of its own.
+        plain_http: Hosts of registries that are asked for it by HTTP.
 
     Raises:
         UsageError: Docker's configuration, or the environment, makes no sense.
@@ -32,7 +39,7 @@ def choose(environment: Mapping[str, str], *, builder: str, layout: Path) -> Eng
         return _in_context(environment, found.context)
     from bailing_tasks.engine.buildkit import BuildKitEngine
 
-    return BuildKitEngine(found, layout, lambda: connect(environment))
+    return BuildKitEngine(found, layout, lambda: connect(environment), plain_http)
 
 
 def _in_context(environment: Mapping[str, str], context: str) -> Engine:

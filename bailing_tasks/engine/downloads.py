@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -58,11 +58,12 @@ class Downloads:
 
     Args:
         layout: Where to.
+        plain_http: Hosts of registries that are asked by HTTP.
     """
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, plain_http: Collection[str] = ()) -> None:
         self._layout = layout
-        self._registries = Registries()
+        self._registries = Registries(plain_http)
         self._locks: dict[str, threading.Lock] = {}
 
     def image(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,7 +18,9 @@ from requests.adapters import HTTPAdapter
 
 from bailing_tasks.engine.answers import OVER, Failed, as_json, is_over, read, reason, sent_to
 from bailing_tasks.engine.base import Limits
-from bailing_tasks.mirrors import DOCKER_HUB, Source, is_loopback
+from bailing_tasks.failures import ANSWERS_PLAIN, SENT_TO_PLAIN
+from bailing_tasks.mirrors import DOCKER_HUB, Source, is_loopback, origin
+from bailing_tasks.references import Reference
 
 TIMEOUT = (5.0, 15.0)
 """Seconds to connect, and between two bytes."""
@@ -34,6 +36,10 @@ CLIENT = "bailing-tasks"
 _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 
 
+_NO_TLS = re.compile("wrong version number|record layer failure|packet length too long", re.I)
+"""How OpenSSL, before 3.2 and since, calls the answer of a server that speaks no TLS."""
+
+
 class _Session(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> None:
         """Follow nothing: to follow, the body would be read, however long that takes."""
@@ -46,9 +52,13 @@ class Exchange:
 
     Attributes:
         limits: When a request is given up.
+
+    Args:
+        plain_http: Hosts, with their ports, that are asked by HTTP; others but loopback by HTTPS.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, plain_http: Collection[str] = ()) -> None:
+        self._plain_http = frozenset(plain_http)
         self._session = _Session()
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, HTTPAdapter(pool_maxsize=POOL))
@@ -57,6 +67,10 @@ class Exchange:
         self._tokens: dict[tuple[str, str], str] = {}
         self._silent: dict[str, str] = {}
         self.limits = Limits()
+
+    def origin(self, reference: Reference) -> Source:
+        """Return a reference's own registry."""
+        return origin(reference, self._plain_http)
 
     def listen_again(self) -> None:
         """Forget who was silent: what failed is about to be tried again."""
@@ -81,7 +95,7 @@ class Exchange:
             if not response.is_redirect:
                 return response
             response.close()
-            target = sent_to(response, failed)
+            target = self._sent_to(response, failed)
             if urlsplit(target)[:2] != urlsplit(url)[:2]:
                 headers = {name: headers[name] for name in headers if name != "Authorization"}
             url, params = target, None
@@ -122,6 +136,7 @@ class Exchange:
         realm = found.get("realm", "")
         if scheme.lower() != "bearer" or not realm:
             raise failed(f"401 with a challenge that is not understood: {scheme!r}", sign="401")
+        self._check_scheme(realm, source.url, failed)
         asked = {"scope": f"repository:{source.name}:pull", **found}
         fields = {name: asked[name] for name in ("service", "scope") if name in asked}
         if token := login.get("identitytoken"):
@@ -134,6 +149,24 @@ class Exchange:
             raise failed.status(answer, "the token service")
         document = as_json(answer, failed)
         return f"Bearer {document.get('token') or document.get('access_token', '')}"
+
+    def _sent_to(self, response: requests.Response, failed: Failed) -> str:
+        """Return the address that an answer sends to."""
+        target = sent_to(response, failed)
+        self._check_scheme(target, response.url, failed)
+        return target
+
+    def _check_scheme(self, target: str, asked: str, failed: Failed) -> None:
+        """Refuse to go on by plain HTTP where nobody said so: all of it could be read on the way.
+
+        Raises:
+            RemoteError: It would be.
+        """
+        scheme, host, *_ = urlsplit(target)
+        said = is_loopback(host) or host in self._plain_http
+        if scheme == "http" and not said and urlsplit(asked)[:2] != (scheme, host):
+            shown = host.rpartition("@")[2]
+            raise failed(f"it sends on to {shown} by plain HTTP", sign=SENT_TO_PLAIN)
 
     def _login(self, host: str, failed: Failed) -> dict[str, str]:
         """Return what Docker knows of a host: `username` and `password`, or `identitytoken`."""
@@ -191,7 +224,9 @@ class Exchange:
             silent = self._silent[server] = f"{server} was silent for {between:.0f} s"
             raise failed.unreachable(silent, "timeout") from error
         except requests.exceptions.SSLError as error:
-            raise failed.unreachable(reason(error), "certificate") from error
+            said = reason(error)
+            sign = ANSWERS_PLAIN if _NO_TLS.search(said) else "certificate"
+            raise failed.unreachable(said, sign) from error
         except requests.RequestException as error:
             said = OVER if is_over(self.limits) else reason(error)
             raise failed.unreachable(said, said.replace(host, "")) from error

@@ -10,7 +10,6 @@ from bailing_tasks.engine.answers import LARGEST, Failed, read
 from bailing_tasks.engine.layout import Manifest
 from bailing_tasks.engine.registry import Registries
 from bailing_tasks.errors import PullError
-from bailing_tasks.mirrors import sources
 from bailing_tasks.references import Reference
 
 
@@ -24,7 +23,7 @@ def read_labels(registries: Registries, reference: Reference) -> Mapping[str, st
         AbsentError: There is no such image.
         PullError: The registry cannot be asked, or answers with something else.
     """
-    *_, source = sources(reference, {})
+    source = registries.origin(reference)
     failed = Failed(reference=reference, platform="", host=source.host)
     digest = registries.head(reference, source)
     if digest is None:

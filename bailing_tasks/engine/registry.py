@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import requests
@@ -56,8 +56,8 @@ class Registries(Exchange):
         remaining: For each host that said so, how many pulls it still allows.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, plain_http: Collection[str] = ()) -> None:
+        super().__init__(plain_http)
         self.remaining: dict[str, int] = {}
         self._counting = threading.Lock()
 

@@ -20,14 +20,13 @@ from bailing_tasks.engine.answers import (
     checked_digest,
     read,
     retry_after,
-    sent_to,
 )
 from bailing_tasks.engine.layout import Blob, Layout, Manifest
 from bailing_tasks.engine.registry import ACCEPT, Registries
 from bailing_tasks.errors import EngineError, RegistryError
-from bailing_tasks.failures import push_error
+from bailing_tasks.failures import push_error, without_names
 from bailing_tasks.image_index import OCI_MANIFEST
-from bailing_tasks.mirrors import Source, sources
+from bailing_tasks.mirrors import Source
 from bailing_tasks.references import Reference
 
 STALL = 60.0
@@ -48,7 +47,7 @@ class PushFailed(Failed):
         """Return the error for a status code, by the registry's own words where it has some."""
         code, words = response.status_code, "; ".join(_words(response))
         said = f"{code} {response.reason} from {place}" + (f": {words}" if words else "")
-        found = self(said, sign=f"{code} {words}")
+        found = self(said, sign=f"{code} {without_names(words, self.reference)}")
         if code < requests.codes.server_error and code not in _AGAIN:
             found.transient = False
         found.retry_after = retry_after(response)
@@ -109,7 +108,7 @@ class Uploads(Registries):
         Raises:
             RegistryError: The registry denies it, or cannot be reached.
         """
-        source, failed = _towards(destination)
+        source, failed = self._towards(destination)
         place = self._begin(source, failed)
         with contextlib.suppress(RegistryError):  # where it is not taken back, it expires
             self._send("DELETE", place, source, failed)
@@ -120,7 +119,7 @@ class Uploads(Registries):
         Raises:
             RegistryError: The registry denies it, or cannot be reached.
         """
-        source, failed = _towards(reference)
+        source, failed = self._towards(reference)
         response = self._send("HEAD", _manifest(source, reference), source, failed)
         if response.status_code == requests.codes.not_found:
             return None
@@ -137,7 +136,7 @@ class Uploads(Registries):
         Raises:
             RegistryError: The registry denies it, or cannot be reached.
         """
-        source, failed = _towards(destination)
+        source, failed = self._towards(destination)
         digest = image_index.digest(raw)
         media_type = json.loads(raw).get("mediaType", OCI_MANIFEST)
         url = _manifest(source, destination)
@@ -154,7 +153,7 @@ class Uploads(Registries):
         Raises:
             RegistryError: The registry denies it, or cannot be reached.
         """
-        source, failed = _towards(reference)
+        source, failed = self._towards(reference)
         response = self._send("DELETE", _manifest(source, reference), source, failed)
         if not response.ok:
             raise failed.status(response, _place(response))
@@ -165,7 +164,7 @@ class Uploads(Registries):
         Raises:
             RegistryError: It does not, the registry denies it, or cannot be reached.
         """
-        source, failed = _towards(reference)
+        source, failed = self._towards(reference)
         if not self._has(blob, source, failed):
             raise RegistryError(
                 f"{reference.familiar} is not whole",
@@ -174,8 +173,12 @@ class Uploads(Registries):
                 transient=True,
             )
 
+    def _towards(self, reference: Reference) -> tuple[Source, PushFailed]:
+        source = self.origin(reference)
+        return source, PushFailed(reference=reference, platform="", host=source.host)
+
     def _blob(self, blob: Blob, path: Path, destination: Reference) -> None:
-        source, failed = _towards(destination)
+        source, failed = self._towards(destination)
         if self._has(blob, source, failed):
             return
         place = self._begin(source, failed)
@@ -201,7 +204,7 @@ class Uploads(Registries):
             raise failed.status(begun, _place(begun))
         if "Location" not in begun.headers:
             raise failed("it does not say where the upload goes", sign="redirects")
-        return sent_to(begun, failed)
+        return self._sent_to(begun, failed)
 
     def _send(
         self,
@@ -235,11 +238,6 @@ class Uploads(Registries):
         except requests.RequestException as error:
             raise failed(str(error), sign="connection aborted") from error
         return response
-
-
-def _towards(reference: Reference) -> tuple[Source, PushFailed]:
-    *_, source = sources(reference, {})
-    return source, PushFailed(reference=reference, platform="", host=source.host)
 
 
 def _manifest(source: Source, reference: Reference) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,6 @@ from bailing_tasks.engine.layout import Manifest
 from bailing_tasks.engine.uploads import Uploads
 from bailing_tasks.errors import PullError, RegistryError, RemoteError
 from bailing_tasks.image_index import Entry
-from bailing_tasks.mirrors import sources
 from bailing_tasks.platforms import Platform
 from bailing_tasks.references import Reference
 from bailing_tasks.retry import ATTEMPTS, Value, retried
@@ -45,11 +44,12 @@ class Registry:
 
     Args:
         console: Told what is tried again.
+        plain_http: Hosts of registries that are asked by HTTP.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, plain_http: Collection[str] = ()) -> None:
         self._console = console
-        self._uploads = Uploads()
+        self._uploads = Uploads(plain_http)
 
     def check(self, reference: Reference) -> None:
         """Make sure that this login may push to a repository; nothing is sent.
@@ -115,7 +115,7 @@ class Registry:
         Raises:
             RegistryError: The registry cannot be asked, or does not have it.
         """
-        *_, source = sources(reference, {})
+        source = self._uploads.origin(reference)
 
         def ask() -> bytes:
             with _reading(reference):
@@ -137,7 +137,7 @@ class Registry:
         return self.again(ask, f"{reference.familiar} ({platform})")
 
     def _found(self, reference: Reference, platform: Platform) -> Found:
-        *_, source = sources(reference, {})
+        source = self._uploads.origin(reference)
         digest = self._uploads.resolve(reference, platform, source).digest
         raw = self._uploads.manifest(reference, digest, source)
         try:

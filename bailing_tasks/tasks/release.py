@@ -98,7 +98,7 @@ def release_status(_context: Context, json: bool = False) -> None:
         run.console.say("nothing was released from this workspace yet")
         run.report("release-status", {"release": None})
         return
-    release = status(found[0], Registry(run.console))
+    release = status(found[0], Registry(run.console, run.settings().plain_http))
     end = "finished" if release.finished else "stopped halfway"
     run.console.say(f"{release.title}, begun {release.begun[:19]}: {end}")
     every, uploaded = release.images

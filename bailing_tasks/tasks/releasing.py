@@ -114,7 +114,7 @@ def releaser_of(run: Run) -> Releaser:
 
     return Releaser(
         state=run.state,
-        registry=Registry(run.console),
+        registry=Registry(run.console, run.settings().plain_http),
         engine_for=run.engine_for,
         console=run.console,
     )

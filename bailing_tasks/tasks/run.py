@@ -165,6 +165,7 @@ class Run:
             engine=lane.engine,
             mirrors=lane.settings.mirrors,
             trust_mirrors=lane.settings.prefetch.trust_mirrors,
+            plain_http=lane.settings.plain_http,
             offline=self.offline,
             limits=Limits(cancelled=lane.cancelled),
             warn=lane.console.warn,

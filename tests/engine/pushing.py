@@ -46,17 +46,20 @@ class Holder:
         folder: Where its images are made.
         connected: Returns it anew.
         said: What releases from it say.
+        plain_http: The hosts of registries that are asked by plain HTTP.
     """
 
     engine: Engine
     under: support.Engine
     folder: Path
-    connected: Callable[[], Engine]
+    connected: Callable[..., Engine]
     said: io.StringIO = field(default_factory=io.StringIO)
+    plain_http: Sequence[str] = ()
 
-    def again(self) -> Holder:
-        """Return the same as a later run sees it."""
-        return replace(self, engine=self.connected(), said=io.StringIO())
+    def again(self, plain_http: Sequence[str] = ()) -> Holder:
+        """Return the same as a later run sees it; the hosts given are asked by plain HTTP."""
+        engine = self.connected(plain_http=plain_http)
+        return replace(self, engine=engine, said=io.StringIO(), plain_http=plain_http)
 
     def build(self, name: str, platform: str, content: str, **labels: str) -> None:
         """Build an image of one file."""
@@ -107,7 +110,7 @@ class Holder:
         """Publish images under tags; what is said on the way is in `said`."""
         plan = planned(images, tags or {}, annotations or {}, replace=replace)
         console = Console(self.said, live=False, folded=False)
-        registry = Registry(console)
+        registry = Registry(console, self.plain_http)
         releaser = Releaser(
             state=State(self.folder.parent),
             registry=registry,

@@ -184,7 +184,7 @@ def test_a_new_image_with_known_layers_sends_none_of_them(
     [
         (Fault.FORBIDDEN, "requested access is denied", "does not let this login push"),
         (Fault.UNAUTHORIZED, "", "wants a login"),
-        (Fault.NOT_FOUND, "project not found", "does not take the name"),
+        (Fault.NOT_FOUND, "project not found", "has no such project"),
         (Fault.FORBIDDEN, "it will exceed the configured upper limit", "no space left"),
         (Fault.SERVER_ERROR, "no space left on device", "no space left"),
         (Fault.TOO_MANY, "", "limits how often"),

@@ -5,7 +5,12 @@ from __future__ import annotations
 import pytest
 
 from bailing_tasks.errors import PullError
-from bailing_tasks.failures import pull_error, push_error
+from bailing_tasks.failures import (
+    ANSWERS_PLAIN,
+    SENT_TO_PLAIN,
+    pull_error,
+    push_error,
+)
 from bailing_tasks.references import Reference
 from bailing_tasks.retry import ATTEMPTS, retried
 
@@ -86,9 +91,16 @@ def test_a_full_disk_is_final_and_a_silent_sandbox_is_named() -> None:
             "another tag",
             False,
         ),
-        ("412 Precondition Failed (configured as immutable)", "it is immutable", "tag", False),
         (
-            "denied: 20 MiB more will exceed the configured upper limit of 1 GiB",
+            "412: PRECONDITION Failed to process request due to 'b:v1' configured as immutable.",
+            "it is immutable",
+            "another tag",
+            False,
+        ),
+        ("ImageTagAlreadyExistsException", "it is immutable", "another tag", False),
+        ("DENIED: cannot push to a protected tag", "is protected", "the project's settings", False),
+        (
+            "denied: adding 20.0 MiB of storage resource will exceed the configured upper limit",
             "no space left",
             "quota raised",
             False,
@@ -97,14 +109,14 @@ def test_a_full_disk_is_final_and_a_silent_sandbox_is_named() -> None:
         ("413 Request Entity Too Large", "no space left", "quota raised", False),
         (
             "unauthorized: project ours not found: project ours not found",
-            "the name a/b",
+            "no such project",
             "r.example/project/name",
             False,
         ),
         (
-            "name unknown: The repository with name 'x' does not exist in the registry",
-            "the name a/b",
-            "made there first",
+            "name unknown: The repository with name 'a/b' does not exist in the registry",
+            "no repository a/b",
+            "aws ecr create-repository --repository-name a/b",
             False,
         ),
         (
@@ -132,9 +144,34 @@ def test_a_full_disk_is_final_and_a_silent_sandbox_is_named() -> None:
             "packages: write",
             False,
         ),
+        (
+            "unauthorized: unauthorized to access repository: a/b, action: push",
+            "no such project as in a/b",
+            "make sure that the project is there",
+            False,
+        ),
+        (
+            "denied: permission_denied: write_package",
+            "write the package a/b",
+            "Manage Actions access",
+            False,
+        ),
+        (
+            "denied: installation not allowed to Create organization package",
+            "write the package a/b",
+            "packages: write",
+            False,
+        ),
         ("unauthorized: authentication required", "wants a login", "docker login r.example", False),
         ("no basic auth credentials", "wants a login", "docker login r.example", False),
-        ("server gave HTTP response to HTTPS client", "plain HTTP", "certificate", False),
+        (
+            "http: server gave HTTP response to HTTPS client",
+            "plain HTTP, and the engine does not",
+            '"insecure-registries": ["r.example"]',
+            False,
+        ),
+        (ANSWERS_PLAIN, "speaks plain HTTP", 'plain-http = ["r.example"]', False),
+        (SENT_TO_PLAIN, "sends on to plain HTTP", "`plain-http`", False),
         ("x509: certificate signed by unknown authority", "is not trusted", "trust store", False),
         ("dial tcp: connect: connection refused", "did not answer", "run it again", True),
         ("502 Bad Gateway", "did not answer", "not sent again", True),
@@ -153,6 +190,33 @@ def test_each_kind_of_failed_push_has_cause_and_remedy(
     assert remedy in error.remedy
     assert "{" not in error.remedy
     assert error.transient is transient
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "400 Bad Request: BAD_REQUEST invalid repository name: app",
+        "unauthorized: unauthorized to access repository: app, action: push",
+        "403 Forbidden: DENIED requested access to the resource is denied",
+        "404 Not Found",
+    ],
+)
+def test_a_name_without_a_project_is_explained_where_it_is_refused(said: str) -> None:
+    for name, hint in (
+        ("r.example:5000/app", "want a project in the path, as in r.example:5000/project/app"),
+        ("app", "; on Docker Hub the user or the organization comes first, as in somebody/app"),
+    ):
+        reference = Reference.parse(f"{name}:1")
+        error = push_error(said, reference=reference, host=reference.host)
+        assert error.remedy.endswith(hint)
+    whole = Reference.parse("r.example:5000/ours/app:1")
+    assert "Harbor" not in push_error(said, reference=whole, host=whole.host).remedy
+
+
+def test_a_path_of_one_letter_takes_nothing_else_out_of_the_words() -> None:
+    reference = Reference.parse("r.example/a:1")
+    error = push_error("tag a:1 is immutable", reference=reference, host="r.example")
+    assert "it is immutable" in error.cause
 
 
 def test_a_push_to_a_sandbox_that_is_gone_names_it() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bailing_tasks.errors import SettingsError
-from bailing_tasks.mirrors import sources
+from bailing_tasks.mirrors import origin, sources
 from bailing_tasks.references import Reference
 
 ALPINE = Reference.parse("alpine:3.20")
@@ -96,3 +96,17 @@ def test_a_mirror_that_no_image_can_be_named_after_is_refused(address: str) -> N
 def test_the_engines_own_mirrors_may_have_any_name() -> None:
     first, _ = sources(ALPINE, {}, ["http://registry/Prefix"])
     assert (first.url, first.name) == ("http://registry", "Prefix/library/alpine")
+
+
+def test_plain_http_is_spoken_where_somebody_said_so() -> None:
+    said = ["registry.intranet:5000"]
+    inside = Reference.parse("registry.intranet:5000/a")
+    assert sources(inside, {}, plain_http=said)[0].url == "http://registry.intranet:5000"
+    assert origin(inside, ()).url == "https://registry.intranet:5000"
+    assert origin(Reference.parse("registry.intranet/a"), said).url == "https://registry.intranet"
+    mirrors = {"docker.io": ["registry.intranet:5000/hub", "https://registry.intranet:5000/hub"]}
+    plain, tls, _ = sources(ALPINE, mirrors, plain_http=said)
+    assert (plain.url, tls.url) == (
+        "http://registry.intranet:5000",
+        "https://registry.intranet:5000",
+    )

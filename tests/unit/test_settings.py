@@ -126,6 +126,8 @@ def test_an_unknown_key_of_a_target_is_answered_as_well() -> None:
         ({"platforms": [1]}, "expected a list of strings"),
         ({"python": ["three"]}, "expected a list of Python versions"),
         ({"python": [3.11]}, "expected a list of strings"),
+        ({"plain-http": ["http://a.example"]}, "expected a list of hosts"),
+        ({"plain-http": ["registry"]}, "expected a list of hosts"),
         ({"mirrors": []}, "expected a table of lists of strings"),
         ({"mirrors": {"docker.io": "x"}}, "expected a list of strings"),
         ({"latest": "tag"}, "expected branch or version, got 'tag'"),
