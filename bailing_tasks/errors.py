@@ -150,9 +150,29 @@ class VerifyError(BailingError):
 
 
 class RegistryError(RemoteError):
-    """A registry denied a request or could not be reached."""
+    """A registry denied a request or could not be reached.
+
+    Args:
+        message: What happened.
+        cause: Why, as far as it is known.
+        remedy: What to do about it.
+        transient: Whether asking again may help.
+        kind: What kind of failure it is, where that is asked for: `failures.LOGIN`, `IMMUTABLE`.
+    """
 
     exit_code = 8
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        cause: str = "",
+        remedy: str = "",
+        transient: bool = False,
+        kind: str = "",
+    ) -> None:
+        super().__init__(message, cause=cause, remedy=remedy, transient=transient)
+        self.kind = kind
 
 
 class ReleaseError(BailingError):

@@ -19,6 +19,10 @@ SENT_TO_PLAIN = "sends on to plain HTTP"
 """The sign of an answer that leads from where the settings let it go."""
 
 
+LOGIN = "login"
+IMMUTABLE = "immutable"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Failure:
     """A kind of failure.
@@ -28,12 +32,14 @@ class Failure:
         cause: Why it happened.
         remedy: What to do.
         transient: Whether asking again may help.
+        kind: `LOGIN` or `IMMUTABLE`, where that is asked for; empty otherwise.
     """
 
     pattern: str
     cause: str
     remedy: str
     transient: bool
+    kind: str = ""
 
 
 _LOGIN = "check the image's name; log in with `docker login {host}` if it is private"
@@ -154,11 +160,12 @@ _REACH = (
 
 _PUSH_FAILURES = (
     Failure(
-        pattern=r"immutable|immutability|cannot be overwritten|ImageTagAlreadyExists",
+        pattern=r"immutable|immutability|cannot be overwritten|ImageTagAlreadyExists|\b412\b",
         cause="{host} does not let this tag be moved: it is immutable",
         remedy="give it another tag, or change the rule in the registry's settings; what the tag "
         "stands for is as it was",
         transient=False,
+        kind=IMMUTABLE,
     ),
     Failure(
         pattern=r"protected (?:tag|container|repositor)|tag is protected",
@@ -230,6 +237,7 @@ _PUSH_FAILURES = (
         cause="{host} wants a login, or refuses the one it got",
         remedy="log in with `docker login {host}` as somebody who may push to {path}{hint}",
         transient=False,
+        kind=LOGIN,
     ),
     *(
         replace(known, remedy=_REACH if known.remedy == _NETWORK else known.remedy)
@@ -240,6 +248,8 @@ _PUSH_FAILURES = (
 _UNKNOWN = Failure(
     pattern="", cause="", remedy="read the engine's log, then run it again", transient=True
 )
+_QUERY = re.compile(r"""(https?://[^\s?"]+)\?[^\s"]*?(?=:?(?:[\s")]|$))""")
+"""What may be a registry's own secret behind an address, and says nothing of the failure."""
 _LOOPBACK = re.compile(r"(?:127\.\d+\.\d+\.\d+|localhost)(?::|$)")
 _SANDBOX = "; if it is the sandbox's registry, `invoke sandbox-up` starts it"
 
@@ -287,6 +297,7 @@ def push_error(
         cause=_cause(failure, names, text),
         remedy=_remedy(failure, names, host),
         transient=failure.transient,
+        kind=failure.kind,
     )
 
 
@@ -304,7 +315,7 @@ def _hint(reference: Reference) -> str:
 
 
 def _signs(said: str, reference: Reference, sign: str | None) -> tuple[str, str]:
-    text = " ".join(said.split())
+    text = _QUERY.sub(r"\1", " ".join(said.split()))
     return text, without_names(text, reference) if sign is None else sign
 
 

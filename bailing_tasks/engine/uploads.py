@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,9 +64,18 @@ def _words(response: requests.Response) -> Iterator[str]:
     try:
         errors = response.json()["errors"]
         for error in errors:
-            yield " ".join(str(error[key]) for key in ("code", "message") if error.get(key))
+            said = (error.get("code"), error.get("message"), _detail(error.get("detail")))
+            yield " ".join(str(word) for word in said if word)
     except (ValueError, KeyError, TypeError, AttributeError):
         return
+
+
+def _detail(detail: object) -> str:
+    """Return what an error is at heart: the storage of distribution's registry says it there."""
+    if isinstance(detail, dict) and isinstance(detail.get("Enclosed"), dict):
+        number = detail["Enclosed"].get("Err")
+        return os.strerror(number) if isinstance(number, int) else ""
+    return detail if isinstance(detail, str) else ""
 
 
 class Uploads(Registries):

@@ -5,90 +5,41 @@ It serves pulls and pushes. Bodies are passed on in pieces, however big a blob i
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import gzip
 import http.client
-import io
 import json
-import os
 import socket
-import struct
-import tarfile
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import Enum
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from bailing_tasks.engine.registry import ACCEPT
+from tests.engine.proxy_faults import (
+    CODES,
+    RETRY_AFTER,
+    TRICKLE,
+    Fault,
+    Order,
+    SendingFault,
+    another,
+    cut,
+    flipped,
+    reset,
+)
+from tests.engine.tokens import PATH as TOKEN_PATH
+from tests.engine.tokens import Tokens, basic
+
+__all__ = ["RETRY_AFTER", "Fault", "RegistryProxy", "SendingFault"]
+
 PIECE = 1 << 16
-RETRY_AFTER = 3
-"""Seconds that a 429 with Retry-After asks for."""
-TRICKLE = (20, 0.2)
-"""In how many parts a trickling body comes, and the seconds between them."""
 TLS = b"\x16"
 """How a TLS connection begins (RFC 8446: a handshake record)."""
 UNANSWERED = 0
 """The status that the log has for a request that a silent registry took."""
 _HOP = {"connection", "date", "keep-alive", "server", "transfer-encoding"}
-_CODES = {
-    401: "UNAUTHORIZED",
-    403: "DENIED",
-    404: "MANIFEST_UNKNOWN",
-    429: "TOOMANYREQUESTS",
-    500: "UNKNOWN",
-    502: "UNAVAILABLE",
-}
-
-
-class Fault(Enum):
-    """What a registry does wrong."""
-
-    UNAUTHORIZED = "401"
-    FORBIDDEN = "403"
-    NOT_FOUND = "404"
-    TOO_MANY = "429"
-    TOO_MANY_WAIT = "429 with Retry-After"
-    SERVER_ERROR = "500"
-    BAD_GATEWAY = "502"
-    RESET = "reset"
-    SHORT = "ends early"
-    CORRUPT = "corrupt"
-    STALL = "stall"
-    TRICKLE = "trickle"
-    CIRCLE = "redirect in a circle"
-    ANOTHER = "another digest"
-
-    @property
-    def status(self) -> int:
-        """The status it is answered with; 0 where it begins like a good answer."""
-        number = self.value[:3]
-        return int(number) if number.isdigit() else 307 if self is Fault.CIRCLE else 0
-
-
-@dataclass
-class _Order:
-    """A fault that a test has asked for."""
-
-    fault: Fault
-    on: str
-    path: str
-    agent: str
-    method: str
-    words: str
-    left: int | None
-
-    def wants(self, request: BaseHTTPRequestHandler) -> bool:
-        return (
-            self.left != 0
-            and f"/{self.on}/" in request.path
-            and self.path in request.path
-            and self.agent in request.headers.get("User-Agent", "")
-            and self.method in ("", request.command)
-            and (request.command == "GET" or self.fault.status > 0)
-        )
 
 
 class RegistryProxy:
@@ -97,6 +48,10 @@ class RegistryProxy:
     Attributes:
         address: Where it listens, as `127.0.0.1:port`.
         login: The user and password that it wants, as `user:password`; empty for none.
+        tokens: Gives the tokens that it wants instead; None for none.
+        upstream: The user and password that the registry behind it wants; empty where it passes
+            on what it gets.
+        immutable: Whether a tag that is there stays as it is, whatever is pushed.
         log: Method, path and status of each request so far, in the order of the answers.
 
     Args:
@@ -109,7 +64,10 @@ class RegistryProxy:
         self.gone = threading.Event()
         self.is_silent = False
         self.login = ""
-        self._orders: list[_Order] = []
+        self.upstream = ""
+        self.tokens: Tokens | None = None
+        self.immutable = False
+        self._orders: list[Order] = []
         self._lock = threading.Lock()
         self._server = _Server(self)
         self.address = f"127.0.0.1:{self._server.server_port}"
@@ -123,7 +81,7 @@ class RegistryProxy:
 
     def fault(
         self,
-        fault: Fault,
+        fault: Fault | SendingFault,
         *,
         on: str,
         times: int | None = None,
@@ -131,6 +89,7 @@ class RegistryProxy:
         agent: str = "",
         method: str = "",
         words: str = "",
+        after: int = 0,
     ) -> None:
         """Answer with a fault from now on.
 
@@ -142,9 +101,10 @@ class RegistryProxy:
             agent: What a request's User-Agent has to hold.
             method: Its method; empty for any.
             words: What the answer says of the error.
+            after: How many such requests are answered well before.
         """
         with self._lock:
-            self._orders.append(_Order(fault, on, path, agent, method, words, times))
+            self._orders.append(Order(fault, on, path, agent, method, words, times, after))
 
     def heal(self) -> None:
         """Answer well from now on."""
@@ -163,17 +123,34 @@ class RegistryProxy:
             self._server.server_close()
             self._server.hang_up()
 
-    def ordered(self, request: BaseHTTPRequestHandler) -> tuple[Fault | None, str]:
+    def ordered(self, request: BaseHTTPRequestHandler) -> tuple[Fault | SendingFault | None, str]:
         """Return the fault that a request meets, with its words, and count it."""
-        login = f"Basic {base64.b64encode(self.login.encode()).decode()}"
-        if self.login and request.headers.get("Authorization") != login:
+        authorization = request.headers.get("Authorization", "")
+        if self.login and authorization != basic(self.login):
+            return Fault.UNAUTHORIZED, ""
+        if self.tokens and not self.tokens.admits(authorization):
             return Fault.UNAUTHORIZED, ""
         with self._lock:
             for order in self._orders:
                 if order.wants(request):
                     order.left = None if order.left is None else order.left - 1
                     return order.fault, order.words
+        if self.immutable and request.command == "PUT" and self._is_taken(request.path):
+            return SendingFault.IMMUTABLE, "Failed to process request: configured as immutable."
         return None, ""
+
+    def connected(self) -> http.client.HTTPConnection:
+        """Return a connection to the registry behind."""
+        return http.client.HTTPConnection(self.registry, timeout=60)
+
+    def _is_taken(self, path: str) -> bool:
+        """Whether a path is that of a tag that is there."""
+        if "/manifests/" not in path or "/manifests/sha256:" in path:
+            return False
+        login = {"Authorization": basic(self.upstream)} if self.upstream else {}
+        with contextlib.closing(self.connected()) as behind:
+            behind.request("HEAD", path, headers={"Accept": ACCEPT, **login})
+            return behind.getresponse().status == HTTPStatus.OK
 
 
 class _Server(ThreadingHTTPServer):
@@ -211,9 +188,14 @@ class _Handler(BaseHTTPRequestHandler):
             self._note(UNANSWERED)
             self._hang()
             return
+        if proxy.tokens and self.path.startswith(TOKEN_PATH):
+            self._give_token(proxy.tokens)
+            return
         fault, words = proxy.ordered(self)
         if fault and fault.status:
             self._refuse(fault, words or fault.value)
+        elif fault in (SendingFault.RESET, SendingFault.STALL):
+            self._break(fault)
         else:
             self._forward(fault)
 
@@ -239,17 +221,43 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.proxy.gone.wait()
         self.close_connection = True
 
-    def _refuse(self, fault: Fault, words: str) -> None:
+    def _give_token(self, tokens: Tokens) -> None:
+        for _ in self._sent():
+            pass
+        is_get = self.command == "GET"  # who tries OAuth first goes on to that where it is refused
+        token = tokens.give(self.headers.get("Authorization", "")) if is_get else None
+        refused = HTTPStatus.UNAUTHORIZED if is_get else HTTPStatus.METHOD_NOT_ALLOWED
+        status = HTTPStatus.OK if token else refused
+        self._note(status)
+        body = json.dumps({"token": token, "expires_in": 300} if token else {}).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _break(self, fault: SendingFault) -> None:
+        """Break off in the middle of what is sent."""
+        self._note(UNANSWERED)
+        self.rfile.read(int(self.headers.get("Content-Length") or 0) // 2)
+        self.close_connection = True
+        if fault is SendingFault.STALL:
+            self._hang()
+        else:
+            reset(self.connection)
+
+    def _refuse(self, fault: Fault | SendingFault, words: str) -> None:
         self._note(fault.status)
         for _ in self._sent():
             pass
-        errors = [{"code": _CODES.get(fault.status, "UNKNOWN"), "message": words}]
+        errors = [{"code": CODES.get(fault.status, "UNKNOWN"), "message": words}]
         body = json.dumps({"errors": errors}).encode()
         self.send_response(fault.status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         if fault is Fault.UNAUTHORIZED:
-            self.send_header("WWW-Authenticate", 'Basic realm="registry"')
+            tokens, address = self.server.proxy.tokens, self.server.proxy.address
+            challenge = tokens.challenge(address, self.path) if tokens else 'Basic realm="registry"'
+            self.send_header("WWW-Authenticate", challenge)
         if fault is Fault.TOO_MANY_WAIT:
             self.send_header("Retry-After", str(RETRY_AFTER))
         if fault is Fault.CIRCLE:
@@ -258,8 +266,12 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    def _forward(self, fault: Fault | None) -> None:
-        upstream = http.client.HTTPConnection(self.server.proxy.registry, timeout=60)
+    def _forward(self, fault: Fault | SendingFault | None) -> None:
+        proxy = self.server.proxy
+        if proxy.upstream:
+            del self.headers["Authorization"]
+            self.headers["Authorization"] = basic(proxy.upstream)
+        upstream = proxy.connected()
         try:
             upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
             for name, value in self.headers.items():
@@ -284,12 +296,19 @@ class _Handler(BaseHTTPRequestHandler):
             chunked = int(size, 16) > 0
             yield size + self.rfile.read(int(size, 16) + len(b"\r\n"))
 
-    def _pass_on(self, answer: http.client.HTTPResponse, fault: Fault | None) -> None:
+    def _pass_on(
+        self, answer: http.client.HTTPResponse, fault: Fault | SendingFault | None
+    ) -> None:
         self._note(answer.status)
+        if fault is SendingFault.LOST:
+            answer.read()
+            self.close_connection = True
+            reset(self.connection)
+            return
         length = int(answer.headers.get("Content-Length", "0"))
         pieces = iter(lambda: answer.read(PIECE), b"")
         if fault is Fault.ANOTHER:
-            body = _another(answer)
+            body = another(answer)
             length, pieces = len(body), iter([body])
         self.send_response_only(answer.status)
         for name, value in answer.headers.items():
@@ -300,21 +319,24 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self._send(pieces, length, fault)
 
-    def _send(self, pieces: Iterator[bytes], length: int, fault: Fault | None) -> None:
+    def _send(self, pieces: Iterator[bytes], length: int, fault: object) -> None:
         if fault in (Fault.RESET, Fault.SHORT, Fault.STALL):
             self._send_half(pieces, length // 2, fault)
         elif fault is Fault.TRICKLE:
             parts, pause = TRICKLE
-            for piece in _cut(pieces, -(-length // parts)):
+            for piece in cut(pieces, -(-length // parts)):
                 self.wfile.write(piece)
                 time.sleep(pause)
         elif fault is Fault.CORRUPT:
-            self._send_with_a_flipped_bit(pieces, length // 2)
+            self._write(flipped(pieces, length // 2))
         else:
-            for piece in pieces:
-                self.wfile.write(piece)
+            self._write(pieces)
 
-    def _send_half(self, pieces: Iterator[bytes], half: int, fault: Fault) -> None:
+    def _write(self, pieces: Iterator[bytes]) -> None:
+        for piece in pieces:
+            self.wfile.write(piece)
+
+    def _send_half(self, pieces: Iterator[bytes], half: int, fault: object) -> None:
         for piece in pieces:
             self.wfile.write(piece[:half])
             half -= len(piece[:half])
@@ -325,35 +347,4 @@ class _Handler(BaseHTTPRequestHandler):
             self._hang()
         elif fault is Fault.RESET:
             time.sleep(0.05)  # else the half is lost with the connection
-            _reset(self.connection)
-
-    def _send_with_a_flipped_bit(self, pieces: Iterator[bytes], position: int) -> None:
-        for piece in pieces:
-            if 0 <= position < len(piece):
-                flipped = bytes([piece[position] ^ 1])
-                piece = piece[:position] + flipped + piece[position + 1 :]
-            self.wfile.write(piece)
-            position -= len(piece)
-
-
-def _reset(connection: socket.socket) -> None:
-    """Close a connection so that the peer sees a reset, and no end."""
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    os.close(connection.detach())
-
-
-def _cut(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:
-    for piece in pieces:
-        for start in range(0, len(piece), size):
-            yield piece[start : start + size]
-
-
-def _another(answer: http.client.HTTPResponse) -> bytes:
-    """Return something well-formed that is not what was asked for."""
-    if "json" in answer.headers["Content-Type"]:
-        document = json.loads(answer.read())
-        return json.dumps(document | {"annotations": {"another": "one"}}).encode()
-    archive = io.BytesIO()
-    with tarfile.open(fileobj=archive, mode="w") as tar:
-        tar.addfile(tarfile.TarInfo("another"))
-    return gzip.compress(archive.getvalue())
+            reset(self.connection)

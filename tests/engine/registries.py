@@ -63,6 +63,17 @@ def log_in(folder: Path, patch: pytest.MonkeyPatch, address: str, login: str = L
     write_config(folder, patch, {"auths": {address: {"auth": auth}}})
 
 
+@contextlib.contextmanager
+def full_disk(folder: Path, size: int) -> Iterator[None]:
+    """Give a folder a disk of its own, of some bytes."""
+    folder.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
 def outside_loopback() -> str:
     """Return an address of this machine that is no loopback: that of an engine's bridge."""
     network = next(iter(homes.load(homes.locate()).networks.values()))

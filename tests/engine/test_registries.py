@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from threading import Thread
 
@@ -11,15 +12,19 @@ import pytest
 from bailing_tasks.engine.registry import Registries
 from bailing_tasks.engine.uploads import Uploads
 from bailing_tasks.errors import PullError, RegistryError
+from bailing_tasks.failures import IMMUTABLE
 from bailing_tasks.platforms import Platform
 from bailing_tasks.references import Reference
+from bailing_tasks.release.model import BuiltImage
 from tests.engine import registries, tiny
 from tests.engine.faults import base
+from tests.engine.proxy import Fault, RegistryProxy, SendingFault
 from tests.engine.pushing import PLATFORMS, Holder, holder
 from tests.engine.remote import remote
 from tests.engine.support import Engine, made, started
 from tests.engine.test_push import target
 from tests.engine.test_registry_faults import Registry
+from tests.engine.tokens import Tokens
 
 AMD64 = Platform.parse("linux/amd64")
 
@@ -137,6 +142,94 @@ def test_a_registry_with_a_login_is_published_to(
         names = [f"{app.repository}:{tag}" for tag in tags["app", "3.11"]]
         assert [tag.name for tag in found.tags] == names
         assert registries.PASSWORD not in again.said.getvalue()
+
+
+@pytest.mark.parametrize("held", ["buildkit"], indirect=True)
+def test_tokens_that_expire_while_it_is_published_are_renewed(
+    held: Holder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (
+        registries.running(tmp_path / "registry", login=True) as behind,
+        RegistryProxy(behind) as proxy,
+    ):
+        proxy.tokens = Tokens(registries.LOGIN, uses=4)
+        proxy.upstream = registries.LOGIN
+        registries.log_in(tmp_path, monkeypatch, proxy.address)
+        app = target(proxy.address, tmp_path)
+        images = [held.built(app, platform) for platform in PLATFORMS]
+        held.again().release(images, {("app", "3.11"): ("1.2.3", "latest")})
+        assert len(proxy.tokens.given) > 3
+        assert 401 in [status for _, _, status in proxy.log]
+
+
+@pytest.mark.parametrize("held", ["buildkit"], indirect=True)
+def test_a_registry_whose_disk_is_full_says_so(held: Holder, tmp_path: Path) -> None:
+    folder = tmp_path / "registry"
+    with (
+        registries.full_disk(folder / "storage", 100_000),
+        registries.running(folder) as address,
+    ):
+        large = os.urandom(200_000).hex()
+        image = held.built(target(address, tmp_path), "linux/amd64", content=large)
+        for push in (
+            lambda: held.engine.push(image.name, image.reference),
+            lambda: Uploads().check(image.reference),  # by now there is none for a beginning
+        ):
+            with pytest.raises(RegistryError, match="no space left") as caught:
+                push()
+            assert "has no space left for it" in caught.value.cause
+            assert not caught.value.transient
+
+
+FAULTS: Sequence[tuple[Fault | SendingFault, str, str]] = [
+    (SendingFault.NO_SPACE, "blobs", "has no space left"),
+    (SendingFault.NO_SPACE, "manifests", "has no space left"),
+    (SendingFault.IMMUTABLE, "manifests", "is immutable"),
+    (SendingFault.LOST, "blobs", "connection broke"),
+    (SendingFault.LOST, "manifests", "connection broke"),
+    (SendingFault.RESET, "blobs", "connection broke"),
+    (SendingFault.STALL, "blobs", "did not answer"),
+    (Fault.BAD_GATEWAY, "manifests", "did not answer"),
+]
+
+
+@pytest.mark.parametrize("held", ["buildkit"], indirect=True)
+def test_what_breaks_while_something_is_sent_is_told(
+    held: Holder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bailing_tasks.engine.uploads.STALL", 0.5)
+    with RegistryProxy(held.under.registry) as proxy:
+        image = held.built(target(proxy.address, tmp_path), "linux/amd64")
+        for number, (fault, on, cause) in enumerate(FAULTS):
+            name = Reference.parse(f"{image.reference.repository}-{number}:1")
+            proxy.fault(fault, on=on, method="PUT", path=f"-{number}/", times=1)
+            with pytest.raises(RegistryError, match="could not be pushed") as caught:
+                held.engine.push(image.name, name)
+            assert cause in caught.value.cause, fault
+            arrived = fault is SendingFault.LOST and on == "manifests"
+            assert bool(Uploads().standing(name)) is arrived
+            held.engine.push(image.name, name)
+            assert Uploads().standing(name) == image_id(held, image)
+
+
+@pytest.mark.parametrize("held", ["containerd"], indirect=True)
+def test_a_tag_that_is_immutable_stays(held: Holder, tmp_path: Path) -> None:
+    with RegistryProxy(held.under.registry) as proxy:
+        proxy.immutable = True
+        app = target(proxy.address, tmp_path)
+        one, other = (held.built(app, platform) for platform in PLATFORMS)
+        name = Reference.parse(f"{app.repository}:1")
+        held.engine.push(one.name, name)
+        with pytest.raises(RegistryError) as caught:
+            held.engine.push(other.name, name)
+        assert caught.value.kind == IMMUTABLE
+        assert Uploads().standing(name) == image_id(held, one)
+
+
+def image_id(held: Holder, image: BuiltImage) -> str:
+    found = held.engine.image(image.name)
+    assert found
+    return found.id
 
 
 def _served(folder: Path) -> int:

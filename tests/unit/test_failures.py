@@ -7,6 +7,8 @@ import pytest
 from bailing_tasks.errors import PullError
 from bailing_tasks.failures import (
     ANSWERS_PLAIN,
+    IMMUTABLE,
+    LOGIN,
     SENT_TO_PLAIN,
     pull_error,
     push_error,
@@ -217,6 +219,27 @@ def test_a_path_of_one_letter_takes_nothing_else_out_of_the_words() -> None:
     reference = Reference.parse("r.example/a:1")
     error = push_error("tag a:1 is immutable", reference=reference, host="r.example")
     assert "it is immutable" in error.cause
+
+
+def test_what_stands_behind_an_address_is_neither_shown_nor_read() -> None:
+    reference = Reference.parse("r.example/a/b:v1")
+    said = (
+        'failed commit on ref "layer-sha256:16": unexpected status from PUT request to '
+        "https://r.example/v2/a/b/blobs/uploads/f1?_state=words&digest=sha256%3A16: 500 Internal"
+    )
+    error = push_error(said, reference=reference, host="r.example")
+    assert "did not answer" in error.cause
+    assert "uploads/f1: 500 Internal)" in error.cause
+    assert "words" not in error.cause
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [("401 Unauthorized", LOGIN), ("412 Precondition Failed", IMMUTABLE), ("502 Bad Gateway", "")],
+)
+def test_kinds_that_are_asked_for_are_known(said: str, kind: str) -> None:
+    reference = Reference.parse("r.example/a/b:v1")
+    assert push_error(said, reference=reference, host="r.example").kind == kind
 
 
 def test_a_push_to_a_sandbox_that_is_gone_names_it() -> None:
