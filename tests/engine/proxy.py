@@ -8,15 +8,14 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-import socket
 import threading
 import time
 from collections.abc import Iterator
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from http.server import BaseHTTPRequestHandler
 
 from bailing_tasks.engine.registry import ACCEPT
+from tests.engine.connections import Server
 from tests.engine.proxy_faults import (
     CODES,
     RETRY_AFTER,
@@ -51,6 +50,7 @@ class RegistryProxy:
         tokens: Gives the tokens that it wants instead; None for none.
         upstream: The user and password that the registry behind it wants; empty where it passes
             on what it gets.
+        delay: Seconds that it takes to each answer.
         immutable: Whether a tag that is there stays as it is, whatever is pushed.
         log: Method, path and status of each request so far, in the order of the answers.
 
@@ -66,10 +66,12 @@ class RegistryProxy:
         self.login = ""
         self.upstream = ""
         self.tokens: Tokens | None = None
+        self.delay = 0.0
         self.immutable = False
         self._orders: list[Order] = []
         self._lock = threading.Lock()
-        self._server = _Server(self)
+        self._server = _Server(_Handler)
+        self._server.proxy = self
         self.address = f"127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> RegistryProxy:
@@ -153,29 +155,8 @@ class RegistryProxy:
             return behind.getresponse().status == HTTPStatus.OK
 
 
-class _Server(ThreadingHTTPServer):
-    """Keeps the open connections, as clients keep theirs alive."""
-
-    def __init__(self, proxy: RegistryProxy) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.proxy = proxy
-        self._open: set[socket.socket] = set()
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        self._open.add(request)
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request: Any) -> None:
-        self._open.discard(request)
-        super().shutdown_request(request)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        pass  # a client that hung up
-
-    def hang_up(self) -> None:
-        for connection in list(self._open):
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+class _Server(Server):
+    proxy: RegistryProxy
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -184,6 +165,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         proxy = self.server.proxy
+        time.sleep(proxy.delay)
         if proxy.is_silent:
             self._note(UNANSWERED)
             self._hang()
