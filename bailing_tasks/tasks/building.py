@@ -270,6 +270,7 @@ def verify_apps(run: Run, settings: Settings) -> None:
     from bailing_tasks.errors import VerifyError
     from bailing_tasks.names import local_name
     from bailing_tasks.variants import variants
+    from bailing_tasks.verified import remember
     from bailing_tasks.verify import verify
 
     host = run.host
@@ -291,6 +292,8 @@ def verify_apps(run: Run, settings: Settings) -> None:
             for check in result.checks:
                 run.console.say(f"{'ok  ' if check.ok else 'FAIL'} {check.name}: {check.detail}")
         failed += [f"{app}: {check.name}" for check in result.checks if not check.ok]
+        if result.ok and (image := engine.image(app)):
+            remember(run.state, image.id, settings.verify)
         run.report("verify", {"ok": result.ok, **asdict(result)})
     if failed:
         raise VerifyError(

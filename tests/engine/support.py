@@ -25,6 +25,13 @@ TRUE = bytes.fromhex(
     "b83c00000031ff0f05909090"
 )
 """A program for linux/amd64 that ends with 0."""
+TRUE_ARM64 = (
+    TRUE[:18]
+    + bytes.fromhex("b700")
+    + TRUE[20:120]
+    + bytes.fromhex("000080d2a80b80d2010000d4")  # mov x0, #0; mov x8, #93; svc #0
+)
+"""The same for linux/arm64."""
 
 
 @dataclass(frozen=True)

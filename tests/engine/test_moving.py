@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -254,3 +256,18 @@ def test_a_later_change_is_found_by_the_journal(place: Place) -> None:
     with pytest.raises(FindingsError, match=r"1 tags stand for something else since: .*:latest"):
         found.check()
     assert [(tag.status, tag.found) for tag in found.tags][1] == ("changed", place.digest("other"))
+
+
+def test_two_releases_to_one_repository_go_one_after_the_other(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    place.release(["main"])
+    (lock,) = (tmp_path / "cache").glob("*/releases/*.lock")
+    file = lock.open("a+")
+    fcntl.flock(file, fcntl.LOCK_EX)
+    threading.Timer(0.5, file.close).start()
+    # As from another clone: the state is another one.
+    replace(place, folder=tmp_path / "clone").release(["latest"])
+    assert "another run releases to" in place.said.getvalue()
+    assert place.digest("latest") == place.digest("new")

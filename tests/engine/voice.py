@@ -38,13 +38,20 @@ CMD ["/true"]
 
 
 def voice_application(
-    plain: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    plain: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, arm64: bytes = TRUE
 ) -> Workspace:
-    """Make of a workspace a Git repository with builder and app, and a remote for it."""
+    """Make of a workspace a Git repository with builder and app, and a remote for it.
+
+    Args:
+        plain: The workspace.
+        tmp_path: Where the repositories are.
+        monkeypatch: Keeps the settings of Git's user away.
+        arm64: The program of the image for arm64: by default one that needs no emulation.
+    """
     name = unique(tmp_path, "ci")
     base = f"{HOST}/{name}:1"
-    files = {"true": TRUE}
-    tiny.push_index(plain.engine.registry, base, {"linux/amd64": files, "linux/arm64": files})
+    files = {"linux/amd64": {"true": TRUE}, "linux/arm64": {"true": arm64}}
+    tiny.push_index(plain.engine.registry, base, files)
     repository = Repository.new(tmp_path / "git", monkeypatch)
     repository.git("init", "-q", "--bare", str(tmp_path / "remote"))
     repository.git("config", "remote.origin.url", str(tmp_path / "remote"))
