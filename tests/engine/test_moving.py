@@ -7,7 +7,7 @@ import io
 import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -266,8 +266,13 @@ def test_two_releases_to_one_repository_go_one_after_the_other(
     (lock,) = (tmp_path / "cache").glob("*/releases/*.lock")
     file = lock.open("a+")
     fcntl.flock(file, fcntl.LOCK_EX)
-    threading.Timer(0.5, file.close).start()
-    # As from another clone: the state is another one.
-    replace(place, folder=tmp_path / "clone").release(["latest"])
-    assert "another run releases to" in place.said.getvalue()
+    # As from another clone, whose state is another one.
+    place.folder = tmp_path / "clone"
+    waiting = threading.Thread(target=place.release, args=(["latest"],))
+    waiting.start()
+    while "another run releases to" not in place.said.getvalue() and waiting.is_alive():
+        waiting.join(0.05)
+    assert place.digest("latest") == ""
+    file.close()
+    waiting.join()
     assert place.digest("latest") == place.digest("new")
