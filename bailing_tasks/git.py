@@ -291,6 +291,16 @@ def tracked(root: Path) -> tuple[str, ...]:
     return tuple(sorted(filter(None, _must(root, "ls-files", "-z").split("\0"))))
 
 
+def ignored(root: Path) -> frozenset[str]:
+    """Return the files below a repository's root that Git ignores and does not track, as `a/b`.
+
+    Raises:
+        UsageError: Git refuses to read it.
+    """
+    names = _must(root, "ls-files", "-z", "--others", "--ignored", "--exclude-standard")
+    return frozenset(filter(None, names.split("\0")))
+
+
 def _compared(root: Path, event: Event) -> tuple[str, str]:
     """Return what is compared; without a base, everything is new."""
     end = resolve(root, event.head or event.commit)

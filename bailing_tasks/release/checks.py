@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -149,6 +149,35 @@ def _tag_is_public(root: Path, event: Event, *, allow_dirty: bool) -> str:
         else f"the remote has no Git tag {event.tag}",
         remedy=f"git push origin {event.tag}, or name another event",
     )
+
+
+def of_contexts(root: Path, plans: Iterable[BuildPlan], *, allow_dirty: bool) -> Iterator[Check]:
+    """Yield a check for each target: no file that Git ignores, `.env` perhaps, gets into it."""
+    read: dict[str, set[Path]] = {}
+    for plan in plans:
+        folder = plan.request.context
+        files = read.setdefault(plan.recipe.variant.target.name, set())
+        files.update(folder / path for path in plan.inputs.files)
+    for target, paths in read.items():
+        yield (
+            f"files of {target}",
+            lambda paths=paths: _committed(root, paths, allow_dirty=allow_dirty),  # type: ignore[misc]
+        )
+
+
+def _committed(root: Path, paths: Iterable[Path], *, allow_dirty: bool) -> str:
+    top = git.top(root)
+    ignored = {top / path for path in git.ignored(top) if "__pycache__" not in path.split("/")}
+    found = sorted(ignored & {path.absolute() for path in paths})
+    names = ", ".join(in_one_line(str(path.relative_to(top))) for path in found[:SHOWN])
+    if found and not allow_dirty:
+        raise UsageError(
+            "files that Git ignores get into the image, and are in no commit",
+            cause=f"{len(found)} files: {names}",
+            remedy="a .dockerignore keeps files out of images; --allow-dirty publishes them all "
+            "the same",
+        )
+    return f"Git ignores {len(found)} of them (--allow-dirty): {names}" if found else "committed"
 
 
 def of_images(

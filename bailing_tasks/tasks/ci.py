@@ -131,6 +131,7 @@ def ci_run(
         _check_published(run, settings, chosen)
         _check_commit(
             run,
+            settings,
             happened,
             chosen,
             at_github=at_github([event] if event else []),
@@ -267,12 +268,19 @@ def _check_published(run: Run, settings: Settings, chosen: Sequence[Target]) -> 
 
 
 def _check_commit(
-    run: Run, event: Event, targets: Sequence[Target], *, at_github: bool, allow_dirty: bool
+    run: Run,
+    settings: Settings,
+    event: Event,
+    targets: Sequence[Target],
+    *,
+    at_github: bool,
+    allow_dirty: bool,
 ) -> None:
     """Make sure that what is published is the commit of the event, and may be published.
 
     Raises:
-        UsageError: Another one is checked out, files have been changed, or no remote has it.
+        UsageError: Another one is checked out, files have been changed or are in no commit, or no
+            remote has it.
         RegistryError: This login may not push.
     """
     from bailing_tasks.references import Reference
@@ -280,6 +288,10 @@ def _check_commit(
 
     commit = checks.of_commit(run.root, [event], allow_dirty=allow_dirty, at_github=at_github)
     failed = checks.passed(commit, run.console)
+    recipes = [recipe for target in targets for recipe in run.recipes(settings, target)]
+    plans = [run.plan(settings, recipe) for recipe in recipes]
+    contexts = checks.of_contexts(run.root, plans, allow_dirty=allow_dirty)
+    failed += checks.passed(contexts, run.console)
     if not run.dry_run:
         repositories = [Reference.parse(target.repository) for target in targets]
         failed += checks.passed(may_push(repositories, releaser_of(run).registry), run.console)

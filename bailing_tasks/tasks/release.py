@@ -178,6 +178,9 @@ def _push(
         for step in foreseen(run, settings, targets, force=False)
         if step[0].recipe.variant.target in targets
     ]
+    plans = [plan for plan, _ in steps]
+    contexts = checks.of_contexts(run.root, plans, allow_dirty=allow_dirty)
+    failed += checks.passed(contexts, run.console)
     failed += checks.passed(checks.of_images(steps, run.engine_for), run.console)
     images = [
         checks.built(*step, run.engine_for(step[0].recipe.variant.platform)) for step in steps

@@ -137,6 +137,13 @@ def test_each_thing_in_the_way_is_named_before_anything_is_sent(voice: Workspace
     assert "FAIL  working tree" in result.stdout
     assert "code/main.py" in result.stderr
     git(voice, "checkout", "-q", ".")
+    voice.write(".git/info/exclude", ".env\n")
+    secret = voice.write("code/.env", "TOKEN=secret")
+    result = refused()
+    assert result.returncode == 2
+    assert "files that Git ignores get into the image" in result.stderr
+    assert "1 files: code/.env" in result.stderr
+    secret.unlink()
     git(voice, "commit", "-q", "--allow-empty", "-m", "here alone")
     result = refused()
     assert result.returncode == 2
