@@ -15,7 +15,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from bailing_tasks.errors import UsageError
+from bailing_tasks.errors import ReleaseError, UsageError
 from bailing_tasks.release.model import Plan
 from bailing_tasks.state import State
 
@@ -53,11 +53,16 @@ class Journal:
         """Write down a step.
 
         Raises:
-            UsageError: The state cannot be written to.
+            ReleaseError: The state cannot be written to.
         """
         at = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
         line = {"step": step, "at": at, **said}
-        self.state.append(f"{FOLDER}/{self.path.name}", json.dumps(line))
+        try:
+            self.state.append(f"{FOLDER}/{self.path.name}", json.dumps(line))
+        except UsageError as error:
+            raise ReleaseError(
+                "the release cannot be written down", cause=error.message, remedy=error.remedy
+            ) from error
         self.steps.append(line)
 
     @property
@@ -113,7 +118,8 @@ def opened(state: State, plan: Plan, before: Mapping[str, str]) -> Journal:
         before: What each tag stands for now; empty where it is free.
 
     Raises:
-        UsageError: The state cannot be read or written.
+        UsageError: A journal cannot be read.
+        ReleaseError: The state cannot be written to.
     """
     key = _key(plan)
     journal = next((each for each in journals(state) if each.path.stem.endswith(key)), None)

@@ -89,15 +89,16 @@ class Releaser:
     def _journal(self, plan: Plan, before: Mapping[str, str]) -> Iterator[Journal]:
         """Open the journal of a plan; what fails from now on stops the release halfway."""
         with contextlib.ExitStack() as stack:
-            for reference in plan.repositories:
-                stack.enter_context(_alone(reference.repository, self.console))
+            for repository in sorted(each.repository for each in plan.repositories):
+                stack.enter_context(_alone(repository, self.console))
             journal = journals.opened(self.state, plan, before)
             if any(step["step"] != journals.BEGIN for step in journal.steps):
                 self.console.say(f"going on with the release of {journal.begun['at'][:19]}")
             try:
                 yield journal
             except BailingError as error:
-                journal.add(journals.FAILED, message=error.message, cause=error.cause)
+                with contextlib.suppress(ReleaseError):
+                    journal.add(journals.FAILED, message=error.message, cause=error.cause)
                 if isinstance(error, (RegistryError, EngineError)):
                     raise _halfway(error, journal) from error
                 raise

@@ -245,5 +245,8 @@ def report(run: Run, done: Release) -> None:
     run.console.table(summary.HEADINGS, summary.rows(done))
     run.report("release", summary.document(done))
     if page := os.environ.get("GITHUB_STEP_SUMMARY"):
-        with Path(page).open("a", encoding="utf-8") as file:
-            file.write(summary.markdown(done))
+        try:
+            with Path(page).open("a", encoding="utf-8") as file:
+                file.write(summary.markdown(done))
+        except OSError as error:
+            run.console.warn(f"GITHUB_STEP_SUMMARY could not be written\n{error}")
