@@ -226,9 +226,24 @@ def _inputs(recipe: Recipe, pins: Pins, folder: Path, ignore: str, digests: Dige
     )
 
 
+def context_files(settings: Settings, recipe: Recipe, state: State) -> tuple[Path, ...]:
+    """Return the files and folders of its context that a recipe's build reads.
+
+    Raises:
+        DockerfileError: The context cannot be read.
+    """
+    folder = settings.root / recipe.variant.target.context
+    ignore = _ignore(recipe, folder, state)
+    return tuple(folder / path for path in _paths(recipe, folder, ignore))
+
+
 def _files(recipe: Recipe, folder: Path, ignore: str, digests: Digests) -> dict[str, str]:
+    return digests.of(folder, _paths(recipe, folder, ignore))
+
+
+def _paths(recipe: Recipe, folder: Path, ignore: str) -> tuple[str, ...]:
     patterns = [found.pattern for found in context_inputs(recipe.text, **recipe.selection)]
-    return digests.of(folder, context.files(folder, DockerIgnore.parse(ignore), patterns))
+    return context.files(folder, DockerIgnore.parse(ignore), patterns)
 
 
 def _ignore(recipe: Recipe, folder: Path, state: State) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -151,14 +151,17 @@ def _tag_is_public(root: Path, event: Event, *, allow_dirty: bool) -> str:
     )
 
 
-def of_contexts(root: Path, plans: Iterable[BuildPlan], *, allow_dirty: bool) -> Iterator[Check]:
-    """Yield a check for each target: no file that Git ignores, `.env` perhaps, gets into it."""
-    read: dict[str, set[Path]] = {}
-    for plan in plans:
-        folder = plan.request.context
-        files = read.setdefault(plan.recipe.variant.target.name, set())
-        files.update(folder / path for path in plan.inputs.files)
-    for target, paths in read.items():
+def of_files(
+    root: Path, files: Mapping[str, Iterable[Path]], *, allow_dirty: bool
+) -> Iterator[Check]:
+    """Yield a check for each target: no file that Git ignores, `.env` perhaps, gets into it.
+
+    Args:
+        root: The workspace.
+        files: For each target, by name, what its builds read of their context.
+        allow_dirty: Whether such files may be published all the same.
+    """
+    for target, paths in files.items():
         yield (
             f"files of {target}",
             lambda paths=paths: _committed(root, paths, allow_dirty=allow_dirty),  # type: ignore[misc]

@@ -18,6 +18,7 @@ from bailing_tasks.tasks.command import command
 from bailing_tasks.tasks.events import read_event, show_changes, show_tags
 from bailing_tasks.tasks.releasing import (
     at_github,
+    files_of,
     may_push,
     policy_of,
     push_plan,
@@ -288,10 +289,8 @@ def _check_commit(
 
     commit = checks.of_commit(run.root, [event], allow_dirty=allow_dirty, at_github=at_github)
     failed = checks.passed(commit, run.console)
-    recipes = [recipe for target in targets for recipe in run.recipes(settings, target)]
-    plans = [run.plan(settings, recipe) for recipe in recipes]
-    contexts = checks.of_contexts(run.root, plans, allow_dirty=allow_dirty)
-    failed += checks.passed(contexts, run.console)
+    files = files_of(run, settings, targets)
+    failed += checks.passed(checks.of_files(run.root, files, allow_dirty=allow_dirty), run.console)
     if not run.dry_run:
         repositories = [Reference.parse(target.repository) for target in targets]
         failed += checks.passed(may_push(repositories, releaser_of(run).registry), run.console)

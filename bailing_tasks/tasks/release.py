@@ -13,6 +13,7 @@ from bailing_tasks.tasks.releasing import (
     ask,
     at_github,
     events_of,
+    files_of,
     may_push,
     policy_of,
     push_plan,
@@ -178,9 +179,8 @@ def _push(
         for step in foreseen(run, settings, targets, force=False)
         if step[0].recipe.variant.target in targets
     ]
-    plans = [plan for plan, _ in steps]
-    contexts = checks.of_contexts(run.root, plans, allow_dirty=allow_dirty)
-    failed += checks.passed(contexts, run.console)
+    files = files_of(run, settings, targets)
+    failed += checks.passed(checks.of_files(run.root, files, allow_dirty=allow_dirty), run.console)
     failed += checks.passed(checks.of_images(steps, run.engine_for), run.console)
     images = [
         checks.built(*step, run.engine_for(step[0].recipe.variant.platform)) for step in steps

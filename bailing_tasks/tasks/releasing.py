@@ -10,6 +10,7 @@ from bailing_tasks.tasks.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from bailing_tasks.build_plan import BuildPlan
     from bailing_tasks.events import Event
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from bailing_tasks.release.planning import Policy, Seen
     from bailing_tasks.release.registry import Registry
     from bailing_tasks.release.releasing import Release, Releaser
-    from bailing_tasks.settings import Settings
+    from bailing_tasks.settings import Settings, Target
     from bailing_tasks.tags import TargetTags
     from bailing_tasks.tasks.building import Step
 
@@ -133,6 +134,20 @@ def show_commands(run: Run, plan: Plan) -> None:
     from bailing_tasks.release.commands import commands
 
     print_commands(run, "release", tuple(commands(plan, run.engine_for)), "no image")
+
+
+def files_of(run: Run, settings: Settings, targets: Iterable[Target]) -> dict[str, set[Path]]:
+    """Return for each target what its builds read of their context."""
+    from bailing_tasks.build_plan import context_files
+
+    return {
+        target.name: {
+            path
+            for recipe in run.recipes(settings, target)
+            for path in context_files(settings, recipe, run.state)
+        }
+        for target in targets
+    }
 
 
 def may_push(repositories: Iterable[Reference], registry: Registry) -> Iterator[Check]:
