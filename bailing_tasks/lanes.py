@@ -9,7 +9,6 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
 
 from bailing_tasks import process
 from bailing_tasks.console import Console, PartConsole
@@ -17,8 +16,6 @@ from bailing_tasks.engine.base import Engine
 from bailing_tasks.errors import BailingError
 from bailing_tasks.platforms import Platform
 from bailing_tasks.settings import Settings
-
-Value = TypeVar("Value")
 
 LOOK_SECONDS = 0.1
 """How often it is looked whether Ctrl-C was pressed."""
@@ -57,8 +54,8 @@ class Lane:
             raise KeyboardInterrupt
 
 
-def side_by_side(lanes: Sequence[Lane], work: Callable[[Lane], Value]) -> list[Value]:
-    """Work in all lanes at once, and return what that gives; each goes on to its own end.
+def side_by_side(lanes: Sequence[Lane], work: Callable[[Lane], None]) -> None:
+    """Work in all lanes at once; each goes on to its own end.
 
     Ctrl-C ends what runs in any of them.
 
@@ -66,8 +63,8 @@ def side_by_side(lanes: Sequence[Lane], work: Callable[[Lane], Value]) -> list[V
         Exception: The first that was raised in a lane; people are told of the others.
     """
     if len(lanes) == 1:
-        return [work(lanes[0])]
-    values: dict[str, Value] = {}
+        work(lanes[0])
+        return
     failures: list[tuple[Lane, BaseException]] = []
     begun = threading.Event()
 
@@ -75,7 +72,7 @@ def side_by_side(lanes: Sequence[Lane], work: Callable[[Lane], Value]) -> list[V
         try:
             begun.wait()
             lane.go_on()
-            values[str(lane)] = work(lane)
+            work(lane)
         except BaseException as error:
             failures.append((lane, error))
             if isinstance(error, BailingError) and not lane.cancelled.is_set():
@@ -89,7 +86,6 @@ def side_by_side(lanes: Sequence[Lane], work: Callable[[Lane], Value]) -> list[V
         lanes[0].console.warn(f"{lane}: {error}")
     if failures:
         raise failures[0][1]
-    return [values[str(lane)] for lane in lanes]
 
 
 def _run(

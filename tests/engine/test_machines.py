@@ -206,6 +206,8 @@ def test_no_docker_engine_is_needed_where_each_platform_has_a_builder(
     (built,) = workspace.document("build-app", "--json")["build-app"]["images"]
     assert built["image"].endswith("-arm64")
     assert classic.has(built["image"])
+    (again,) = workspace.document("build-app", "--json")["build-app"]["images"]
+    assert again["result"] == "skipped"
 
 
 def test_a_build_that_fails_lets_that_of_another_machine_finish(
