@@ -66,11 +66,9 @@ def side_by_side(lanes: Sequence[Lane], work: Callable[[Lane], None]) -> None:
         work(lanes[0])
         return
     failures: list[tuple[Lane, BaseException]] = []
-    begun = threading.Event()
 
     def run(lane: Lane) -> None:
         try:
-            begun.wait()
             lane.go_on()
             work(lane)
         except BaseException as error:
@@ -79,42 +77,49 @@ def side_by_side(lanes: Sequence[Lane], work: Callable[[Lane], None]) -> None:
                 lane.console.say(f"failed: {error.message}")
 
     with _consoles(lanes) as consoles:
-        parts = [replace(lane, console=part) for lane, part in zip(lanes, consoles, strict=True)]
-        threads = [threading.Thread(target=run, args=(part,), daemon=True) for part in parts]
-        _run(threads, parts, begun)
+        pairs = zip(lanes, consoles, strict=True)
+        _run_all(run, [replace(lane, console=console) for lane, console in pairs])
     for lane, error in failures[1:]:
         lanes[0].console.warn(f"{lane}: {error}")
     if failures:
         raise failures[0][1]
 
 
-def _run(
-    threads: Sequence[threading.Thread], lanes: Sequence[Lane], begun: threading.Event
-) -> None:
-    """Run the threads of lanes to their ends, which come soon where people interrupt them.
+def _run_all(run: Callable[[Lane], None], lanes: Sequence[Lane]) -> None:
+    """Run each lane in a thread, to its end, which comes soon where people interrupt it.
 
     None begins before all are there: an interrupt finds either all of them or none at work.
     """
+    begun = threading.Event()
+    ended = [threading.Event() for _ in lanes]
+
+    def work(lane: Lane, end: threading.Event) -> None:
+        begun.wait()
+        run(lane)
+        end.set()
+
     try:
-        for thread in threads:
-            thread.start()
+        for each in zip(lanes, ended, strict=True):
+            threading.Thread(target=work, args=each, daemon=True).start()
         begun.set()
-        _wait(threads)
+        _wait(ended)
     except KeyboardInterrupt:
         for lane in lanes:
             lane.cancelled.set()
+        at_work = begun.is_set()
         begun.set()
-        with process.interrupted():
-            _wait(threads)
+        if at_work:
+            with process.interrupted():
+                _wait(ended)
         raise
 
 
-def _wait(threads: Sequence[threading.Thread]) -> None:
-    # Looking up now and then: Ctrl-C right before a join is not heard of during it.
-    while any(thread.is_alive() for thread in threads):
-        for thread in threads:
-            if thread.is_alive():
-                thread.join(LOOK_SECONDS)
+def _wait(ended: Sequence[threading.Event]) -> None:
+    # Looking up now and then, since Ctrl-C right before a wait is not heard of during it; and for
+    # events, since a thread counts as ended where its join was interrupted (Python 3.10 to 3.12).
+    for event in ended:
+        while not event.wait(LOOK_SECONDS):
+            continue
 
 
 @contextlib.contextmanager
