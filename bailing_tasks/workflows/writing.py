@@ -207,12 +207,15 @@ def _folder(folder: str) -> str:
 
 
 def _variables(settings: Settings) -> str:
-    """The matrix and the cache of each image and architecture, which readers look for here."""
+    """The matrix and the cache of each image and architecture, which readers look for here.
+
+    People's own machines are not there: the job's builder builds all platforms.
+    """
     values = {
         "BAILING_TASKS_PLATFORMS": ",".join(map(str, settings.platforms)),
         "BAILING_TASKS_PYTHON": ",".join(settings.python),
         "BAILING_TASKS_CI_CACHE": settings.ci.cache,
-    }
+    } | ({"BAILING_TASKS_BUILDERS": "{}"} if settings.builders else {})
     return "".join(f"      {name}: {quoted(value)}\n" for name, value in values.items())
 
 

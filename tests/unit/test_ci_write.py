@@ -141,6 +141,16 @@ def test_the_matrix_and_the_cache_are_those_of_the_settings() -> None:
         )
 
 
+def test_machines_of_the_settings_are_not_looked_for_in_ci() -> None:
+    found = settings(builders={"linux/arm64": "arm-machine"})
+    for job in read(found)["jobs"].values():
+        document = {"builders": {"linux/arm64": "arm-machine"}}
+        there = configuration.resolve(
+            Path("/w"), document=document, environment=job["env"], overrides={}
+        )
+        assert there.builders == {}
+
+
 @pytest.mark.parametrize(
     ("platforms", "runner", "emulated"),
     [
