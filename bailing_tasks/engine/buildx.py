@@ -57,8 +57,7 @@ class BuildRequest:
 
     def command(self) -> list[str]:
         """Return the command line, which holds no secret."""
-        within = ["--context", self.docker_context] if self.docker_context else []
-        argv = ["docker", *within, "buildx", "build", "--builder", self.builder]
+        argv = [*docker(self.docker_context), "buildx", "build", "--builder", self.builder]
         argv += ["--file", str(self.dockerfile), "--platform", str(self.platform)]
         if self.stage:
             argv += ["--target", self.stage]
@@ -73,6 +72,11 @@ class BuildRequest:
         argv += ["--cache-from", self.cache_from] if self.cache_from else []
         argv += ["--cache-to", self.cache_to] if self.cache_to else []
         return [*argv, "--provenance=false", "--progress=plain", str(self.context)]
+
+
+def docker(context: str) -> list[str]:
+    """Return the docker command for a Docker context; empty for the current one."""
+    return ["docker", "--context", context] if context else ["docker"]
 
 
 def fields(*parts: str) -> str:

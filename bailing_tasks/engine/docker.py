@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from bailing_tasks import process
 from bailing_tasks.engine.base import Container, Image, Limits, Progress
+from bailing_tasks.engine.buildx import docker
 from bailing_tasks.engine.transport import (
     BROKEN,
     ENGINE_ERRORS,
@@ -280,8 +281,7 @@ class DockerEngine:
 
     def shown(self, verb: str, *names: str) -> str:
         """Return what stands in a dry run for `docker pull`, `tag`, `push` or `rmi`."""
-        within = ["--context", self.docker_context] if self.docker_context else []
-        return process.quote(["docker", *within, verb, *names])
+        return process.quote([*docker(self.docker_context), verb, *names])
 
     @property
     def exports_cache(self) -> bool:
