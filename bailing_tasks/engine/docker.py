@@ -344,8 +344,5 @@ def _quoted(name: str) -> str:
 
 
 def _split(name: str) -> tuple[str, str]:
-    if "@" in name:
-        repository, _, digest = name.partition("@")
-        return repository, digest
-    repository, _, tag = name.rpartition(":")
-    return repository, tag
+    repository, _, rest = name.partition("@") if "@" in name else name.rpartition(":")
+    return repository, rest
