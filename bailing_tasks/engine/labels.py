@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from bailing_tasks.engine.answers import LARGEST, Failed, read
+from bailing_tasks.engine.answers import LARGEST, Failed, checked_digest, read
 from bailing_tasks.engine.layout import Manifest
 from bailing_tasks.engine.registry import Registries
 from bailing_tasks.errors import PullError
@@ -43,6 +43,7 @@ def read_labels(registries: Registries, reference: Reference) -> Mapping[str, st
             reference, config.digest, source, start=0, stall=registries.limits.stall
         ) as response:
             read(response, registries.limits, failed)
+            checked_digest(response, config.digest, failed)
             found = response.json()["config"].get("Labels") or {}
             return {str(name): str(value) for name, value in {**found, **annotations}.items()}
     except PullError:

@@ -189,7 +189,8 @@ class Uploads(Registries):
 
     def _blob(self, blob: Blob, path: Path, destination: Reference) -> None:
         source, failed = self._towards(destination)
-        if self._has(blob, source, failed):
+        # One that cannot tell takes it all the same: of a full disk, half a link may be left.
+        if self._has(blob, source, failed, unknown=False):
             return
         place = self._begin(source, failed)
         url = f"{place}{'&' if '?' in place else '?'}digest={blob.digest}"
@@ -197,12 +198,17 @@ class Uploads(Registries):
         if not ended.ok:
             raise failed.status(ended, _place(ended))
 
-    def _has(self, blob: Blob, source: Source, failed: PushFailed) -> bool:
+    def _has(
+        self, blob: Blob, source: Source, failed: PushFailed, *, unknown: bool | None = None
+    ) -> bool:
+        """Whether a repository has a blob; `unknown`, if given, where the registry cannot tell."""
         url = f"{source.url}/v2/{source.name}/blobs/{blob.digest}"
         found = self._send("HEAD", url, source, failed, follow=False)
         # Some have it elsewhere, where HEAD may not be allowed.
         if found.ok or found.is_redirect:
             return True
+        if found.status_code >= requests.codes.server_error and unknown is not None:
+            return unknown
         if found.status_code != requests.codes.not_found:
             raise failed.status(found, _place(found))
         return False

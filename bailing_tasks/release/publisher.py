@@ -83,11 +83,9 @@ class Publisher:
             self._journal.add(
                 journals.SEND, name=str(reference), platform=str(image.variant.platform)
             )
-            # An engine may try for most of a minute what a registry refuses, and hide its words.
-            self._registry.check(reference)
             engine = self._engine_for(image.variant.platform)
             with self._console.activity(f"pushing {title}"):
-                self._registry.again(lambda: engine.push(image.name, reference), title)
+                self._registry.push(engine, image.name, reference, title)
         found = self._registry.found(reference, image.variant.platform)
         self._check_label(image, reference)
         took = "was there" if there else f"pushed in {time.monotonic() - started:.1f} s"

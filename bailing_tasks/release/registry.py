@@ -9,10 +9,12 @@ from pathlib import Path
 
 from bailing_tasks import image_index
 from bailing_tasks.console import Console
+from bailing_tasks.engine.base import Engine
 from bailing_tasks.engine.labels import read_labels
 from bailing_tasks.engine.layout import Manifest
 from bailing_tasks.engine.uploads import Uploads
 from bailing_tasks.errors import PullError, RegistryError, RemoteError
+from bailing_tasks.failures import LOGIN
 from bailing_tasks.image_index import Entry
 from bailing_tasks.platforms import Platform
 from bailing_tasks.references import Reference
@@ -93,13 +95,49 @@ class Registry:
 
         return self.again(ask, reference.familiar)
 
+    def push(self, engine: Engine, name: str, reference: Reference, title: str) -> None:
+        """Have an engine push an image; before each attempt the registry is asked if it may.
+
+        An engine may try for most of a minute what a registry refuses, and hide its words.
+
+        Args:
+            engine: Holds the image.
+            name: The image's name there.
+            reference: The repository and tag that it gets.
+            title: What it is, for people.
+
+        Raises:
+            RegistryError: The registry denies it, or cannot be reached.
+            EngineError: The image is not there, or the engine failed.
+        """
+
+        def attempt() -> None:
+            self._uploads.check(reference)
+            try:
+                engine.push(name, reference)
+            except RegistryError as error:
+                # The login was good just now: a token has expired on the way.
+                error.transient = error.transient or error.kind == LOGIN
+                raise
+
+        self.again(attempt, title)
+
     def put(self, raw: bytes, reference: Reference) -> None:
         """Put a manifest or an index under a tag or its digest.
 
         Raises:
             RegistryError: The registry denies it, or cannot be reached.
         """
-        self.again(lambda: self._uploads.put(raw, reference), reference.familiar)
+        digest, tried = image_index.digest(raw), False
+
+        def attempt() -> None:
+            nonlocal tried
+            # An answer may be lost: what has arrived is not sent again, and a tag may be immutable.
+            if not tried or self._uploads.standing(reference) != digest:
+                tried = True
+                self._uploads.put(raw, reference)
+
+        self.again(attempt, reference.familiar)
 
     def remove_tag(self, reference: Reference) -> None:
         """Take a tag away, where the registry knows how to (the specification lets it refuse).
@@ -175,6 +213,8 @@ def _reading(reference: Reference) -> Iterator[None]:
         raise RegistryError(
             f"{reference.familiar} could not be read",
             cause=error.cause,
-            remedy=error.remedy,
+            remedy="run it again: what is there is not sent again"
+            if error.transient
+            else error.remedy,
             transient=error.transient,
         ) from error

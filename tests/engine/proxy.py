@@ -161,6 +161,7 @@ class _Server(Server):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else each body waits 40 ms for its head to be acknowledged
     server: _Server
 
     def do_GET(self) -> None:

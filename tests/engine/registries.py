@@ -6,6 +6,7 @@ import base64
 import contextlib
 import ipaddress
 import json
+import os
 import socket
 import subprocess
 import time
@@ -72,6 +73,14 @@ def full_disk(folder: Path, size: int) -> Iterator[None]:
         yield
     finally:
         subprocess.run(["umount", folder], check=True)
+
+
+def fill(folder: Path, *, left: int) -> Path:
+    """Fill a disk up to some bytes; return the file that takes the space."""
+    filler = folder / "filler"
+    disk = os.statvfs(folder)
+    filler.write_bytes(bytes(max(disk.f_bavail * disk.f_frsize - left, 0)))
+    return filler
 
 
 def outside_loopback() -> str:
