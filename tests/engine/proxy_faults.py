@@ -55,6 +55,10 @@ class Fault(Enum):
         number = self.value[:3]
         return int(number) if number.isdigit() else 307 if self is Fault.CIRCLE else 0
 
+    def befalls(self, method: str) -> bool:
+        """Whether a request of some method can meet it: what spoils a body needs one."""
+        return method == "GET" or self.status > 0
+
 
 class SendingFault(Enum):
     """What goes wrong only where something is sent to a registry."""
@@ -69,6 +73,10 @@ class SendingFault(Enum):
     def status(self) -> int:
         """The status it is answered with; 0 where there is no answer."""
         return int(self.value) if self.value.isdigit() else 0
+
+    def befalls(self, method: str) -> bool:
+        """Whether a request of some method can meet it."""
+        return method in ("POST", "PUT", "PATCH")
 
 
 @dataclass
@@ -92,16 +100,11 @@ class Order:
             and self.path in request.path
             and self.agent in request.headers.get("User-Agent", "")
             and self.method in ("", request.command)
-            and self._befalls(request.command)
+            and self.fault.befalls(request.command)
         ):
             return False
         self.after -= 1
         return self.after < 0
-
-    def _befalls(self, method: str) -> bool:
-        if isinstance(self.fault, SendingFault):
-            return method in ("POST", "PUT", "PATCH")
-        return method == "GET" or self.fault.status > 0
 
 
 def cut(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:
