@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pytest
 
+from bailing_tasks.engine.base import Limits
 from bailing_tasks.engine.registry import ACCEPT
 from bailing_tasks.errors import BailingError
 from bailing_tasks.release.model import BuiltImage
@@ -185,6 +186,9 @@ def stage(kind: str, started: Engine, folder: Path, patch: pytest.MonkeyPatch) -
     """
     for name, seconds in _PATIENCE.items():
         patch.setattr(f"bailing_tasks.{name}", seconds)
+    limits = Limits.__init__.__kwdefaults__
+    assert limits
+    patch.setitem(limits, "stall", 0.6)
     patch.setattr("tests.engine.proxy.TRICKLE", (4, 0.02))
     patch.setattr("tests.engine.proxy.RETRY_AFTER", 1)
     with (

@@ -93,10 +93,9 @@ def test_a_push_that_is_denied_for_one_repository_of_two_is_named(scene: Scene) 
     scene.goes_on()
 
 
-@pytest.mark.parametrize(
-    ("released", "left"), [("buildkit", 100_000), ("containerd", 0)], indirect=["released"]
-)
-def test_a_registry_out_of_space_is_named(released: Stage, tmp_path: Path, left: int) -> None:
+def test_a_registry_out_of_space_is_named(released: Stage, tmp_path: Path) -> None:
+    # Of the blobs that a full disk has damaged, a Docker engine cannot tell what they are.
+    left = 0 if released.held.under.store == "containerd" else 100_000
     with (
         registries.full_disk(tmp_path / "registry" / "storage", 2_000_000),
         released.scene(tmp_path) as scene,
