@@ -10,12 +10,18 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bailing_tasks import context
 from bailing_tasks.digests import Digests
-from bailing_tasks.dockerfile import context_inputs, instructions, pin_images, remote_inputs
+from bailing_tasks.dockerfile import (
+    context_inputs,
+    instructions,
+    labels,
+    pin_images,
+    remote_inputs,
+)
 from bailing_tasks.dockerfile.dockerignore import DockerIgnore
 from bailing_tasks.engine import buildx
 from bailing_tasks.engine.base import Engine
@@ -31,6 +37,7 @@ from bailing_tasks.names import (
     pin_name,
     staging_name,
 )
+from bailing_tasks.origin import EPOCH, Origin
 from bailing_tasks.platforms import Platform
 from bailing_tasks.recipes import Recipe, image_key
 from bailing_tasks.settings import Settings
@@ -41,6 +48,9 @@ FRONTEND_ARG = "BUILDKIT_SYNTAX"
 
 BUILD_PLATFORM = re.compile(r"\bBUILD(?:PLATFORM|OS|ARCH|VARIANT)\b")
 """BuildKit's arguments for the machine that builds: an image may differ with it."""
+
+DECLARED = re.compile(rf"ARG\b.*\b{EPOCH}\b")
+"""An instruction that lets others of its stage read the time of the commit."""
 
 Pins = Mapping[tuple[str, str], Pin]
 
@@ -100,6 +110,7 @@ def plan_build(
     state: State,
     *,
     host: Platform,
+    origin: Origin,
 ) -> BuildPlan:
     """Work out the build of a recipe; reads files, writes none.
 
@@ -110,10 +121,12 @@ def plan_build(
         engine: Where it will be built.
         state: Where the copy of the Dockerfile will be.
         host: The platform whose images have the plain names.
+        origin: Where what is built comes from. It counts for nothing in the fingerprint.
 
     Raises:
         DockerfileError: The context cannot be read.
     """
+    recipe, time = _timed(recipe, origin)
     variant = recipe.variant
     target, platform = variant.target, variant.platform
     folder = settings.root / target.context
@@ -149,15 +162,29 @@ def plan_build(
             context=folder,
             stage=target.stage,
             platform=platform,
-            build_args={**recipe.build_args, **({FRONTEND_ARG: frontend} if frontend else {})},
+            build_args={**time, **recipe.build_args, **frontend},
             build_contexts={pin_name(*key): source for key, source in sources.items()}
             | frontend_context,
             secrets=_secrets(settings, recipe),
-            labels={LABEL: fingerprint_label(target, platform, digest)}
+            labels=origin.labels(settings, labels(recipe.text, **recipe.selection))
+            | {LABEL: fingerprint_label(target, platform, digest)}
             | ({BUILDER_LABEL: builder_id} if recipe.own else {}),
             destination=engine.destination(staging_name(target, digest)),
         ),
     )
+
+
+def _timed(recipe: Recipe, origin: Origin) -> tuple[Recipe, dict[str, str]]:
+    """Return a recipe with the time of its commit where it declares that, and the time.
+
+    BuildKit writes it into the image in any case. What an instruction may read is an input.
+    """
+    if EPOCH in recipe.build_args or not origin.epoch:
+        return recipe, {}
+    time = {EPOCH: origin.epoch}
+    if any(DECLARED.match(text) for text in instructions(recipe.text, **recipe.selection)):
+        return replace(recipe, build_args={**recipe.build_args, **time}), time
+    return recipe, time
 
 
 def changed_files(plan: BuildPlan, state: State) -> tuple[str, ...]:
@@ -188,18 +215,20 @@ def _sources(recipe: Recipe, pins: Pins, engine: Engine) -> dict[tuple[str, str]
     return external | {image_key(image): engine.source(recipe.builder) for image in recipe.own}
 
 
-def _frontend(recipe: Recipe, pins: Pins, engine: Engine) -> tuple[str, dict[str, str]]:
-    """Return what BuildKit finds the frontend by, and where that is if it is no image's name.
+def _frontend(recipe: Recipe, pins: Pins, engine: Engine) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the argument that names the frontend, and where that is if it is no image's name.
 
     It is named as its registry has it: before BuildKit 0.12 no context is heeded here, and the
     registry is asked.
     """
     if recipe.frontend is None or image_key(recipe.frontend) not in pins:
-        return "", {}
+        return {}, {}
     pin = pins[image_key(recipe.frontend)]
     name = _name(pin, engine)
     source = engine.source(name)
-    return (name, {}) if source == f"docker-image://{name}" else (pin.image, {pin.image: source})
+    if source == f"docker-image://{name}":
+        return {FRONTEND_ARG: name}, {}
+    return {FRONTEND_ARG: pin.image}, {pin.image: source}
 
 
 def _name(pin: Pin, engine: Engine) -> str:

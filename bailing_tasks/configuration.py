@@ -40,6 +40,7 @@ def load(
     environment: Mapping[str, str],
     overrides: Mapping[str, Any] | None = None,
     remote_path: str | None = None,
+    source: str = "",
 ) -> Settings:
     """Read the settings of a workspace.
 
@@ -48,16 +49,21 @@ def load(
         environment: Environment variables.
         overrides: What the command line gave, by key; an empty list is nothing.
         remote_path: `owner/name` of the Git remote, for the default repository.
+        source: The web address of the Git remote, if it has one.
 
     Raises:
         SettingsError: A key is unknown, a value has the wrong type, or the file is no TOML.
     """
+    path = root / "pyproject.toml"
+    project = _read(path)
     return resolve(
         root,
-        document=read_table(root / "pyproject.toml"),
+        document=_table(project, path),
         environment=environment,
         overrides=overrides or {},
         remote_path=remote_path,
+        source=source,
+        licenses=_license(project),
     )
 
 
@@ -67,14 +73,29 @@ def read_table(path: Path) -> Mapping[str, Any]:
     Raises:
         SettingsError: The file cannot be read or is no TOML, or the table is no table.
     """
+    return _table(_read(path), path)
+
+
+def _read(path: Path) -> Mapping[str, Any]:
     from bailing_tasks import toml
 
     try:
-        document = toml.loads(path.read_text(encoding="utf-8"))
+        document: Mapping[str, Any] = toml.loads(path.read_text(encoding="utf-8"))
+        return document
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError, toml.TOMLDecodeError) as error:
         raise SettingsError(f"{path} cannot be read as TOML", cause=str(error)) from error
+
+
+def _license(project: Mapping[str, Any]) -> str:
+    """Return a project's license where it is an SPDX expression, as a string is (PEP 639)."""
+    table = project.get("project")
+    found = table.get("license") if isinstance(table, Mapping) else ""
+    return found if isinstance(found, str) else ""
+
+
+def _table(document: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
     tool = document.get("tool", {})
     table = tool.get("bailing-tasks", {}) if isinstance(tool, Mapping) else {}
     if not isinstance(table, Mapping):
@@ -89,8 +110,13 @@ def resolve(
     environment: Mapping[str, str],
     overrides: Mapping[str, Any],
     remote_path: str | None = None,
+    source: str = "",
+    licenses: str = "",
 ) -> Settings:
-    """Make typed settings of what was given in all places; see `load`."""
+    """Make typed settings of what was given in all places; see `load`.
+
+    `licenses` is the license of the project.
+    """
     given = _flatten(document)
     _refuse_unknown_variables(environment)
     values: dict[str, Any] = {}
@@ -106,6 +132,10 @@ def resolve(
     if not values["repository"] and remote_path and _is_name(remote_path):
         values["repository"] = f"ghcr.io/{remote_path}"
         origins["repository"] = "git remote"
+    if not values["source"] and source:
+        values["source"], origins["source"] = source, "git remote"
+    if not values["licenses"] and licenses:
+        values["licenses"], origins["licenses"] = licenses, "[project] license"
     _default_repositories(values, origins)
     _default_dockerfiles(root, values, origins)
     if values["builder.image"] == values["app.image"]:
@@ -122,6 +152,8 @@ def resolve(
         default_branch=values["default-branch"],
         latest=values["latest"],
         versions=values["versions"],
+        source=values["source"],
+        licenses=values["licenses"],
         mirrors=values["mirrors"],
         plain_http=values["plain-http"],
         buildx_builder=values["buildx-builder"],

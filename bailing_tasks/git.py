@@ -14,8 +14,10 @@ from bailing_tasks.mirrors import without_user
 REMOTE_SECONDS = 30.0
 """How long a remote may take to say what it has."""
 
-_SCP = re.compile(r"^(?:[^@/]+@)?[^:/]+:(?!//)(?P<path>.+)$")
-_URL = re.compile(r"^(?:https?|ssh|git)://(?:[^@/]+@)?[^/]+/(?P<path>.+)$")
+_SCP = re.compile(r"^(?:[^/]*@)?(?P<host>[^@:/]+):(?!//)(?P<path>[^?#]+)$")
+_URL = re.compile(
+    r"^(?P<scheme>https?|ssh|git)://(?:[^/]*@)?(?P<host>[^@:/]+)(?P<port>:\d*)?/(?P<path>[^?#]+)$"
+)
 
 
 def remote_path(root: Path) -> str | None:
@@ -37,11 +39,31 @@ def repository_path(url: str) -> str | None:
 
     A remote that is a folder has no owner and gives None.
     """
-    match = _URL.match(url) or _SCP.match(url)
+    match = _hosted(url)
+    return _path(match).lower() if match else None
+
+
+def web_address(url: str) -> str | None:
+    """Return where people read a hosted repository: no user, no password, no `.git`.
+
+    The port of SSH is none of the web's. A remote that is a folder gives None.
+    """
+    match = _hosted(url)
     if not match:
         return None
-    path = match["path"].strip("/").removesuffix(".git").lower()
-    return path if "/" in path else None
+    found = {"scheme": "", "port": "", **match.groupdict()}
+    web = found["scheme"] in ("http", "https")
+    scheme, port = (found["scheme"], found["port"] or "") if web else ("https", "")
+    return f"{scheme}://{found['host']}{port}/{_path(match)}"
+
+
+def _hosted(url: str) -> re.Match[str] | None:
+    match = _URL.match(url) or _SCP.match(url)
+    return match if match and "/" in _path(match) else None
+
+
+def _path(match: re.Match[str]) -> str:
+    return match["path"].strip("/").removesuffix(".git")
 
 
 def check_repository(root: Path) -> None:

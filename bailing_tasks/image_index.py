@@ -7,13 +7,20 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bailing_tasks.names import REVISION_LABEL, VERSION_LABEL
+from bailing_tasks.names import (
+    CREATED_LABEL,
+    LICENSES_LABEL,
+    REVISION_LABEL,
+    SOURCE_LABEL,
+    VERSION_LABEL,
+)
 from bailing_tasks.platforms import Platform
 
 MEDIA_TYPE = "application/vnd.oci.image.index.v1+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 """What a manifest is that does not say it."""
-_KEYS = "org.opencontainers.image"
+SAID = (REVISION_LABEL, SOURCE_LABEL, VERSION_LABEL, CREATED_LABEL, LICENSES_LABEL)
+"""What images and indexes say of where they came from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,10 +82,10 @@ def said_of_it(
     created: str = "",
     licenses: str = "",
 ) -> dict[str, str]:
-    """Return the annotations that are known (OCI image specification, annotations).
+    """Return what is known (OCI image specification, annotations), for an image or an index.
 
-    They stand on the index and not, as labels, in the images: what is the same stays the same
-    image, whichever commit it is published for.
+    The labels of an image name the commit that it was built from. The annotations of an index name
+    the one that it was published for: what is the same stays the same image.
 
     Args:
         revision: The commit.
@@ -89,10 +96,10 @@ def said_of_it(
     """
     found = {
         REVISION_LABEL: revision,
-        f"{_KEYS}.source": source,
+        SOURCE_LABEL: source,
         VERSION_LABEL: version,
-        f"{_KEYS}.created": created,
-        f"{_KEYS}.licenses": licenses,
+        CREATED_LABEL: created,
+        LICENSES_LABEL: licenses,
     }
     return {key: value for key, value in found.items() if value}
 

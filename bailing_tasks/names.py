@@ -21,6 +21,15 @@ REVISION_LABEL = "org.opencontainers.image.revision"
 VERSION_LABEL = "org.opencontainers.image.version"
 """On a published image: the version that it was published as."""
 
+SOURCE_LABEL = "org.opencontainers.image.source"
+"""The web address of what it was built from."""
+
+CREATED_LABEL = "org.opencontainers.image.created"
+"""When its commit was made: the same for all builds of it."""
+
+LICENSES_LABEL = "org.opencontainers.image.licenses"
+"""An SPDX license expression."""
+
 KEPT = "localhost/bailing-tasks/kept"
 """What a pin needs is tagged here: `docker image prune` takes what has only a digest."""
 

@@ -108,6 +108,18 @@ OPTIONS: tuple[Option, ...] = (
         help="how Git tags name versions: semver or pep440",
     ),
     Option(
+        key="source",
+        parse=as_text,
+        default="",
+        help="web address of the source code; that of the Git remote by default",
+    ),
+    Option(
+        key="licenses",
+        parse=as_text,
+        default="",
+        help="SPDX license expression for the images; `license` of [project] by default",
+    ),
+    Option(
         key="mirrors",
         parse=as_mirrors,
         default={},

@@ -125,6 +125,8 @@ class Settings:
         latest: What moves `latest`: `branch`, the default branch and stable versions, or `version`,
             the highest stable version alone.
         versions: How Git tags name versions: `semver` or `pep440`.
+        source: The web address of the source code; empty where that is not known.
+        licenses: An SPDX license expression for the images; empty where that is not known.
         mirrors: For a registry host, the addresses to try before it, in order.
         plain_http: Hosts of registries, with their ports, that are asked by HTTP; of others only
             loopback is.
@@ -146,6 +148,8 @@ class Settings:
     default_branch: str
     latest: str
     versions: str
+    source: str
+    licenses: str
     mirrors: Mapping[str, tuple[str, ...]]
     plain_http: tuple[str, ...]
     buildx_builder: str

@@ -13,6 +13,7 @@ from bailing_tasks.errors import AbsentError, PullError, UsageError
 from bailing_tasks.events import Event
 from bailing_tasks.image_index import said_of_it
 from bailing_tasks.names import REVISION_LABEL, VERSION_LABEL
+from bailing_tasks.origin import rfc3339
 from bailing_tasks.parallel import in_parallel
 from bailing_tasks.references import Reference
 from bailing_tasks.settings import Settings, Target
@@ -56,17 +57,22 @@ def plan_tags(settings: Settings, event: Event, *, offline: bool) -> tuple[Targe
     return planned_tags(settings, event, replace(facts, latest=latest))
 
 
-def index_annotations(root: Path, event: Event) -> dict[str, str]:
+def index_annotations(settings: Settings, event: Event) -> dict[str, str]:
     """Return what an index says of itself when it is published for an event.
 
     The version of a commit without a tag is `git describe`'s; created is when it was committed, so
     that two runs for one commit make the same index.
+
+    Raises:
+        UsageError: The event's commit is not here.
     """
-    created = datetime.fromtimestamp(git.commit_time(root, event.commit), timezone.utc)
+    root = settings.root
     return said_of_it(
         revision=event.commit,
+        source=settings.source,
         version=event.tag or git.describe(root, event.commit),
-        created=created.isoformat(timespec="seconds"),
+        created=rfc3339(git.commit_time(root, event.commit)),
+        licenses=settings.licenses,
     )
 
 

@@ -66,6 +66,7 @@ class Analysis:
     """A Dockerfile and a request, worked through."""
 
     graph: Graph
+    target: State
     reached: list[State]
     inputs: list[ContextInput]
 
@@ -106,14 +107,14 @@ def _analyse(
     arguments = dict(build_args)
     request = Request(target, platform, build_platform, arguments, all_stages)
     options = lint_options(raw, arguments.get(CHECK_ARG))
-    graph, reached = build_graph(_program(raw), request)
+    graph, wanted, reached = build_graph(_program(raw), request)
     inputs = evaluate(graph, reached)
     if options.is_error:
         # Few files ask for it, and the rules are long.
         from bailing_tasks.dockerfile.lint import check_rules
 
         check_rules(raw, graph, reached, options)
-    return Analysis(graph, reached, inputs)
+    return Analysis(graph, wanted, reached, inputs)
 
 
 def external_images(
@@ -211,6 +212,34 @@ def instructions(
         if state.stage is not None:
             commands += [state.stage.origin, *state.stage.commands]
     return tuple(_normal_text(command.instruction) for command in commands)
+
+
+def labels(
+    text: str | bytes,
+    *,
+    target: str | None = None,
+    platform: str | Platform = DEFAULT_PLATFORM,
+    build_platform: str | Platform = DEFAULT_PLATFORM,
+    build_args: Mapping[str, str] = _NO_ARGS,
+    all_stages: bool = False,
+) -> frozenset[str]:
+    """The names of the labels that a file gives a target, in its stage or those it is built on.
+
+    Arguments are those of ``external_images``.
+
+    Raises:
+        DockerfileError: BuildKit refuses the file.
+    """
+    state: State | None = analyse(
+        text, target, platform, build_platform, build_args, all_stages
+    ).target
+    found: set[str] = set()
+    while state is not None and state.stage is not None:
+        for command in state.stage.commands:
+            if command.keyword == "label":
+                found.update(name.strip("\"'") for name in command.instruction.args[::2])
+        state = state.base
+    return frozenset(map(from_raw, found))
 
 
 def context_inputs(

@@ -17,8 +17,8 @@ from bailing_tasks.platforms import Platform
 from bailing_tasks.references import Reference
 
 
-def build_graph(program: Program, request: Request) -> tuple[Graph, list[State]]:
-    """The states of a file, and those that the target reaches, in the file's order.
+def build_graph(program: Program, request: Request) -> tuple[Graph, State, list[State]]:
+    """The states of a file, the target, and those that it reaches, in the file's order.
 
     Raises:
         DockerfileError: BuildKit refuses the file before it asks a registry.
@@ -35,7 +35,7 @@ def build_graph(program: Program, request: Request) -> tuple[Graph, list[State]]
     for state, stage in zip(tuple(graph.states), program.stages, strict=True):
         state.actions = [action_of(graph, command) for command in stage.commands]
     _refuse_cycles(graph.states)
-    return graph, _resolve(graph, target)
+    return graph, target, _resolve(graph, target)
 
 
 def global_env(

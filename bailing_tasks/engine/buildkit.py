@@ -126,8 +126,12 @@ class BuildKitEngine:
         return f"oci-layout://{folder}@{held.id}"
 
     def destination(self, name: str) -> tuple[str, ...]:
-        """Return buildx's arguments that write a build's result to where it is taken from."""
-        return ("--output", fields("type=oci", f"dest={self._incoming(name)}", "tar=false"))
+        """Return buildx's arguments that write a build's result to where it is taken from.
+
+        What the build adds is no younger than its commit: no other exporter can see to that.
+        """
+        where = f"dest={self._incoming(name)}"
+        return ("--output", fields("type=oci", where, "tar=false", "rewrite-timestamp=true"))
 
     @contextlib.contextmanager
     def receiving(self, name: str) -> Iterator[None]:

@@ -96,7 +96,7 @@ def push_plan(
         commit=named.commit,
         images=tuple(images),
         tags=release_tags(settings, planned, {image.key for image in images}),
-        annotations=index_annotations(settings.root, named),
+        annotations=index_annotations(settings, named),
         replace=replace,
     )
 

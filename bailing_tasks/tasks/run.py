@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bailing_tasks.engines import Engines
     from bailing_tasks.lanes import Lane
     from bailing_tasks.lockfile import Key, Locked
+    from bailing_tasks.origin import Origin
     from bailing_tasks.platforms import Platform
     from bailing_tasks.prefetch import Prefetcher
     from bailing_tasks.published import Lookup
@@ -78,12 +79,14 @@ class Run:
 
         key = (tuple(platform), tuple(python), tuple(others.items()))
         if key not in self._settings:
+            remote = git.remote_url(self.root) or ""
             self._settings[key] = load(
                 self.root,
                 environment=os.environ,
                 overrides={"platforms": list(platform), "python": list(python)}
                 | {f"prefetch.{name}": value for name, value in others.items()},
-                remote_path=git.remote_path(self.root),
+                remote_path=git.repository_path(remote),
+                source=git.web_address(remote) or "",
             )
         return self._settings[key]
 
@@ -133,6 +136,13 @@ class Run:
         from bailing_tasks import locking
 
         return locking.bind(self.state.pins(), self.locked or {})
+
+    @functools.cached_property
+    def origin(self) -> Origin:
+        """Where what this run builds comes from: Git is asked once."""
+        from bailing_tasks.origin import checked_out
+
+        return checked_out(self.root, os.environ)
 
     def read_anew(self) -> None:
         """Forget the lock file and the pins: they may have changed."""
@@ -219,7 +229,15 @@ class Run:
         from bailing_tasks.build_plan import plan_build
 
         engine = self.engine_for(recipe.variant.platform)
-        return plan_build(settings, recipe, self.pins, engine, self.state, host=self.host)
+        return plan_build(
+            settings,
+            recipe,
+            self.pins,
+            engine,
+            self.state,
+            host=self.host,
+            origin=self.origin,
+        )
 
     def decide(
         self,

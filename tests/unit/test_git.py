@@ -9,7 +9,7 @@ import pytest
 from bailing_tasks import git, process
 from bailing_tasks.errors import UsageError
 from bailing_tasks.events import Event
-from bailing_tasks.git import remote_path, remote_url, repository_path
+from bailing_tasks.git import remote_path, remote_url, repository_path, web_address
 from tests.unit.repository import WHEN, Repository
 
 
@@ -30,6 +30,25 @@ from tests.unit.repository import WHEN, Repository
 )
 def test_owner_and_name_are_taken_from_the_url(url: str, path: str | None) -> None:
     assert repository_path(url) == path
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("https://github.com/Owner/Bailing.git", "https://github.com/Owner/Bailing"),
+        ("https://user:p@ss@git.example:8443/a/b/", "https://git.example:8443/a/b"),
+        ("http://git.intranet/a/b.git", "http://git.intranet/a/b"),
+        ("git@github.com:Owner/Bailing.git", "https://github.com/Owner/Bailing"),
+        ("ssh://git@git.example:2222/group/sub/name.git", "https://git.example/group/sub/name"),
+        ("git://git.example/a/b", "https://git.example/a/b"),
+        ("https://git.example/a/b?token=secret", None),
+        ("/srv/git/bailing.git", None),
+        ("file:///srv/git/bailing", None),
+        ("git@host.example:bailing.git", None),
+    ],
+)
+def test_people_read_a_repository_where_no_login_is_named(url: str, address: str | None) -> None:
+    assert web_address(url) == address
 
 
 def test_a_folder_without_git_has_no_remote(tmp_path: Path) -> None:

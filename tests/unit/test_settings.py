@@ -23,6 +23,8 @@ def settings(
     environment: dict[str, str] | None = None,
     overrides: dict[str, Any] | None = None,
     remote_path: str | None = None,
+    source: str = "",
+    licenses: str = "",
 ) -> Settings:
     return resolve(
         root,
@@ -30,6 +32,8 @@ def settings(
         environment=environment or {},
         overrides=overrides or {},
         remote_path=remote_path,
+        source=source,
+        licenses=licenses,
     )
 
 
@@ -228,6 +232,36 @@ def test_the_repository_comes_from_the_git_remote_in_lower_case() -> None:
     assert given.builder.repository == "ghcr.io/owner/voice-builder"
     own = settings(document={"builder": {"repository": "ghcr.io/a/own"}}, remote_path="a/b")
     assert own.builder.repository == "ghcr.io/a/own"
+
+
+def test_source_and_licenses_are_what_git_and_the_project_say() -> None:
+    found = settings(source="https://git.example/a/b", licenses="MIT")
+    assert (found.source, found.licenses) == ("https://git.example/a/b", "MIT")
+    assert (found.origins["source"], found.origins["licenses"]) == (
+        "git remote",
+        "[project] license",
+    )
+    given = settings(
+        document={"source": "https://a.example", "licenses": "Apache-2.0"}, source="b", licenses="c"
+    )
+    assert (given.source, given.licenses) == ("https://a.example", "Apache-2.0")
+    assert settings().source == settings().licenses == ""
+
+
+@pytest.mark.parametrize(
+    ("project", "licenses"),
+    [
+        ('[project]\nlicense = "MIT OR Apache-2.0"\n', "MIT OR Apache-2.0"),
+        ('[project]\nlicense = { file = "LICENSE" }\n', ""),
+        ("project = 1\n", ""),
+        ("", ""),
+    ],
+)
+def test_a_license_is_taken_where_it_is_an_expression(
+    tmp_path: Path, project: str, licenses: str
+) -> None:
+    (tmp_path / "pyproject.toml").write_text(project)
+    assert load(tmp_path, environment={}).licenses == licenses
 
 
 def test_every_option_can_be_printed_with_its_origin() -> None:

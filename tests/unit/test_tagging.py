@@ -12,7 +12,7 @@ import pytest
 from bailing_tasks import git, process
 from bailing_tasks.configuration import resolve
 from bailing_tasks.events import Event
-from bailing_tasks.tagging import git_facts, plan_tags
+from bailing_tasks.tagging import git_facts, index_annotations, plan_tags
 from tests.unit.repository import WHEN, Repository
 
 TASKS = "from bailing_tasks import namespace\n"
@@ -125,3 +125,20 @@ def test_a_branch_that_meets_another_one_gets_a_hash(workspace: Repository) -> N
 def test_a_commit_that_is_not_here_has_no_day(workspace: Repository) -> None:
     event = Event(name="push", ref="refs/heads/main", commit="1" * 40)
     assert git_facts(workspace.root, event).date == ""
+
+
+def test_an_index_says_what_it_was_published_for(workspace: Repository) -> None:
+    settings = resolve(
+        workspace.root,
+        document={"source": "https://git.example/a/b", "licenses": "MIT"},
+        environment={},
+        overrides={},
+    )
+    commit = workspace.git("rev-parse", "HEAD")
+    keys = ("revision", "source", "version", "created", "licenses")
+    said = ("https://git.example/a/b", commit[:7], "2023-11-14T22:13:20+00:00", "MIT")
+    event = Event(name="push", ref="refs/heads/main", commit=commit)
+    assert index_annotations(settings, event) == {
+        f"org.opencontainers.image.{key}": value
+        for key, value in zip(keys, (commit, *said), strict=True)
+    }

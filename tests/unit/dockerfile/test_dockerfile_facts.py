@@ -11,6 +11,7 @@ from bailing_tasks.dockerfile import (
     DockerfileError,
     declared_args,
     instructions,
+    labels,
     stages,
     syntax_frontend,
 )
@@ -24,6 +25,23 @@ def test_stages_have_numbers_names_and_lines() -> None:
 def test_every_arg_is_declared_wherever_it_stands() -> None:
     text = 'ARG A B=1\nFROM a\nARG C="x y"\nENV D=1\nFROM b\nARG A \\\n  E'
     assert declared_args(text) == {"A", "B", "C", "E"}
+
+
+def test_labels_are_those_of_the_stage_and_of_what_it_is_built_on() -> None:
+    text = """\
+FROM a AS base
+LABEL one=1 "two"="2"
+FROM b AS tools
+LABEL tool=1
+FROM base
+COPY --from=tools /x /x
+RUN y
+LABEL three 3 and more
+FROM base AS other
+"""
+    assert labels(text, target="2") == {"one", "two", "three"}
+    assert labels(text) == {"one", "two"}
+    assert labels("FROM scratch") == frozenset()
 
 
 @pytest.mark.parametrize("ask", [stages, declared_args, instructions])
