@@ -42,6 +42,7 @@ class BuildResult:
         reason: Why.
         certain: Whether the fingerprint tells all that it was made from.
         digest: The image's id in the engine.
+        content: What makes it the same as another, by `image_content`.
         size: Its bytes, as the engine counts them.
         seconds: How long it took.
         steps: How many steps of the Dockerfile ran or were cached.
@@ -59,6 +60,7 @@ class BuildResult:
     reason: str
     certain: bool
     digest: str
+    content: str
     size: int
     seconds: float
     steps: int = 0
@@ -120,6 +122,12 @@ def _built(
     check_buildx()
     check_platform(plan, engine)
     check_secrets(plan)
+    if plan.unattested:
+        console.warn(
+            f"{plan.recipe.variant}: built without {plan.unattested}\n"
+            "a Docker engine with the classic image store cannot make them; the containerd store "
+            "or a BuildKit of its own can"
+        )
     _check_images(plan, engine, console, offline=prefetcher.resolver.offline)
     _write_copy(plan, state)
     with (
@@ -257,6 +265,7 @@ def _ended(
         reason=decision.reason,
         certain=decision.certain,
         digest=image.id,
+        content=image.content,
         size=image.size,
         seconds=time.monotonic() - started,
     )

@@ -70,7 +70,8 @@ class BuildPlan:
         pins: What the external images are bound to.
         unpinned: The external images that have no pin: a registry will be asked for them.
         remote: URLs and Git repositories that are added, and may have changed.
-        builder_id: The id of the builder image, where it is built on one that is here.
+        unattested: What the settings ask for and the engine cannot say of an image; empty for none.
+        builder_id: Name and content of the builder image, where it is built on one that is here.
     """
 
     recipe: Recipe
@@ -83,6 +84,7 @@ class BuildPlan:
     pins: tuple[Pin, ...]
     unpinned: tuple[str, ...]
     remote: tuple[str, ...]
+    unattested: str
     builder_id: str
 
     @property
@@ -126,18 +128,19 @@ def plan_build(
     Raises:
         DockerfileError: The context cannot be read.
     """
-    recipe, time = _timed(recipe, origin)
+    recipe = _suited(recipe, engine, origin)
     variant = recipe.variant
-    target, platform = variant.target, variant.platform
+    target = variant.target
     folder = settings.root / target.context
     ignore = _ignore(recipe, folder, state)
     inputs = _inputs(recipe, pins, folder, ignore, _digests(recipe, state))
     digest = fingerprint(inputs)
     found = [pins[image_key(image)] for image in recipe.external if image_key(image) in pins]
     sources = _sources(recipe, pins, engine)
+    time = {EPOCH: origin.epoch} if origin.epoch else {}
     frontend, frontend_context = _frontend(recipe, pins, engine)
     builder = engine.image(recipe.builder) if recipe.own and recipe.builder else None
-    builder_id = builder.id if builder else ""
+    builder_id = f"{recipe.builder}@{builder.content}" if builder else ""
     name = local_name(variant, settings, host)
     copy = f"{name.replace(':', '-').replace('/', '-')}.Dockerfile"
     return BuildPlan(
@@ -154,6 +157,7 @@ def plan_build(
             image.reference.familiar for image in recipe.external if image_key(image) not in pins
         ),
         remote=tuple(each.pattern for each in remote_inputs(recipe.text, **recipe.selection)),
+        unattested="" if engine.attests else _asked_for(settings),
         builder_id=builder_id,
         request=buildx.BuildRequest(
             builder=engine.builder,
@@ -161,30 +165,63 @@ def plan_build(
             dockerfile=state.folder / "dockerfiles" / copy,
             context=folder,
             stage=target.stage,
-            platform=platform,
+            platform=variant.platform,
             build_args={**time, **recipe.build_args, **frontend},
             build_contexts={pin_name(*key): source for key, source in sources.items()}
             | frontend_context,
             secrets=_secrets(settings, recipe),
-            labels=origin.labels(settings, labels(recipe.text, **recipe.selection))
-            | {LABEL: fingerprint_label(target, platform, digest)}
-            | ({BUILDER_LABEL: builder_id} if recipe.own else {}),
+            labels=_labels(settings, recipe, origin, digest, builder_id),
             destination=engine.destination(staging_name(target, digest)),
+            provenance=_provenance(settings, engine),
+            scanner=_scanner(recipe, pins, engine),
         ),
     )
 
 
-def _timed(recipe: Recipe, origin: Origin) -> tuple[Recipe, dict[str, str]]:
-    """Return a recipe with the time of its commit where it declares that, and the time.
+def _suited(recipe: Recipe, engine: Engine, origin: Origin) -> Recipe:
+    """Return a recipe as an engine can build it, on the time of the commit where it reads that.
 
-    BuildKit writes it into the image in any case. What an instruction may read is an input.
+    BuildKit writes the time into the image in any case. What an instruction may read is an input.
     """
+    recipe = recipe if engine.attests else replace(recipe, scanner=None)
     if EPOCH in recipe.build_args or not origin.epoch:
-        return recipe, {}
-    time = {EPOCH: origin.epoch}
+        return recipe
     if any(DECLARED.match(text) for text in instructions(recipe.text, **recipe.selection)):
-        return replace(recipe, build_args={**recipe.build_args, **time}), time
-    return recipe, time
+        return replace(recipe, build_args={**recipe.build_args, EPOCH: origin.epoch})
+    return recipe
+
+
+def _labels(
+    settings: Settings, recipe: Recipe, origin: Origin, digest: str, builder_id: str
+) -> dict[str, str]:
+    """Return the labels of an image, which count for nothing in its fingerprint."""
+    target, platform = recipe.variant.target, recipe.variant.platform
+    return {
+        **origin.labels(settings, labels(recipe.text, **recipe.selection)),
+        LABEL: fingerprint_label(target, platform, digest),
+        **({BUILDER_LABEL: builder_id} if recipe.own else {}),
+    }
+
+
+def _provenance(settings: Settings, engine: Engine) -> str:
+    return settings.provenance if engine.attests and settings.provenance != "none" else ""
+
+
+def _scanner(recipe: Recipe, pins: Pins, engine: Engine) -> str:
+    """Return what BuildKit finds the scanner by; it heeds no context there."""
+    if recipe.scanner is None:
+        return ""
+    pin = pins.get(image_key(recipe.scanner))
+    if pin is None:
+        return str(recipe.scanner.reference)
+    name = _name(pin, engine)
+    return name if engine.source(name) == f"docker-image://{name}" else pin.image
+
+
+def _asked_for(settings: Settings) -> str:
+    wanted = settings.provenance != "none" and not settings.is_default("provenance")
+    asked = (("provenance", wanted), ("an SBOM", settings.sbom))
+    return " and ".join(word for word, is_asked in asked if is_asked)
 
 
 def changed_files(plan: BuildPlan, state: State) -> tuple[str, ...]:

@@ -49,7 +49,7 @@ def named_builder(
     engine = prefetcher.engine
     here = engine.image(name)
     if here and platform.takes(here.platform):
-        kept = identity_name(settings.builder, here.id)
+        kept = identity_name(settings.builder, here.content)
         engine.tag(here.id, kept)
         return BuilderChoice(image=kept, why=f"{name} was named, and is here")
     kept = _pulled(reference, platform, settings, prefetcher)

@@ -154,6 +154,8 @@ def resolve(
         versions=values["versions"],
         source=values["source"],
         licenses=values["licenses"],
+        provenance=values["provenance"],
+        sbom=values["sbom"],
         mirrors=values["mirrors"],
         plain_http=values["plain-http"],
         buildx_builder=values["buildx-builder"],

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 
-from bailing_tasks import process
+from bailing_tasks import hosting, process
 from bailing_tasks.errors import UsageError
 from bailing_tasks.events import BRANCHES, PULL_REQUEST, TAGS, Event
 from bailing_tasks.mirrors import without_user
@@ -14,16 +13,11 @@ from bailing_tasks.mirrors import without_user
 REMOTE_SECONDS = 30.0
 """How long a remote may take to say what it has."""
 
-_SCP = re.compile(r"^(?:[^/]*@)?(?P<host>[^@:/]+):(?!//)(?P<path>[^?#]+)$")
-_URL = re.compile(
-    r"^(?P<scheme>https?|ssh|git)://(?:[^/]*@)?(?P<host>[^@:/]+)(?P<port>:\d*)?/(?P<path>[^?#]+)$"
-)
-
 
 def remote_path(root: Path) -> str | None:
     """Return `owner/name` of the workspace's remote; None where there is none, or no owner."""
     url = remote_url(root)
-    return repository_path(url) if url else None
+    return hosting.repository_path(url) if url else None
 
 
 def remote_url(root: Path, remote: str = "origin") -> str | None:
@@ -32,38 +26,6 @@ def remote_url(root: Path, remote: str = "origin") -> str | None:
         return None
     result = process.run(["git", "-C", str(root), "config", "--get", f"remote.{remote}.url"])
     return result.stdout.strip() or None
-
-
-def repository_path(url: str) -> str | None:
-    """Return `owner/name` of a hosted repository, lower-cased as image names must be.
-
-    A remote that is a folder has no owner and gives None.
-    """
-    match = _hosted(url)
-    return _path(match).lower() if match else None
-
-
-def web_address(url: str) -> str | None:
-    """Return where people read a hosted repository: no user, no password, no `.git`.
-
-    The port of SSH is none of the web's. A remote that is a folder gives None.
-    """
-    match = _hosted(url)
-    if not match:
-        return None
-    found = {"scheme": "", "port": "", **match.groupdict()}
-    web = found["scheme"] in ("http", "https")
-    scheme, port = (found["scheme"], found["port"] or "") if web else ("https", "")
-    return f"{scheme}://{found['host']}{port}/{_path(match)}"
-
-
-def _hosted(url: str) -> re.Match[str] | None:
-    match = _URL.match(url) or _SCP.match(url)
-    return match if match and "/" in _path(match) else None
-
-
-def _path(match: re.Match[str]) -> str:
-    return match["path"].strip("/").removesuffix(".git")
 
 
 def check_repository(root: Path) -> None:

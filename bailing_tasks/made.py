@@ -19,7 +19,7 @@ class Made:
     Attributes:
         fingerprint: The digest of what it was made from, 64 hex digits.
         image: Its id in the engine.
-        builder: The id of the builder image that was there then; empty where none was.
+        builder: Name and content of the builder image that was there then; empty where none was.
         inputs: What it was made from.
     """
 

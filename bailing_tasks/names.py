@@ -13,7 +13,7 @@ LABEL = "io.bailing-tasks.fingerprint"
 """`<repository>:<platform>:<hex>`; images built on ours inherit it: the repository must match."""
 
 BUILDER_LABEL = "io.bailing-tasks.builder"
-"""On an app image: the engine's id of the builder image that it was built on."""
+"""On an app image: `<name>@<content>` of the builder image that it was built on."""
 
 REVISION_LABEL = "org.opencontainers.image.revision"
 """On a published image: the commit it was built from (OCI image specification, annotations)."""

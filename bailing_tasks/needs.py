@@ -90,7 +90,7 @@ def of_dockerfiles(
         build_args: Build arguments.
         all_stages: Name the images of stages that are not built as well.
     """
-    bare = replace(settings, python_arg="")
+    bare = replace(settings, python_arg="", sbom="")
     targets = [
         replace(
             settings.app,

@@ -19,6 +19,8 @@ from bailing_tasks.references import DEFAULT_HOST, Reference
 from bailing_tasks.triggers import check as check_patterns
 
 ENVIRONMENT_PREFIX = "BAILING_TASKS_"
+SCANNER = "docker.io/docker/buildkit-syft-scanner:stable-1"
+"""What buildx takes where no scanner is named."""
 OTHER_VARIABLES = frozenset({"BAILING_TASKS_SANDBOX_HOME"})
 """Variables with this prefix that are no settings of a workspace."""
 
@@ -117,6 +119,13 @@ def as_flag(value: Any) -> bool:
     if value in ("true", "false"):
         return bool(value == "true")
     raise TypeError("true or false")
+
+
+def as_scanner(value: Any) -> str:
+    """Return the image that makes an SBOM; empty for none."""
+    if isinstance(value, bool) or value in ("true", "false", ""):
+        return SCANNER if value in (True, "true") else ""
+    return str(Reference.parse(as_text(value)))
 
 
 def as_number(value: Any, least: int = 0) -> int:

@@ -16,6 +16,7 @@ from bailing_tasks.option import (
     as_positive,
     as_pythons,
     as_repository,
+    as_scanner,
     as_table,
     as_text,
     as_texts,
@@ -118,6 +119,18 @@ OPTIONS: tuple[Option, ...] = (
         parse=as_text,
         default="",
         help="SPDX license expression for the images; `license` of [project] by default",
+    ),
+    Option(
+        key="provenance",
+        parse=one_of("min", "max", "none"),
+        default="min",
+        help="what an image says of how it was made; max has the build arguments too",
+    ),
+    Option(
+        key="sbom",
+        parse=as_scanner,
+        default=False,
+        help="whether an image lists what is in it; the name of a scanner's image for another",
     ),
     Option(
         key="mirrors",

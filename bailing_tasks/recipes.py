@@ -45,6 +45,7 @@ class Recipe:
         images: What the build takes from a registry.
         frontend: What BuildKit takes to read the file with, where a `# syntax=` line names it; it
             runs on the build platform.
+        scanner: What lists what is in the image, where the settings want that; it runs there too.
         own: What it takes that the workspace builds itself: the builder.
         builder: The name of the builder image that stands for `own`; empty where that is open.
     """
@@ -56,13 +57,14 @@ class Recipe:
     build_args: Mapping[str, str]
     images: tuple[ExternalImage, ...]
     frontend: ExternalImage | None
+    scanner: ExternalImage | None
     own: tuple[ExternalImage, ...]
     builder: str
 
     @property
     def external(self) -> tuple[ExternalImage, ...]:
         """All that a registry has to be asked for."""
-        return (*self.images, self.frontend) if self.frontend else self.images
+        return (*self.images, *filter(None, (self.frontend, self.scanner)))
 
     @property
     def selection(self) -> Selection:
@@ -129,6 +131,7 @@ def read_recipe(
         build_args=arguments,
         images=tuple(image for image in found if image not in own),
         frontend=_frontend(syntax_frontend(text), build_platform),
+        scanner=_scanner(settings.sbom, build_platform),
         own=own,
         builder=builder,
     )
@@ -138,6 +141,10 @@ def _frontend(reference: Reference | None, build_platform: Platform) -> External
     if reference is None:
         return None
     return ExternalImage(reference, build_platform, (Mention(1, "syntax"),))
+
+
+def _scanner(name: str, build_platform: Platform) -> ExternalImage | None:
+    return ExternalImage(Reference.parse(name), build_platform, ()) if name else None
 
 
 def _check_context(settings: Settings, target: Target) -> None:

@@ -127,6 +127,8 @@ class Settings:
         versions: How Git tags name versions: `semver` or `pep440`.
         source: The web address of the source code; empty where that is not known.
         licenses: An SPDX license expression for the images; empty where that is not known.
+        provenance: What images say of how they were made: `min`, `max` or `none`.
+        sbom: The image of the scanner that lists what is in an image; empty for none.
         mirrors: For a registry host, the addresses to try before it, in order.
         plain_http: Hosts of registries, with their ports, that are asked by HTTP; of others only
             loopback is.
@@ -150,6 +152,8 @@ class Settings:
     versions: str
     source: str
     licenses: str
+    provenance: str
+    sbom: str
     mirrors: Mapping[str, tuple[str, ...]]
     plain_http: tuple[str, ...]
     buildx_builder: str
@@ -177,6 +181,10 @@ class Settings:
     def chosen_pythons(self) -> tuple[str, ...]:
         """Return the Python versions of a run: those chosen for it, else the first."""
         return self.python if self._chosen("python") else self.python[:1]
+
+    def is_default(self, key: str) -> bool:
+        """Whether nobody said anything of a setting."""
+        return self.origins[key] == FROM_DEFAULT
 
     def _chosen(self, key: str) -> bool:
         return self.origins[key] not in (FROM_FILE, FROM_DEFAULT)

@@ -135,9 +135,14 @@ def _still_checks(
             detail=f"the image's user is {image.user or 'root'}",
         )
     if settings.smaller_than_builder:
-        # An image that was pulled names its builder as another engine knew it, or came without it.
-        its_own = image.labels.get(BUILDER_LABEL, "")
-        yield _smaller(image, (engine.image(its_own) if its_own else None) or engine.image(builder))
+        yield _smaller(image, _its_builder(engine, image) or engine.image(builder))
+
+
+def _its_builder(engine: Engine, app: Image) -> Image | None:
+    """Return the builder that an image names; it may have come without it."""
+    name, _, content = app.labels.get(BUILDER_LABEL, "").rpartition("@")
+    found = engine.image(name) if name else None
+    return found if found and found.content == content else None
 
 
 def _smaller(image: Image, builder: Image | None) -> Check:

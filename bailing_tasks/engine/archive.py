@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bailing_tasks.engine.answers import CHUNK
-from bailing_tasks.engine.layout import Blob, Layout, Manifest
+from bailing_tasks.engine.layout import Layout, Manifest
 from bailing_tasks.image_index import OCI_MANIFEST
 
 IMAGE_NAME = "io.containerd.image.name"
@@ -40,13 +40,9 @@ def archive(layout: Layout, digest: str, name: str) -> Iterator[bytes]:
     yield from _text("oci-layout", {"imageLayoutVersion": "1.0.0"})
     yield from _text("index.json", _index(raw, digest, name))
     yield from _text("manifest.json", _docker(manifest, name))
-    for digest_of in dict.fromkeys((digest, *(blob.digest for blob in _blobs(manifest)))):
+    for digest_of in dict.fromkeys((digest, *(blob.digest for blob in manifest.blobs))):
         yield from _file(_place(digest_of), layout.path(digest_of))
     yield bytes(2 * _BLOCK)
-
-
-def _blobs(manifest: Manifest) -> tuple[Blob, ...]:
-    return (manifest.config, *manifest.layers)
 
 
 def _index(raw: bytes, digest: str, name: str) -> dict[str, Any]:

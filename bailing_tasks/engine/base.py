@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from bailing_tasks.image_index import Entry
 from bailing_tasks.mirrors import Source
 from bailing_tasks.platforms import Platform
 from bailing_tasks.references import Reference
@@ -24,6 +25,8 @@ class Image:
     Attributes:
         id: Its id there: of its configuration on the classic store, of its manifest or index on
             the containerd store.
+        content: What two builds that made the same have in common, by `image_content`. The id of
+            an image with attestations is not: they have times in them.
         platform: Its platform.
         size: Bytes, as the engine counts them.
         user: The user that its processes run as; empty for root.
@@ -31,6 +34,7 @@ class Image:
     """
 
     id: str
+    content: str
     platform: Platform
     size: int
     user: str
@@ -119,11 +123,15 @@ class Engine(Protocol):
     def keeps_digests(self) -> bool:
         """Whether an image's id here is its digest in a registry."""
 
+    @property
+    def attests(self) -> bool:
+        """Whether a build here can say how it was made (provenance) and what is in it (SBOM)."""
+
     def image(self, name: str) -> Image | None:
         """Return an image by name, digest or id; None where it is not there."""
 
-    def manifest(self, name: str) -> bytes | None:
-        """Return the manifest that a push sends; None where the engine does not show it."""
+    def entry(self, name: str, platform: Platform) -> Entry | None:
+        """Return what an index says of an image once it is pushed; None where that is not known."""
 
     def pull(
         self,

@@ -15,7 +15,7 @@ import shutil
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
-from bailing_tasks import process
+from bailing_tasks import image_index, process
 from bailing_tasks.engine.archive import archive
 from bailing_tasks.engine.base import Container, Image, Limits, Progress
 from bailing_tasks.engine.buildx import Builder, fields
@@ -24,6 +24,7 @@ from bailing_tasks.engine.downloads import Downloads
 from bailing_tasks.engine.layout import Layout, unwritable
 from bailing_tasks.engine.uploads import Uploads
 from bailing_tasks.errors import EngineError
+from bailing_tasks.image_index import Entry
 from bailing_tasks.mirrors import Source
 from bailing_tasks.platforms import Platform
 from bailing_tasks.references import Reference
@@ -43,6 +44,7 @@ class BuildKitEngine:
     docker_context: str = ""
     exports_cache: bool = True
     keeps_digests: bool = True
+    attests: bool = True
     registry_mirrors: tuple[str, ...] = ()
 
     def __init__(
@@ -63,10 +65,14 @@ class BuildKitEngine:
         """Return an image by name or digest; None where it is not here in all its parts."""
         return self._layout.image(name)
 
-    def manifest(self, name: str) -> bytes | None:
-        """Return the manifest that a push sends; None where the image is not here."""
+    def entry(self, name: str, platform: Platform) -> Entry | None:
+        """Return what an index says of an image once it is pushed; None where it is not here."""
         image = self._layout.image(name)
-        return self._layout.path(image.id).read_bytes() if image else None
+        if image is None:
+            return None
+        manifest, *_ = self._layout.manifests(image.id)
+        raw, listed = (self._layout.path(each).read_bytes() for each in (manifest, image.id))
+        return image_index.entry(platform, raw, listed)
 
     def pull(
         self,
@@ -126,12 +132,8 @@ class BuildKitEngine:
         return f"oci-layout://{folder}@{held.id}"
 
     def destination(self, name: str) -> tuple[str, ...]:
-        """Return buildx's arguments that write a build's result to where it is taken from.
-
-        What the build adds is no younger than its commit: no other exporter can see to that.
-        """
-        where = f"dest={self._incoming(name)}"
-        return ("--output", fields("type=oci", where, "tar=false", "rewrite-timestamp=true"))
+        """Return buildx's arguments that write a build's result to where it is taken from."""
+        return ("--output", fields("type=oci", f"dest={self._incoming(name)}", "tar=false"))
 
     @contextlib.contextmanager
     def receiving(self, name: str) -> Iterator[None]:
@@ -190,7 +192,8 @@ class BuildKitEngine:
             raise EngineError(f"no container can be made of {image}", cause="it is not here")
         beside = self._beside(image)
         name = _check_name(held.id, owner)
-        beside.load(archive(self._layout, held.id, name), name)
+        manifest, *_ = self._layout.manifests(held.id)
+        beside.load(archive(self._layout, manifest, name), name)
         try:
             with beside.container(name, platform, start=start, owner=owner) as container:
                 yield container

@@ -35,6 +35,8 @@ class BuildRequest:
         secrets: Build secrets by id: a file, or `env:NAME`.
         labels: Labels of the image.
         destination: The arguments that say where the result goes, and under which name.
+        provenance: How much is said of how it was made, `min` or `max`; empty for nothing.
+        scanner: The image that lists what is in it (SBOM), as BuildKit finds it; empty for none.
         no_cache: Whether BuildKit may not use its cache.
         cache_from: Where an earlier build's cache comes from, as buildx writes it; empty for none.
         cache_to: Where this build's cache goes; empty for nowhere.
@@ -51,6 +53,8 @@ class BuildRequest:
     secrets: Mapping[str, str]
     labels: Mapping[str, str]
     destination: Sequence[str]
+    provenance: str = ""
+    scanner: str = ""
     no_cache: bool = False
     cache_from: str = ""
     cache_to: str = ""
@@ -71,7 +75,9 @@ class BuildRequest:
             argv.append("--no-cache")
         argv += ["--cache-from", self.cache_from] if self.cache_from else []
         argv += ["--cache-to", self.cache_to] if self.cache_to else []
-        return [*argv, "--provenance=false", "--progress=plain", str(self.context)]
+        argv.append(f"--provenance={f'mode={self.provenance}' if self.provenance else 'false'}")
+        argv += [f"--sbom=generator={self.scanner}"] if self.scanner else []
+        return [*argv, "--progress=plain", str(self.context)]
 
 
 def docker(context: str) -> list[str]:

@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from bailing_tasks import process
+from bailing_tasks import image_content, process
 from bailing_tasks.engine.base import Container, Image, Limits, Progress
 from bailing_tasks.engine.buildx import docker
 from bailing_tasks.engine.transport import (
@@ -104,7 +104,7 @@ class DockerEngine:
             self._lasting[name] = found
         return found
 
-    def manifest(self, name: str) -> None:
+    def entry(self, name: str, platform: Platform) -> None:
         """Return nothing: the engine shows its manifests to registries alone."""
 
     def _inspect(self, name: str) -> Image | None:
@@ -119,6 +119,7 @@ class DockerEngine:
         config = found.get("Config") or {}
         return Image(
             id=found["Id"],
+            content=image_content.of_inspected(found),
             platform=Platform.parse("/".join(filter(None, parts))),
             size=found["Size"],
             user=config.get("User") or "",
@@ -284,14 +285,11 @@ class DockerEngine:
         return process.quote([*docker(self.docker_context), verb, *names])
 
     @property
-    def exports_cache(self) -> bool:
-        """Whether a build here can write its cache elsewhere: not with the classic store."""
-        return self.keeps_digests
-
-    @property
     def keeps_digests(self) -> bool:
-        """Whether an image's id here is its digest in a registry: with the containerd store."""
+        """Whether ids are digests, and builds attest and export cache: the containerd store."""
         return CONTAINERD in str(self._info.get("DriverStatus"))
+
+    exports_cache = attests = keeps_digests
 
     def free_bytes(self) -> int | None:
         """Return the free space where it keeps images; None where that cannot be known.

@@ -1,4 +1,4 @@
-"""What an image in a registry says of itself: labels and annotations; it is not pulled for them."""
+"""What an image in a registry says of itself, labels and annotations; it is not pulled for them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from bailing_tasks import image_content
 from bailing_tasks.engine.answers import LARGEST, Failed, checked_digest, read
 from bailing_tasks.engine.layout import Manifest
 from bailing_tasks.engine.registry import Registries
 from bailing_tasks.errors import PullError
+from bailing_tasks.image_index import is_image
 from bailing_tasks.references import Reference
 
 
@@ -33,24 +35,47 @@ def read_labels(registries: Registries, reference: Reference) -> Mapping[str, st
         document = json.loads(raw)
         annotations = document.get("annotations") or {}
         if "manifests" in document:
-            # What describes an image, its provenance for one, is listed for no known platform.
-            of_images = [each for each in document["manifests"] if _is_image(each)]
+            of_images = [each for each in document["manifests"] if is_image(each)]
             raw = registries.manifest(reference, of_images[0]["digest"], source)
-        config = Manifest.parse(raw).config
-        if config.size > LARGEST:
-            raise ValueError("its configuration is too large")
-        with registries.blob(
-            reference, config.digest, source, start=0, stall=registries.limits.stall
-        ) as response:
-            read(response, registries.limits, failed)
-            checked_digest(response, config.digest, failed)
-            found = response.json()["config"].get("Labels") or {}
-            return {str(name): str(value) for name, value in {**found, **annotations}.items()}
+        found = _config(registries, reference, Manifest.parse(raw))["config"].get("Labels") or {}
+        return {str(name): str(value) for name, value in {**found, **annotations}.items()}
     except PullError:
         raise
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise failed(f"the answer is no image ({error})", sign="digest") from error
 
 
-def _is_image(entry: Mapping[str, Any]) -> bool:
-    return (entry.get("platform") or {}).get("os") != "unknown"
+def read_content(registries: Registries, reference: Reference, manifest: Manifest) -> str:
+    """Return what makes an image at its own registry the same as another, by `image_content`.
+
+    Raises:
+        PullError: The registry cannot be asked, or answers with something else.
+    """
+    source = registries.origin(reference)
+    failed = Failed(reference=reference, platform="", host=source.host)
+    try:
+        return image_content.of_config(_config(registries, reference, manifest))
+    except ValueError as error:
+        raise failed(f"the answer is no image ({error})", sign="digest") from error
+
+
+def _config(registries: Registries, reference: Reference, manifest: Manifest) -> dict[str, Any]:
+    """Return the configuration of an image at its own registry.
+
+    Raises:
+        PullError: The registry cannot be asked.
+        ValueError: It is none.
+    """
+    source = registries.origin(reference)
+    config = manifest.config
+    if config.size > LARGEST:
+        raise ValueError("its configuration is too large")
+    failed = Failed(reference=reference, platform="", host=source.host)
+    stall = registries.limits.stall
+    with registries.blob(reference, config.digest, source, start=0, stall=stall) as response:
+        read(response, registries.limits, failed)
+        checked_digest(response, config.digest, failed)
+        found = response.json()
+    if not isinstance(found, dict):
+        raise ValueError("its configuration is no object")
+    return found

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bailing_tasks import image_content, image_index
 from bailing_tasks.engine.base import Image
 from bailing_tasks.errors import EngineError, UsageError
 from bailing_tasks.image_index import OCI_MANIFEST
@@ -66,6 +67,11 @@ class Manifest:
 
     config: Blob
     layers: tuple[Blob, ...]
+
+    @property
+    def blobs(self) -> tuple[Blob, ...]:
+        """All that it names."""
+        return (self.config, *self.layers)
 
     @classmethod
     def parse(cls, raw: bytes) -> Manifest:
@@ -125,23 +131,39 @@ class Layout:
         digest = name.rpartition("@")[2]
         return digest if is_sha256(digest) else self._names().get(_canonical(name))
 
+    def manifests(self, digest: str) -> tuple[str, ...]:
+        """Return the digests of what an image consists of: its manifest, then what attests it.
+
+        Raises:
+            OSError: It is not there.
+            ValueError: It is none for one platform.
+        """
+        document = json.loads(self.path(digest).read_bytes())
+        if "manifests" not in document:
+            return (digest,)
+        return image_index.parts(document)
+
     def image(self, name: str) -> Image | None:
         """Return an image that is there in all its parts."""
         digest = self.digest(name)
+        if digest is None:
+            return None
         try:
-            raw = self.path(digest).read_bytes() if digest else b""
-            manifest = Manifest.parse(raw)
-            config = json.loads(self.path(manifest.config.digest).read_bytes())
-            platform = _platform(config)
+            digests = self.manifests(digest)
+            manifests = [Manifest.parse(self.path(each).read_bytes()) for each in digests]
+            config = json.loads(self.path(manifests[0].config.digest).read_bytes())
+            platform, content = _platform(config), image_content.of_config(config)
         except (OSError, ValueError, UsageError):
             return None
-        if digest is None or not all(map(self.has, manifest.layers)):
+        blobs = [blob for manifest in manifests for blob in manifest.blobs]
+        if not all(map(self.has, blobs)):
             return None
         settings = config.get("config") or {}
         return Image(
             id=digest,
+            content=content,
             platform=platform,
-            size=sum(blob.size for blob in (manifest.config, *manifest.layers)),
+            size=sum(blob.size for blob in manifests[0].blobs),
             user=settings.get("User") or "",
             labels=settings.get("Labels") or {},
         )

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import requests
@@ -82,11 +83,11 @@ class Uploads(Registries):
     """Uploads to registries; keeps connections and tokens for the time of a run."""
 
     def image(self, layout: Layout, digest: str, destination: Reference) -> None:
-        """Upload an image of a layout.
+        """Upload an image of a layout, with what attests it.
 
         Args:
             layout: Where it is.
-            digest: The digest of its manifest.
+            digest: The digest of its manifest, or of its index.
             destination: The tag that it gets.
 
         Raises:
@@ -98,9 +99,12 @@ class Uploads(Registries):
             return
         try:
             raw = layout.path(digest).read_bytes()
-            manifest = Manifest.parse(raw)
-            for blob in dict.fromkeys((manifest.config, *manifest.layers)):
-                self._blob(blob, layout.path(blob.digest), destination)
+            for each in layout.manifests(digest):
+                part = layout.path(each).read_bytes()
+                for blob in dict.fromkeys(Manifest.parse(part).blobs):
+                    self._blob(blob, layout.path(blob.digest), destination)
+                if each != digest:
+                    self.put(part, replace(destination, tag=None, digest=each))
         except (OSError, ValueError) as error:
             raise EngineError(
                 f"{digest} cannot be pushed",

@@ -216,5 +216,6 @@ def built(plan: BuildPlan, decision: Decision, engine: Engine) -> BuiltImage:
         name=plan.kept,
         fingerprint=plan.fingerprint,
         identity=image.id if image else "",
+        content=image.content if image else "",
         certain=decision.certain,
     )

@@ -41,8 +41,9 @@ def _digest(
     """Return the digest that an index of images will have; empty where an engine does not know."""
     entries = []
     for image in parts:
-        raw = engine_for(image.variant.platform).manifest(image.name)
-        if raw is None:
+        platform = image.variant.platform
+        entry = engine_for(platform).entry(image.name, platform)
+        if entry is None:
             return ""
-        entries.append(image_index.entry(image.variant.platform, raw))
+        entries.append(entry)
     return image_index.digest(image_index.index(entries, plan.annotations))

@@ -32,6 +32,7 @@ class BuiltImage:
         name: Its name in the engine.
         fingerprint: The digest of what it was made from.
         identity: Its id in the engine.
+        content: What makes it the same as another, by `image_content`.
         certain: Whether the fingerprint tells all that it was made from.
     """
 
@@ -39,6 +40,7 @@ class BuiltImage:
     name: str
     fingerprint: str
     identity: str = ""
+    content: str = ""
     certain: bool = True
 
     @property
@@ -54,7 +56,7 @@ class BuiltImage:
     @property
     def by_identity(self) -> Reference:
         """The name that it has there where that is not free, or would promise too much."""
-        return replace(self.reference, tag=identity_tag(self.identity))
+        return replace(self.reference, tag=identity_tag(self.content))
 
     @property
     def label(self) -> str:
@@ -75,6 +77,7 @@ def built_images(results: Iterable[BuildResult], settings: Settings) -> tuple[Bu
             name=result.kept,
             fingerprint=result.fingerprint,
             identity=result.digest,
+            content=result.content,
             certain=result.certain,
         )
         for result in results

@@ -104,7 +104,7 @@ class Publisher:
         """Return where an image goes, and whether it is there: it takes nobody's place."""
         if image.certain:
             there = self._identities(image.reference, image.variant.platform)
-            if not there or image.identity in there:
+            if not there or there & {image.identity, image.content}:
                 return image.reference, bool(there)
         by_identity = image.by_identity
         return by_identity, bool(self._identities(by_identity, image.variant.platform))
@@ -112,13 +112,15 @@ class Publisher:
     def _identities(self, reference: Reference, platform: Platform) -> frozenset[str]:
         """Return the ids that engines have for what stands under a name; nothing where it is free.
 
-        The classic store names an image by its configuration, others by its manifest or index.
+        The classic store names an image by its configuration, others by its manifest or index. What
+        is in it is the same as well where only what attests it is not.
         """
         digest = self._registry.digest(reference)
         if not digest:
             return frozenset()
         found = self._registry.found(reference, platform)
-        return frozenset({digest, found.entry.digest, found.manifest.config.digest})
+        content = self._registry.content(reference, found.manifest)
+        return frozenset({digest, found.entry.digest, found.manifest.config.digest, content})
 
     def _check_label(self, image: BuiltImage, reference: Reference) -> None:
         """Make sure that what the registry has was made from what the image was made from."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from bailing_tasks import image_index
 from bailing_tasks.console import Console
 from bailing_tasks.engine.base import Engine
-from bailing_tasks.engine.labels import read_labels
+from bailing_tasks.engine.labels import read_content, read_labels
 from bailing_tasks.engine.layout import Manifest
 from bailing_tasks.engine.uploads import Uploads
 from bailing_tasks.errors import PullError, RegistryError, RemoteError
@@ -28,7 +28,7 @@ class Found:
     """One platform's image in a registry, with all that it names.
 
     Attributes:
-        entry: What an index says of it.
+        entry: What an index says of it, and of what attests it.
         manifest: What it consists of.
     """
 
@@ -38,7 +38,7 @@ class Found:
     @property
     def size(self) -> int:
         """The bytes that are pulled for it."""
-        return self.manifest.config.size + sum(layer.size for layer in self.manifest.layers)
+        return sum(blob.size for blob in self.manifest.blobs)
 
 
 class Registry:
@@ -176,17 +176,41 @@ class Registry:
 
     def _found(self, reference: Reference, platform: Platform) -> Found:
         source = self._uploads.origin(reference)
-        digest = self._uploads.resolve(reference, platform, source).digest
-        raw = self._uploads.manifest(reference, digest, source)
+        resolved = self._uploads.resolve(reference, platform, source)
+        listed = (
+            self._uploads.manifest(reference, resolved.index_digest, source)
+            if resolved.index_digest != resolved.digest
+            else None
+        )
+        raw = self._uploads.manifest(reference, resolved.digest, source)
         try:
-            found = Found(entry=image_index.entry(platform, raw), manifest=Manifest.parse(raw))
+            entry = image_index.entry(platform, raw, listed)
+            found = Found(entry=entry, manifest=Manifest.parse(raw))
+            attested_by = [
+                Manifest.parse(self._uploads.manifest(reference, each.digest, source))
+                for each in entry.attested_by
+            ]
         except ValueError as error:
             raise RegistryError(
                 f"{reference.familiar} is no image for {platform}", cause=str(error)
             ) from error
-        for blob in (found.manifest.config, *found.manifest.layers):
-            self._uploads.check_blob(reference, blob)
+        for manifest in (found.manifest, *attested_by):
+            for blob in manifest.blobs:
+                self._uploads.check_blob(reference, blob)
         return found
+
+    def content(self, reference: Reference, manifest: Manifest) -> str:
+        """Return what makes an image the same as another, by `image_content`.
+
+        Raises:
+            RegistryError: The registry cannot be asked, or has no such image.
+        """
+
+        def ask() -> str:
+            with _reading(reference):
+                return read_content(self._uploads, reference, manifest)
+
+        return self.again(ask, reference.familiar)
 
     def again(self, attempt: Callable[[], Value], title: str) -> Value:
         """Return what an attempt returns; try it again where its failure is transient.

@@ -74,7 +74,7 @@ class Run:
             python: Python versions, likewise.
             others: The values of settings of `[tool.bailing-tasks.prefetch]`.
         """
-        from bailing_tasks import git
+        from bailing_tasks import git, hosting
         from bailing_tasks.configuration import load
 
         key = (tuple(platform), tuple(python), tuple(others.items()))
@@ -85,8 +85,8 @@ class Run:
                 environment=os.environ,
                 overrides={"platforms": list(platform), "python": list(python)}
                 | {f"prefetch.{name}": value for name, value in others.items()},
-                remote_path=git.repository_path(remote),
-                source=git.web_address(remote) or "",
+                remote_path=hosting.repository_path(remote),
+                source=hosting.web_address(remote) or "",
             )
         return self._settings[key]
 
@@ -230,13 +230,7 @@ class Run:
 
         engine = self.engine_for(recipe.variant.platform)
         return plan_build(
-            settings,
-            recipe,
-            self.pins,
-            engine,
-            self.state,
-            host=self.host,
-            origin=self.origin,
+            settings, recipe, self.pins, engine, self.state, host=self.host, origin=self.origin
         )
 
     def decide(

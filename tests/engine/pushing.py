@@ -79,6 +79,7 @@ class Holder:
             secrets={},
             labels=labels,
             destination=self.engine.destination(name),
+            provenance="min" if self.engine.attests else "",
         )
         with self.engine.receiving(name):
             log = buildx.build(request, lambda line: None)
@@ -96,7 +97,7 @@ class Holder:
         self.build(name, platform, inputs, **{LABEL: made.label})
         image = self.engine.image(name)
         assert image
-        return replace(made, identity=image.id)
+        return replace(made, identity=image.id, content=image.content)
 
     def release(
         self,

@@ -131,7 +131,7 @@ def test_the_app_of_another_machine_takes_the_builder_by_its_fingerprint(voice: 
     assert results(found, "build-app") == ["built", "built"]
     assert {tag["target"] for tag in found["release"][0]["tags"]} == {"app"}
     # And a third one takes the app itself, with nothing else; that is checked as well.
-    leave(voice, builders + found["build-app"][0]["images"])
+    leave(voice, found["build-builder"][0]["images"] + found["build-app"][0]["images"])
     file = voice.root / "pyproject.toml"
     file.write_text(file.read_text().replace("smaller-than-builder = false\n", ""))
     found = ci(voice, "--event", "push:main", "--target", "app")
@@ -154,8 +154,8 @@ def test_what_a_fingerprint_cannot_tell_is_published_as_it_was_verified(voice: W
     after = published(voice, "latest")
     assert before
     assert after
-    forced = {image["digest"] for image in found["build-app"][0]["images"]}
-    assert {entry["digest"] for entry in after["manifests"]} == forced
+    assert {image["result"] for image in found["build-app"][0]["images"]} == {"built"}
+    assert after["manifests"] == before["manifests"]
     # From BuildKit's cache it is the same image, which is there under its fingerprint.
     assert not [tag for tag in tags(voice) if tag.startswith("id-")]
 

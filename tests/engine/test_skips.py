@@ -13,6 +13,7 @@ from threading import Thread
 
 import pytest
 
+from bailing_tasks.names import BUILDER_LABEL
 from tests.engine.support import Workspace, unique
 
 
@@ -159,14 +160,16 @@ def test_an_app_is_built_on_a_builder_that_was_built_anew(app: Workspace) -> Non
     app.write("docker/dockerfile.dev", "FROM scratch AS builder\nCOPY a /a\n")
     app.write("Dockerfile", "ARG BUILDER_IMAGE\nFROM ${BUILDER_IMAGE}\nCOPY a /x/a\n")
     app.write("a", "one")
-    app.document("build-builder", "--json", "build-app", "--json")
+    first = app.document("build-builder", "--json", "build-app", "--json")
+    its_builder = app.engine.labels(first["build-app"]["images"][0]["kept"])[BUILDER_LABEL]
     assert build(app) == "skipped"
     again = app.document("build-builder", "--no-cache", "--json", "build-app", "--json")
     assert again["build-builder"]["images"][0]["reason"] == "forced"
     assert again["build-builder"]["images"][0]["cached"] == 0
     app_image = again["build-app"]["images"][0]
-    label = app.engine.labels(app_image["kept"])["io.bailing-tasks.builder"]
-    assert label == again["build-builder"]["images"][0]["digest"]
+    label = app.engine.labels(app_image["kept"])[BUILDER_LABEL]
+    assert label.startswith(again["build-builder"]["images"][0]["kept"] + "@")
+    assert label != its_builder
     assert build(app) == "skipped"
 
 

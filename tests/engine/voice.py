@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from bailing_tasks.image_index import is_image
 from tests.engine import tiny
 from tests.engine.support import HOST, TRUE, Workspace, unique
 from tests.unit.repository import Repository
@@ -114,6 +115,7 @@ def tags(workspace: Workspace, suffix: str = "") -> set[str]:
 def revision(workspace: Workspace, tag: str, suffix: str = "") -> str:
     index = published(workspace, tag, suffix)
     assert index
-    platforms = {entry["platform"]["architecture"] for entry in index["manifests"]}
+    images = filter(is_image, index["manifests"])
+    platforms = {entry["platform"]["architecture"] for entry in images}
     assert platforms == {"amd64", "arm64"}
     return str(index["annotations"]["org.opencontainers.image.revision"])

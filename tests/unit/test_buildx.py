@@ -47,6 +47,13 @@ def test_the_last_stage_and_no_cache() -> None:
     assert "--no-cache" in argv
 
 
+def test_what_attests_an_image_is_asked_for() -> None:
+    argv = replace(REQUEST, provenance="min", scanner="localhost/kept:1").command()
+    assert "--provenance=mode=min" in argv
+    assert "--sbom=generator=localhost/kept:1" in argv
+    assert "--provenance=false" not in argv
+
+
 def test_a_cache_between_runs() -> None:
     argv = replace(REQUEST, cache_from="type=gha", cache_to="type=gha,mode=max").command()
     assert argv[argv.index("--cache-from") + 1] == "type=gha"

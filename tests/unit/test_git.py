@@ -9,7 +9,8 @@ import pytest
 from bailing_tasks import git, process
 from bailing_tasks.errors import UsageError
 from bailing_tasks.events import Event
-from bailing_tasks.git import remote_path, remote_url, repository_path, web_address
+from bailing_tasks.git import remote_path, remote_url
+from bailing_tasks.hosting import repository_path, web_address
 from tests.unit.repository import WHEN, Repository
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
+
+import pytest
 
 from bailing_tasks import image_index
-from bailing_tasks.image_index import Entry
+from bailing_tasks.image_index import Attestation, Entry
 from bailing_tasks.platforms import Platform
 
 DOCKERS = "application/vnd.docker.distribution.manifest.v2+json"
@@ -59,3 +62,51 @@ def test_what_is_not_known_is_not_said() -> None:
     }
     known = image_index.said_of_it(source="s", version="1", licenses="MIT")
     assert {key.rpartition(".")[2] for key in known} == {"source", "version", "licenses"}
+
+
+PROVENANCE = Attestation(
+    digest=f"sha256:{9:064}", size=900, media_type="application/vnd.oci.image.manifest.v1+json"
+)
+
+
+def test_what_attests_an_image_is_listed_behind_all_images_and_found_there() -> None:
+    attested = replace(entry("linux/amd64", 1), attested_by=(PROVENANCE,))
+    document = json.loads(image_index.index([attested, entry("linux/arm64", 2)], {}))
+    assert [image_index.is_image(each) for each in document["manifests"]] == [True, True, False]
+    assert document["manifests"][2] == {
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "digest": f"sha256:{9:064}",
+        "size": 900,
+        "annotations": {
+            "vnd.docker.reference.digest": f"sha256:{1:064}",
+            "vnd.docker.reference.type": "attestation-manifest",
+        },
+        "platform": {"architecture": "unknown", "os": "unknown"},
+    }
+    assert image_index.attestations(document, f"sha256:{1:064}") == (PROVENANCE,)
+    assert image_index.attestations(document, f"sha256:{2:064}") == ()
+    with pytest.raises(ValueError, match="too many"):
+        image_index.parts(document)
+
+
+def test_an_entry_is_what_a_manifest_and_its_index_say() -> None:
+    raw = b'{"config": {}}'
+    plain = image_index.entry(Platform.parse("linux/amd64"), raw)
+    assert plain.digest == image_index.digest(raw)
+    assert (plain.size, plain.media_type) == (len(raw), image_index.OCI_MANIFEST)
+    attested = replace(plain, attested_by=(PROVENANCE,))
+    listed = image_index.index([attested], {})
+    assert image_index.entry(Platform.parse("linux/amd64"), raw, listed) == attested
+    assert image_index.parts(json.loads(listed)) == (plain.digest, PROVENANCE.digest)
+
+
+@pytest.mark.parametrize("document", [{}, {"manifests": [1]}, {"manifests": 5}])
+def test_what_is_no_index_has_no_parts(document: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="no index"):
+        image_index.parts(document)
+
+
+def test_what_makes_no_sense_attests_nothing() -> None:
+    odd = {"manifests": [{"annotations": {"vnd.docker.reference.digest": "sha256:1"}}]}
+    with pytest.raises(ValueError, match="no index"):
+        image_index.attestations(odd, "sha256:1")

@@ -292,3 +292,13 @@ def test_the_ignore_file_beside_the_dockerfile_comes_first(tmp_path: Path) -> No
     beside = tmp_path / "docker" / "Dockerfile.dockerignore"
     beside.write_text("*")
     assert context.ignore_text(dockerfile, tmp_path) == "*"
+
+
+def test_a_scanner_is_brought_for_the_machine_that_builds(tmp_path: Path) -> None:
+    settings = workspace(tmp_path, sbom="registry.example/scanner:2")
+    found = recipe(settings, "builder")
+    assert found.scanner in found.external
+    assert found.scanner
+    assert str(found.scanner.reference) == "registry.example/scanner:2"
+    assert found.scanner.platform == AMD64
+    assert recipe(workspace(tmp_path), "builder").scanner is None

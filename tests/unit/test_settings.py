@@ -264,6 +264,32 @@ def test_a_license_is_taken_where_it_is_an_expression(
     assert load(tmp_path, environment={}).licenses == licenses
 
 
+@pytest.mark.parametrize(
+    ("sbom", "scanner"),
+    [
+        (False, ""),
+        ("", ""),
+        (True, "docker.io/docker/buildkit-syft-scanner:stable-1"),
+        ("registry.example/scanner:2", "registry.example/scanner:2"),
+    ],
+)
+def test_an_sbom_is_made_by_a_scanner(sbom: object, scanner: str) -> None:
+    assert settings(document={"sbom": sbom}).sbom == scanner
+
+
+@pytest.mark.parametrize("sbom", [1, ["a"], "A b"])
+def test_a_scanner_is_an_image(sbom: object) -> None:
+    with pytest.raises(SettingsError, match="sbom"):
+        settings(document={"sbom": sbom})
+
+
+def test_a_variable_switches_the_sbom_on() -> None:
+    found = settings(environment={"BAILING_TASKS_SBOM": "true"})
+    assert found.sbom.startswith("docker.io/docker/buildkit-syft-scanner:")
+    assert not found.is_default("sbom")
+    assert found.is_default("provenance")
+
+
 def test_every_option_can_be_printed_with_its_origin() -> None:
     document = {"mirrors": {"docker.io": ["a.example"]}, "builders": {"arm64": "arm-machine"}}
     found = settings(document=document)
