@@ -103,8 +103,9 @@ class Uploads(Registries):
                 part = layout.path(each).read_bytes()
                 for blob in dict.fromkeys(Manifest.parse(part).blobs):
                     self._blob(blob, layout.path(blob.digest), destination)
-                if each != digest:
-                    self.put(part, replace(destination, tag=None, digest=each))
+                named = replace(destination, tag=None, digest=each)
+                if each != digest and self.standing(named) != each:
+                    self.put(part, named)
         except (OSError, ValueError) as error:
             raise EngineError(
                 f"{digest} cannot be pushed",

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bailing_tasks import sandbox
+from bailing_tasks.image_index import is_image
 from tests.engine.machines import OTHER, with_builder, with_context
 from tests.engine.support import TRUE_ARM64, Engine, Workspace, started
 from tests.engine.voice import published, tags, voice_application
@@ -53,7 +54,8 @@ def test_both_machines_images_meet_in_one_index_and_run(voice: Workspace, arm: E
     for suffix in ("", "-builder"):
         index = published(voice, "latest", suffix)
         assert index
-        architectures = [entry["platform"]["architecture"] for entry in index["manifests"]]
+        images = filter(is_image, index["manifests"])
+        architectures = [entry["platform"]["architecture"] for entry in images]
         assert architectures == ["amd64", "arm64"]
         assert len([tag for tag in tags(voice, suffix) if tag.startswith("fp-")]) == 2
     name = f"{voice.environment['BAILING_TASKS_REPOSITORY']}:latest"
