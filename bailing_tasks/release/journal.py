@@ -26,10 +26,24 @@ BEGIN = "begin"
 SEND = "send"
 UPLOADED = "uploaded"
 INDEX = "index"
+MOVE = "move"
 TAG = "tag"
 UNDONE = "undone"
 FAILED = "failed"
 END = "end"
+
+SAID: Mapping[str, frozenset[str]] = {
+    BEGIN: frozenset({"schema", "kind", "title", "commit", "images", "tags"}),
+    SEND: frozenset({"name", "platform"}),
+    UPLOADED: frozenset({"name"}),
+    INDEX: frozenset(),
+    MOVE: frozenset({"name", "digest", "before"}),
+    TAG: frozenset({"name", "digest", "result"}),
+    UNDONE: frozenset({"name"}),
+    FAILED: frozenset({"message", "cause"}),
+    END: frozenset(),
+}
+"""For each step, what its line has to say beside `step` and `at`: else the line says nothing."""
 
 MOVED = "moved"
 THERE = "there"
@@ -77,8 +91,29 @@ class Journal:
 
     @property
     def before(self) -> Mapping[str, str]:
-        """For each tag, what it stood for when the release began; empty where it was free."""
-        return {tag["name"]: tag["before"] for tag in self.begun["tags"]}
+        """For each tag, what it stood for before the release moved it; empty where it was free.
+
+        Where somebody else has moved it since the release began, that is theirs.
+        """
+        found = {tag["name"]: tag["before"] for tag in self.begun["tags"]}
+        ours: set[tuple[str, str]] = set()
+        for step in self.since_begun:
+            if step["step"] == MOVE:
+                if (step["name"], step["before"]) not in ours:
+                    found[step["name"]] = step["before"]
+                ours.add((step["name"], step["digest"]))
+        return found
+
+    @property
+    def moved(self) -> Mapping[str, str]:
+        """For each tag that the release has begun to move, and has not put back, where to."""
+        found: dict[str, str] = {}
+        for step in self.since_begun:
+            if step["step"] == MOVE:
+                found[step["name"]] = step["digest"]
+            if step["step"] == UNDONE:
+                found.pop(step["name"], None)
+        return found
 
     @property
     def tags(self) -> Mapping[str, Mapping[str, Any]]:
@@ -179,16 +214,31 @@ def _read(path: Path) -> list[dict[str, Any]]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError) as error:
-        raise UsageError(
-            f"{path} cannot be read",
-            cause=str(error),
-            remedy="move it away: the next release finds out from the registry what is there",
-        ) from error
+        raise _unreadable(path, str(error)) from error
     steps = []
     for line in lines:
         with contextlib.suppress(ValueError):
-            steps.append(dict(json.loads(line)))
+            step = json.loads(line)
+            if _is_whole(step):
+                steps.append(step)
+    if any(step["step"] == BEGIN and step["schema"] != SCHEMA for step in steps):
+        raise _unreadable(path, "another version of bailing-tasks has written it")
     return steps
+
+
+def _is_whole(step: Any) -> bool:
+    """Whether a line says all that is asked of it."""
+    if not isinstance(step, dict) or not {"step", "at"} <= step.keys():
+        return False
+    return step["step"] in SAID and step.keys() >= SAID[step["step"]]
+
+
+def _unreadable(path: Path, cause: str) -> UsageError:
+    return UsageError(
+        f"{path} cannot be read",
+        cause=cause,
+        remedy="move it away: the next release finds out from the registry what is there",
+    )
 
 
 def _key(plan: Plan) -> str:

@@ -63,8 +63,8 @@ class Mover:
         for tag in plan.tags:
             try:
                 moved.append(self._moved(tag, indexes[tag.key], seen[tag], replace=plan.replace))
-            except RegistryError as error:
-                if not error.transient:
+            except (RegistryError, UsageError) as error:
+                if isinstance(error, UsageError) or not error.transient:
                     self._undo(plan, indexes)
                 raise
         for tag, each in zip(plan.tags, moved, strict=True):
@@ -77,16 +77,11 @@ class Mover:
         digest = self._registry.digest(tag.reference)
         if digest == index.digest:
             return _Seen(digest, Move(True, "it stands for this"))
-        known = {self._journal.before.get(tag.name, ""), *self._set(tag)}
-        if digest not in known:
+        ours = self._journal.moved.get(tag.name)
+        if digest not in (self._journal.before.get(tag.name, ""), ours):
             at = short(digest) if digest else "nothing"
             self._console.warn(f"{tag.name} was moved by somebody else: it stands for {at} now")
         return _Seen(digest, self._judge(tag))
-
-    def _set(self, tag: ReleaseTag) -> tuple[str, ...]:
-        """Return what this release has let a tag stand for."""
-        step = self._journal.tags.get(tag.name)
-        return (step["digest"],) if step else ()
 
     def _moved(self, tag: ReleaseTag, index: Index, seen: _Seen, *, replace: bool) -> MovedTag:
         if self._registry.digest(tag.reference) != seen.digest:
@@ -100,6 +95,7 @@ class Mover:
         elif not (seen.move.moves or takes):
             result = LEFT
         if result == MOVED:
+            self._journal.add(journals.MOVE, name=tag.name, digest=index.digest, before=seen.digest)
             self._registry.put(index.raw, tag.reference)
             self._check(tag.name, self._registry.digest(tag.reference), index.digest)
         digest = seen.digest if result == LEFT else index.digest
@@ -133,10 +129,8 @@ class Mover:
     def _undo(self, plan: Plan, indexes: Mapping[tuple[str, str], Index]) -> None:
         """Let the tags that this release has moved stand for what they stood for before."""
         for tag in reversed(plan.tags):
-            step = self._journal.tags.get(tag.name)
-            before = self._journal.before.get(tag.name, "")
-            ours = indexes[tag.key].digest
-            if not step or step["result"] != MOVED or before == ours:
+            ours, before = indexes[tag.key].digest, self._journal.before.get(tag.name, "")
+            if self._journal.moved.get(tag.name) != ours:
                 continue
             try:
                 if self._registry.digest(tag.reference) != ours:

@@ -14,7 +14,7 @@ from bailing_tasks.engine.base import Engine
 from bailing_tasks.errors import BailingError, EngineError, RegistryError, ReleaseError
 from bailing_tasks.platforms import Platform
 from bailing_tasks.release import journal as journals
-from bailing_tasks.release.journal import Journal
+from bailing_tasks.release.journal import LEFT, Journal
 from bailing_tasks.release.model import Index, Key, MovedTag, Plan, Uploaded
 from bailing_tasks.release.mover import Judge, Mover
 from bailing_tasks.release.publisher import Publisher
@@ -105,7 +105,8 @@ class Releaser:
 
 
 def _halfway(error: BailingError, journal: Journal) -> ReleaseError:
-    moved = [name for name, step in journal.tags.items() if step["result"] == journals.MOVED]
+    tags = journal.tags
+    moved = [name for name in journal.moved if name in tags and tags[name]["result"] != LEFT]
     changed = f"moved so far: {', '.join(moved)}" if moved else "no tag was moved"
     return ReleaseError(
         f"the release stopped halfway: {error.message}",

@@ -220,6 +220,56 @@ def test_a_refusal_for_good_puts_back_what_was_moved(place: Place) -> None:
     assert {place.digest(tag) for tag in ("main", "latest")} == {place.digest("new")}
 
 
+def test_what_an_earlier_run_of_the_release_moved_is_put_back_too(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bailing_tasks.retry.ATTEMPTS", 1)
+    place.let("main", "old")
+    place.let("latest", "old")
+    put = Registry.put
+
+    def killed(registry: Registry, raw: bytes, reference: Reference) -> None:
+        put(registry, raw, reference)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Registry, "put", killed)
+    with pytest.raises(KeyboardInterrupt):
+        place.release(["main", "latest"])
+    monkeypatch.setattr(Registry, "put", put)
+    assert place.digest("main") == place.digest("new")
+    place.proxy.fault(Fault.FORBIDDEN, on="manifests", path="/latest", method="PUT")
+    with pytest.raises(ReleaseError, match="latest could not be pushed") as caught:
+        place.release(["main", "latest"])
+    assert place.digest("main") == place.digest("old")
+    assert "no tag was moved" in caught.value.remedy
+    assert "by somebody else" not in place.said.getvalue()
+
+
+def test_a_tag_is_put_back_to_what_somebody_else_made_of_it(place: Place) -> None:
+    place.let("main", "old")
+    place.proxy.fault(Fault.FORBIDDEN, on="manifests", path="/latest", method="PUT")
+    with pytest.raises(ReleaseError, match="latest could not be pushed"):
+        place.release(["main", "latest"], before=lambda: place.let("main", "other"))
+    assert place.digest("main") == place.digest("other")
+
+
+def test_a_version_that_is_taken_while_others_move_puts_them_back(place: Place) -> None:
+    place.let("1.2.2", "old")
+    verdicts = {"1.2.2": MOVES, "1.2.3": MOVES}
+
+    def judge(tag: ReleaseTag) -> Move:
+        found = verdicts[tag.rule]
+        if tag.rule == "1.2.3":
+            place.let("1.2.3", "other")
+            verdicts[tag.rule] = Move(False, "it stands for another image")
+        return found
+
+    with pytest.raises(UsageError, match="a version stands for one image for good"):
+        place.release(["1.2.2", "1.2.3"], judge=judge)
+    assert place.digest("1.2.2") == place.digest("old")
+    assert place.digest("1.2.3") == place.digest("other")
+
+
 def test_a_new_tag_that_cannot_be_taken_away_is_named(place: Place) -> None:
     place.proxy.fault(Fault.FORBIDDEN, on="manifests", path="/latest", method="PUT")
     with pytest.raises(ReleaseError) as caught:
@@ -246,7 +296,7 @@ def test_a_registry_that_is_away_for_a_while_is_no_reason_to_put_anything_back(
     assert found.tags[1].before == place.digest("old")
     (journal,) = journals(State(place.folder))
     steps = [json.loads(line)["step"] for line in journal.path.read_text().splitlines()]
-    assert steps == ["begin", "tag", "failed", "tag", "tag", "end"]
+    assert steps == ["begin", "move", "tag", "move", "failed", "tag", "move", "tag", "end"]
 
 
 def test_a_later_change_is_found_by_the_journal(place: Place) -> None:

@@ -116,6 +116,37 @@ def test_a_line_that_a_crash_cut_off_says_nothing(tmp_path: Path) -> None:
     assert [step["step"] for step in found.steps] == ["begin", "end"]
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "null",
+        "5",
+        "[1]",
+        "{}",
+        "\0\0",
+        '{"step": "end"}',
+        '{"step": "tag", "at": "9"}',
+        '{"step": "begin", "at": "9", "kind": "push"}',
+        '{"step": "unknown", "at": "9"}',
+    ],
+)
+def test_a_line_that_is_damaged_says_nothing(tmp_path: Path, line: str) -> None:
+    state = State(tmp_path)
+    journal = opened(state, PLAN, {})
+    with journal.path.open("a") as file:
+        file.write(f"{line}\n")
+    assert opened(state, PLAN, {}).steps == journal.steps
+
+
+def test_a_journal_of_another_version_is_named(tmp_path: Path) -> None:
+    state = State(tmp_path)
+    path = opened(state, PLAN, {}).path
+    path.write_text(path.read_text().replace('"schema": 1', '"schema": 2'))
+    with pytest.raises(UsageError, match="cannot be read") as caught:
+        journals.journals(state)
+    assert "another version" in caught.value.cause
+
+
 def test_a_journal_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     state = State(tmp_path)
     path = opened(state, PLAN, {}).path
