@@ -8,10 +8,11 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from bailing_tasks.console import Console
 from bailing_tasks.engine.base import Engine
-from bailing_tasks.errors import BailingError, EngineError, RegistryError, ReleaseError
+from bailing_tasks.errors import BailingError, EngineError, RegistryError, ReleaseError, UsageError
 from bailing_tasks.platforms import Platform
 from bailing_tasks.release import journal as journals
 from bailing_tasks.release.journal import LEFT, Journal
@@ -66,7 +67,8 @@ class Releaser:
             judge: Says whether a tag moves.
 
         Raises:
-            UsageError: A version stands for another image; no tag has been moved.
+            UsageError: A version stands for another image, no tag has been moved; or there is no
+                place for the lock.
             ReleaseError: It stopped halfway; the same again goes on.
         """
         with self._journal(plan, before) as journal:
@@ -118,14 +120,30 @@ def _halfway(error: BailingError, journal: Journal) -> ReleaseError:
 
 @contextlib.contextmanager
 def _alone(repository: str, console: Console) -> Iterator[None]:
-    """Release to a repository alone on this machine, from whichever clone; wait for others."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
-    folder = cache / "bailing-tasks" / "releases"
-    folder.mkdir(parents=True, exist_ok=True)
-    name = hashlib.sha256(repository.encode()).hexdigest()[:16]
-    with (folder / f"{name}.lock").open("a+", encoding="utf-8") as file:
+    """Release to a repository alone on this machine, from whichever clone; wait for others.
+
+    Raises:
+        UsageError: The user's cache folder cannot be written to.
+    """
+    with _lock(hashlib.sha256(repository.encode()).hexdigest()[:16]) as file:
         hold(
             file,
             lambda _: console.say(f"another run releases to {repository}; waiting for it"),
         )
         yield
+
+
+def _lock(name: str) -> TextIO:
+    """Return an open file of the user's cache folder, the same for all clones."""
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    try:
+        folder = Path(cache).expanduser() / "bailing-tasks" / "releases"
+        folder.mkdir(parents=True, exist_ok=True)
+        return (folder / f"{name}.lock").open("a+", encoding="utf-8")
+    except (OSError, RuntimeError) as error:
+        # The latter where a user has no home (`Path.expanduser`).
+        raise UsageError(
+            f"{cache} cannot be written to, so two releases at once would not know of each other",
+            cause=str(error),
+            remedy="let XDG_CACHE_HOME name a folder that can be",
+        ) from error

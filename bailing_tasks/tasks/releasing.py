@@ -238,7 +238,7 @@ def ask(run: Run, question: str, *, yes: bool) -> None:
 
     if yes:
         return
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():  # None where it was closed
         raise UsageError(
             "nobody is there to be asked whether all this is wanted",
             cause="standard input is no terminal",

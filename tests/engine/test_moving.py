@@ -299,6 +299,18 @@ def test_a_registry_that_is_away_for_a_while_is_no_reason_to_put_anything_back(
     assert steps == ["begin", "move", "tag", "move", "failed", "tag", "move", "tag", "end"]
 
 
+def test_without_a_place_for_the_lock_nothing_is_moved(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = place.folder / "file"
+    file.touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(file))
+    with pytest.raises(UsageError, match="cannot be written to") as caught:
+        place.release(["main"])
+    assert "XDG_CACHE_HOME" in caught.value.remedy
+    assert place.digest("main") == ""
+
+
 def test_a_later_change_is_found_by_the_journal(place: Place) -> None:
     place.release(["main", "latest"])
     place.let("latest", "other")

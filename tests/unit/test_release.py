@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,6 +30,8 @@ from bailing_tasks.state import State
 from bailing_tasks.tag_moves import BRANCH, LINE, OTHER, VERSION
 from bailing_tasks.tag_names import LATEST
 from bailing_tasks.tags import Facts, planned_tags
+from bailing_tasks.tasks.releasing import ask
+from bailing_tasks.tasks.run import Run
 from bailing_tasks.variants import Variant
 from bailing_tasks.verified import passed_at, remember
 from tests.unit.test_tags import event, settings
@@ -154,6 +157,14 @@ def test_a_journal_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be read") as caught:
         opened(state, PLAN, {})
     assert "move it away" in caught.value.remedy
+
+
+def test_a_closed_standard_input_is_nobody_to_be_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(UsageError, match="nobody is there to be asked"):
+        ask(Run(tmp_path), "all this?", yes=False)
 
 
 def test_tags_move_in_the_order_of_their_kinds() -> None:
