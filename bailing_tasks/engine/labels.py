@@ -37,7 +37,9 @@ def read_labels(registries: Registries, reference: Reference) -> Mapping[str, st
         if "manifests" in document:
             of_images = [each for each in document["manifests"] if is_image(each)]
             raw = registries.manifest(reference, of_images[0]["digest"], source)
-        found = _config(registries, reference, Manifest.parse(raw))["config"].get("Labels") or {}
+        # An image need not say how it runs, nor anything of itself.
+        said = _config(registries, reference, Manifest.parse(raw)).get("config") or {}
+        found = said.get("Labels") or {}
         return {str(name): str(value) for name, value in {**found, **annotations}.items()}
     except PullError:
         raise

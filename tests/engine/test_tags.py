@@ -81,8 +81,9 @@ def test_labels_are_read_without_a_pull(containerd: Engine, tmp_path: Path) -> N
     registries = Registries()
     with pytest.raises(AbsentError):
         read_labels(registries, reference)
-    tiny.push(containerd.registry, name, 10)
-    assert read_labels(registries, reference) == {}
+    for runs in (True, False):
+        tiny.push(containerd.registry, name, 10, runs=runs)
+        assert read_labels(registries, reference) == {}
     tiny.push_index(containerd.registry, name, CONTENTS, labels)
     assert read_labels(registries, reference) == labels
     tiny.push_index(containerd.registry, name, CONTENTS, {"a": "inherited", "c": "d"}, labels)

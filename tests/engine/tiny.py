@@ -44,12 +44,17 @@ class Tiny:
         return self.name.partition(":")[0]
 
 
-def push(registry: str, name: str, *sizes: int, architecture: str = "amd64") -> Tiny:
-    """Put an image for Linux into a registry: a layer of random bytes for each size."""
+def push(
+    registry: str, name: str, *sizes: int, architecture: str = "amd64", runs: bool = True
+) -> Tiny:
+    """Put an image for Linux into a registry: a layer of random bytes for each size.
+
+    Where it does not run, its configuration has no `config`, which the specification lets out.
+    """
     repository, _, tag = name.partition(":")
     files = tuple(os.urandom(size) for size in sizes)
     archives = [_archive({str(number): content}) for number, content in enumerate(files)]
-    body = _manifest(registry, repository, f"linux/{architecture}", archives)
+    body = _manifest(registry, repository, f"linux/{architecture}", archives, runs=runs)
     url = f"http://{registry}/v2/{repository}/manifests/{tag}"
     _ask("PUT", url, body, {"Content-Type": MANIFEST})
     layers = tuple(layer["digest"] for layer in json.loads(body)["layers"])
@@ -125,13 +130,15 @@ def _manifest(
     platform: str,
     archives: Sequence[bytes],
     labels: Mapping[str, str] | None = None,
+    *,
+    runs: bool = True,
 ) -> bytes:
     """Upload configuration and layers of an image; return its manifest."""
     os_name, architecture = platform.split("/")
     config = {
         "os": os_name,
         "architecture": architecture,
-        "config": {"Labels": dict(labels)} if labels else {},
+        **({"config": {"Labels": dict(labels)} if labels else {}} if runs else {}),
         "rootfs": {"type": "layers", "diff_ids": [_digest(archive) for archive in archives]},
     }
     layers = [gzip.compress(archive, mtime=0) for archive in archives]
