@@ -133,14 +133,15 @@ class Mover:
             if self._journal.moved.get(tag.name) != ours:
                 continue
             try:
-                if self._registry.digest(tag.reference) != ours:
-                    continue
-                self._put_back(tag, before)
+                found = self._registry.digest(tag.reference)
+                if found == ours:
+                    self._put_back(tag, before)
             except RegistryError as error:
                 self._console.warn(f"{tag.name} could not be put back\n{error.cause}")
                 continue
-            self._journal.add(journals.UNDONE, name=tag.name, digest=before)
-            self._console.say(f"{tag.name} is put back: {short(before) or 'it was not there'}")
+            if found == ours:
+                self._console.say(f"{tag.name} is put back: {short(before) or 'it was not there'}")
+            self._journal.add(journals.UNDONE, name=tag.name)
 
     def _put_back(self, tag: ReleaseTag, before: str) -> None:
         if before:

@@ -107,8 +107,13 @@ class Releaser:
 
 
 def _halfway(error: BailingError, journal: Journal) -> ReleaseError:
-    tags = journal.tags
-    moved = [name for name in journal.moved if name in tags and tags[name]["result"] != LEFT]
+    # Where the answer was lost, a tag may have moved all the same.
+    results = {name: journal.tags.get(name, {}).get("result", "") for name in journal.moved}
+    moved = [
+        name if result else f"{name} (perhaps)"
+        for name, result in results.items()
+        if result != LEFT
+    ]
     changed = f"moved so far: {', '.join(moved)}" if moved else "no tag was moved"
     return ReleaseError(
         f"the release stopped halfway: {error.message}",

@@ -28,7 +28,7 @@ from bailing_tasks.state import State
 from bailing_tasks.tag_moves import BRANCH, VERSION, Move
 from bailing_tasks.tag_names import LATEST
 from tests.engine import tiny
-from tests.engine.proxy import Fault, RegistryProxy
+from tests.engine.proxy import Fault, RegistryProxy, SendingFault
 from tests.engine.support import Engine, unique
 
 PLATFORMS = ("linux/amd64", "linux/arm64")
@@ -242,6 +242,20 @@ def test_what_an_earlier_run_of_the_release_moved_is_put_back_too(
         place.release(["main", "latest"])
     assert place.digest("main") == place.digest("old")
     assert "no tag was moved" in caught.value.remedy
+    assert "by somebody else" not in place.said.getvalue()
+
+
+def test_a_tag_may_have_moved_where_the_answer_was_lost(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bailing_tasks.retry.ATTEMPTS", 1)
+    place.proxy.fault(SendingFault.LOST, on="manifests", path="/main", method="PUT")
+    with pytest.raises(ReleaseError, match="main could not be pushed") as caught:
+        place.release(["main", "latest"])
+    assert place.digest("main") == place.digest("new")
+    assert f"moved so far: {place.reference('main')} (perhaps)" in caught.value.remedy
+    place.proxy.heal()
+    place.release(["main", "latest"])
     assert "by somebody else" not in place.said.getvalue()
 
 
