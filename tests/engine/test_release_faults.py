@@ -67,7 +67,7 @@ def test_a_fault_leaves_the_old_release_or_the_new_one(
 
 def test_a_token_that_expires_halfway_is_renewed(scene: Scene) -> None:
     proxy = scene.stage.proxy
-    proxy.tokens, proxy.upstream = Tokens(registries.LOGIN, uses=14), registries.LOGIN
+    proxy.tokens, proxy.upstream = Tokens(registries.LOGIN, uses=13), registries.LOGIN
     scene.goes_on()
     assert len(proxy.tokens.given) > 4
 

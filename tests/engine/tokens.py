@@ -14,11 +14,11 @@ PATH = "/token"
 
 @dataclass
 class Tokens:
-    """Gives tokens for a login, each good for a number of requests.
+    """Gives tokens for a login, which all expire after a number of requests, again and again.
 
     Attributes:
         login: The user and password that it wants, as `user:password`.
-        uses: For how many requests a token is good.
+        uses: After how many requests those that were given expire.
         until: After how many requests in all the login ends: none is good from then on.
         given: The tokens so far.
     """
@@ -27,26 +27,29 @@ class Tokens:
     uses: int
     until: int = sys.maxsize
     given: list[str] = field(default_factory=list)
-    _left: dict[str, int] = field(default_factory=dict)
+    _good: set[str] = field(default_factory=set)
+    _admitted: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def admits(self, authorization: str) -> bool:
         """Whether a request's token is good; it is used by that."""
         token = authorization.removeprefix("Bearer ")
         with self._lock:
-            left = self._left.get(token, 0) if self.until > 0 else 0
-            self._left[token] = left - 1
-            self.until -= left > 0
-        return left > 0
+            if token not in self._good or self._admitted >= self.until:
+                return False
+            self._admitted += 1
+            if self._admitted % self.uses == 0:
+                self._good.clear()
+        return True
 
     def give(self, authorization: str) -> str | None:
         """Return a new token; None where the login is another."""
-        if authorization != basic(self.login) or self.until <= 0:
+        if authorization != basic(self.login) or self._admitted >= self.until:
             return None
         token = secrets.token_hex(16)
         with self._lock:
             self.given.append(token)
-            self._left[token] = self.uses
+            self._good.add(token)
         return token
 
     def challenge(self, address: str, path: str) -> str:
