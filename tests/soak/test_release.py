@@ -11,10 +11,11 @@ import contextlib
 import itertools
 import json
 import os
+import random
 import signal
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -93,11 +94,11 @@ class Killing:
 
     Attributes:
         released: The laptop.
-        seconds: How long a release takes that nobody kills.
+        requests: How many requests a release is that nobody kills.
     """
 
     released: Laptop
-    seconds: float = field(default=0.0)
+    requests: int
 
 
 @pytest.fixture(scope="module")
@@ -114,17 +115,20 @@ def killing(home: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ki
                 result = released.push()
                 assert result.ok, result.stderr
                 assert released.seen(puller) == WHOLE
-        yield Killing(released, result.seconds)
+                requests = len(released.proxy.log)
+        yield Killing(released, requests)
 
 
 @pytest.mark.parametrize("moment", moments(30))
 def test_a_killed_release_is_gone_on_with(
     killing: Killing, tmp_path: Path, moment: float, rows: list[tuple[str, ...]]
 ) -> None:
-    released, seconds = killing.released, moment * killing.seconds
+    released, requests = killing.released, int(moment * killing.requests)
     with released.registry(tmp_path / "registry") as puller:
         child = released.begin()
-        time.sleep(seconds)
+        while len(released.proxy.log) < requests and child.poll() is None:
+            time.sleep(0.001)
+        time.sleep(random.Random(moment).uniform(0, 3 * DELAY))
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
         child.wait()
@@ -139,7 +143,7 @@ def test_a_killed_release_is_gone_on_with(
         " ".join(dict.fromkeys(at for name, at in between.items() if name.endswith(f":{tag}")))
         for tag in TAGS
     ]
-    rows.append((f"{seconds:.2f} s", step, *seen, "done"))
+    rows.append((f"request {requests} of {killing.requests}", step, *seen, "done"))
 
 
 def _last_step(released: Laptop) -> str:
