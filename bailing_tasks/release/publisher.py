@@ -46,6 +46,7 @@ class Publisher:
         self._registry = registry
         self._journal = journal
         self._console = console
+        self._interrupted = {step["name"]: step["platform"] for step in journal.open_sends}
 
     def publish(self, plan: Plan) -> tuple[dict[tuple[str, str], Index], tuple[Uploaded, ...]]:
         """Upload the images of a plan, and make an index for each target and Python.
@@ -70,8 +71,7 @@ class Publisher:
 
     def _tidy(self) -> None:
         """Take away the names that an upload which was killed has left in an engine."""
-        left = {step["name"]: step["platform"] for step in self._journal.open_sends}
-        for name, platform in left.items():
+        for name, platform in self._interrupted.items():
             with contextlib.suppress(EngineError):
                 self._engine_for(Platform.parse(platform)).untag(name)
 
@@ -101,11 +101,17 @@ class Publisher:
         )
 
     def _place(self, image: BuiltImage) -> tuple[Reference, bool]:
-        """Return where an image goes, and whether it is there: it takes nobody's place."""
+        """Return where an image goes, and whether it is there: it takes nobody's place.
+
+        Where an upload of ours was killed, what stands there may be a part of it: a Docker engine
+        puts what attests an image under the same tag, before its index.
+        """
         if image.certain:
             there = self._identities(image.reference, image.variant.platform)
-            if not there or there & {image.identity, image.content}:
-                return image.reference, bool(there)
+            interrupted = str(image.reference) in self._interrupted
+            whole = image.identity in there or (image.content in there and not interrupted)
+            if not there or whole or interrupted:
+                return image.reference, whole
         by_identity = image.by_identity
         return by_identity, bool(self._identities(by_identity, image.variant.platform))
 

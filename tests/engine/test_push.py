@@ -21,8 +21,10 @@ from bailing_tasks.names import LABEL, REVISION_LABEL
 from bailing_tasks.platforms import Platform
 from bailing_tasks.references import Reference
 from bailing_tasks.release.commands import commands
+from bailing_tasks.release.journal import SEND, opened
 from bailing_tasks.release.model import BuiltImage
 from bailing_tasks.settings import Target
+from bailing_tasks.state import State
 from tests.engine import tiny
 from tests.engine.proxy import Fault, RegistryProxy
 from tests.engine.pushing import PLATFORMS, Holder, holder, planned, write_config
@@ -300,6 +302,20 @@ def test_a_fingerprint_that_names_something_else_stays_what_it_is(
     assert release.uploads[0].reference == image.by_identity
     assert index(app.repository, str(image.reference.tag)) == other
     assert_pulled(held, image, release.tags[0].name, release.uploads[0].entry.digest)
+
+
+def test_a_part_that_a_killed_upload_left_under_a_fingerprint_is_replaced(
+    held: Holder, tmp_path: Path
+) -> None:
+    app = target(held.under.registry, tmp_path)
+    image = held.built(app, "linux/amd64")
+    tiny.push(held.under.registry, f"{image.reference.path}:{image.reference.tag}", 20)
+    plan = planned([image], {("app", "3.11"): ("1.2.3",)}, {})
+    journal = opened(State(held.folder.parent), plan, {})
+    journal.add(SEND, name=str(image.reference), platform="linux/amd64")
+    release = held.release([image], {("app", "3.11"): ("1.2.3",)})
+    assert release.uploads[0].reference == image.reference
+    assert_pulled(held, image, str(image.reference), release.uploads[0].entry.digest)
 
 
 def test_an_image_that_is_not_here_cannot_be_pushed(held: Holder, tmp_path: Path) -> None:
