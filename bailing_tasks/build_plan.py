@@ -170,7 +170,7 @@ def plan_build(
             build_contexts={pin_name(*key): source for key, source in sources.items()}
             | frontend_context,
             secrets=_secrets(settings, recipe),
-            labels=_labels(settings, recipe, origin, digest, builder_id),
+            labels=_labels(settings, recipe, origin, inputs, digest, builder_id),
             destination=engine.destination(staging_name(target, digest)),
             provenance=_provenance(settings, engine),
             scanner=_scanner(recipe, pins, engine),
@@ -192,12 +192,14 @@ def _suited(recipe: Recipe, engine: Engine, origin: Origin) -> Recipe:
 
 
 def _labels(
-    settings: Settings, recipe: Recipe, origin: Origin, digest: str, builder_id: str
+    settings: Settings, recipe: Recipe, origin: Origin, inputs: Inputs, digest: str, builder_id: str
 ) -> dict[str, str]:
     """Return the labels of an image, which count for nothing in its fingerprint."""
     target, platform = recipe.variant.target, recipe.variant.platform
+    folder = settings.root / target.context
+    files = {recipe.path, *(folder / path for path in inputs.files)}
     return {
-        **origin.labels(settings, labels(recipe.text, **recipe.selection)),
+        **origin.labels(settings, labels(recipe.text, **recipe.selection), files),
         LABEL: fingerprint_label(target, platform, digest),
         **({BUILDER_LABEL: builder_id} if recipe.own else {}),
     }

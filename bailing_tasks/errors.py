@@ -175,6 +175,10 @@ class RegistryError(RemoteError):
         self.kind = kind
 
 
+class IncompleteError(RegistryError):
+    """A registry does not have all of an image."""
+
+
 class ReleaseError(BailingError):
     """A release stopped halfway; the same command goes on from there."""
 

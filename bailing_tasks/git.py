@@ -119,12 +119,6 @@ def tags_at(root: Path, commit: str) -> tuple[str, ...]:
     return tuple(_must(root, "tag", "--points-at", commit).splitlines())
 
 
-def remote_branches_with(root: Path, commit: str) -> tuple[str, ...]:
-    """Return the branches of remotes that have a commit, as they were last fetched or pushed."""
-    argv = ("for-each-ref", "--format=%(refname:short)", "--contains", commit, "refs/remotes")
-    return tuple(_must(root, *argv).splitlines())
-
-
 def remote_refs(root: Path, remote: str = "origin") -> dict[str, str]:
     """Return what a remote has now: for each ref its commit, `<tag>^{}` behind annotated tags.
 

@@ -25,6 +25,7 @@ class Origin:
     Attributes:
         revision: The commit.
         version: `git describe`'s name of it.
+        uncommitted: The files that are not as the commit has them.
         created: When it was committed, by RFC 3339.
         epoch: The same in seconds since 1970, or what the environment says instead.
     """
@@ -33,8 +34,11 @@ class Origin:
     version: str = ""
     created: str = ""
     epoch: str = ""
+    uncommitted: frozenset[Path] = frozenset()
 
-    def labels(self, settings: Settings, own: Collection[str]) -> dict[str, str]:
+    def labels(
+        self, settings: Settings, own: Collection[str], files: Collection[Path]
+    ) -> dict[str, str]:
         """Return the labels of an image that is built here.
 
         A base image has such labels of its own, and none can be removed: where nothing is known, an
@@ -43,11 +47,13 @@ class Origin:
         Args:
             settings: The workspace's settings.
             own: The labels that the Dockerfile itself gives.
+            files: What it is made from.
         """
+        dirty = "" if self.uncommitted.isdisjoint(files) else DIRTY
         return {key: "" for key in SAID if key not in own} | said_of_it(
-            revision=self.revision,
+            revision=self.revision and self.revision + dirty,
             source=settings.source,
-            version=self.version,
+            version=self.version and self.version + dirty,
             created=self.created,
             licenses=settings.licenses,
         )
@@ -60,16 +66,18 @@ def checked_out(root: Path, environment: Mapping[str, str]) -> Origin:
         return Origin(epoch=given)
     try:
         commit = git.head(root)
-        dirty = DIRTY if git.uncommitted(root) else ""
+        top = git.top(root)
+        uncommitted = frozenset(top / path for path in git.uncommitted(root))
         time = git.commit_time(root, commit)
         version = git.describe(root, commit)
     except UsageError:
         return Origin(epoch=given)
     return Origin(
-        revision=commit + dirty,
-        version=version + dirty,
+        revision=commit,
+        version=version,
         created=rfc3339(time),
         epoch=given or str(time),
+        uncommitted=uncommitted,
     )
 
 

@@ -39,7 +39,8 @@ class Standing:
             does not have it.
         precedes: Whether that one is a later commit, which descends from the event's.
         version: The version that it was published as; empty if the image does not say.
-        digest: What it stands for; empty where it was not asked.
+        is_tip: Whether the event's commit is where its branch stands at the remote; asked where the
+            clone does not have the other one.
         unknown: Why nothing of this is known; empty if it is.
     """
 
@@ -47,7 +48,7 @@ class Standing:
     descends: bool | None = None
     precedes: bool = False
     version: str = ""
-    digest: str = ""
+    is_tip: bool = False
     unknown: str = ""
 
 
@@ -88,12 +89,8 @@ def moves(kind: str, standing: Standing, event: Event, settings: Settings) -> Mo
         return latest_moves(standing, event, settings, (event.tag,))
     if kind == VERSION:
         return _version(standing, event)
-    if kind == BRANCH and standing.precedes:
-        return Move(
-            False,
-            f"it stands at commit {standing.revision[:SHORT]}, which is later than "
-            f"{event.commit[:SHORT]}",
-        )
+    if kind == BRANCH:
+        return _branch(standing, event)
     if kind == LINE:
         return _line(standing, event, settings)
     return Move(True, f"{event} moves it")
@@ -122,6 +119,20 @@ def _version(standing: Standing, event: Event) -> Move:
         return Move(None, "it stands for a build of this commit")
     at = f"commit {standing.revision[:SHORT]}" if standing.revision else "an unknown commit"
     return Move(False, f"it stands for another image, of {at}")
+
+
+def _branch(standing: Standing, event: Event) -> Move:
+    """Whether a branch's tag follows it: not back, though a branch itself may be forced back."""
+    at = f"it stands at commit {(standing.revision or '')[:SHORT]}"
+    if standing.precedes:
+        return Move(False, f"{at}, which is later than {event.commit[:SHORT]}")
+    if standing.revision and standing.descends is None and not standing.is_tip:
+        return Move(
+            False,
+            f"{at}, which this clone does not have, and the remote's branch is not at "
+            f"{event.commit[:SHORT]} (`git fetch` brings what is there)",
+        )
+    return Move(True, f"{event} moves it")
 
 
 def _line(standing: Standing, event: Event, settings: Settings) -> Move:

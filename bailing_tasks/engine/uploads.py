@@ -25,7 +25,7 @@ from bailing_tasks.engine.answers import (
 )
 from bailing_tasks.engine.layout import Blob, Layout, Manifest
 from bailing_tasks.engine.registry import ACCEPT, Registries
-from bailing_tasks.errors import EngineError, RegistryError
+from bailing_tasks.errors import EngineError, IncompleteError, RegistryError
 from bailing_tasks.failures import push_error, without_names
 from bailing_tasks.image_index import OCI_MANIFEST
 from bailing_tasks.mirrors import Source
@@ -177,11 +177,12 @@ class Uploads(Registries):
         """Make sure that a repository has a blob.
 
         Raises:
-            RegistryError: It does not, the registry denies it, or cannot be reached.
+            IncompleteError: It does not.
+            RegistryError: The registry denies it, or cannot be reached.
         """
         source, failed = self._towards(reference)
         if not self._has(blob, source, failed):
-            raise RegistryError(
+            raise IncompleteError(
                 f"{reference.familiar} is not whole",
                 cause=f"{source.repository} does not have its blob {blob.digest}",
                 remedy="run it again; if it stays so, the registry is damaged",

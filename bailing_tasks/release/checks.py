@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,9 @@ from bailing_tasks.engine.base import Engine
 from bailing_tasks.errors import BailingError, UsageError, VerifyError
 from bailing_tasks.events import Event
 from bailing_tasks.platforms import Platform
-from bailing_tasks.release.model import BuiltImage
+from bailing_tasks.release.model import BuiltImage, ReleaseTag
+from bailing_tasks.release.mover import check_versions
+from bailing_tasks.tag_moves import VERSION, Move
 from bailing_tasks.units import in_one_line
 
 Check = tuple[str, Callable[[], str]]
@@ -63,17 +66,77 @@ def of_commit(
             f"{event}",
             lambda event=event: _checked_out(root, event, at_github=at_github),  # type: ignore[misc]
         )
-    yield "working tree", lambda: _clean(root, allow_dirty=allow_dirty)
+    yield from of_tree(root, allow_dirty=allow_dirty)
     if at_github:
         return
-    commit = events[0].commit
-    yield f"commit {commit[:7]}", lambda: _is_public(root, commit, allow_dirty=allow_dirty)
+    remote = _Remote(root)
     for event in events:
-        if event.tag:
-            yield (
-                f"Git tag {event.tag}",
-                lambda event=event: _tag_is_public(root, event, allow_dirty=allow_dirty),  # type: ignore[misc]
-            )
+        yield (
+            f"{event}, at the remote",
+            lambda event=event: remote.has(event, allow_dirty=allow_dirty),  # type: ignore[misc]
+        )
+
+
+def of_tree(root: Path, *, allow_dirty: bool) -> Iterator[Check]:
+    """Yield the check of the working tree: what is published is a commit."""
+    yield "working tree", lambda: _clean(root, allow_dirty=allow_dirty)
+
+
+class _Remote:
+    """The remote, asked once, and only for what was not fetched."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    @functools.cached_property
+    def _refs(self) -> Mapping[str, str]:
+        return git.remote_refs(self._root)
+
+    def has(self, event: Event, *, allow_dirty: bool) -> str:
+        """Say where others find what an event publishes.
+
+        Raises:
+            UsageError: They do not, or that is not known.
+        """
+        try:
+            return self._tag(event) if event.tag else self._branch(event)
+        except UsageError as error:
+            if allow_dirty:
+                return f"{error.message} (--allow-dirty)"
+            raise
+
+    def _branch(self, event: Event) -> str:
+        fetched = git.remote_branch(self._root, event.branch)
+        if fetched and self._follows(event.commit, fetched):
+            return f"origin/{event.branch} has commit {event.commit[:7]}"
+        there = self._refs.get(event.ref, "")
+        if there and self._follows(event.commit, there):
+            return f"its {event.branch} has commit {event.commit[:7]}"
+        raise UsageError(
+            f"the remote's branch {event.branch} does not have the commit {event.commit[:7]}"
+            if there
+            else f"the remote has no branch {event.branch}",
+            cause="who looks at the image could not find what it was made from",
+            remedy=f"push it first: git push origin {event.branch}; --allow-dirty publishes it all "
+            "the same",
+        )
+
+    def _follows(self, commit: str, tip: str) -> bool:
+        """Whether a branch that stands at a commit has another one."""
+        known = git.commit_of(self._root, tip) is not None
+        return commit == tip or (known and git.is_ancestor(self._root, commit, tip))
+
+    def _tag(self, event: Event) -> str:
+        # An annotated tag is an object of its own; what it names stands behind `^{}`.
+        there = self._refs.get(f"{event.ref}^{{}}") or self._refs.get(event.ref)
+        if there == event.commit:
+            return f"its {event.tag} is commit {event.commit[:7]}"
+        raise UsageError(
+            f"the remote has {event.tag} at {there[:7]}, not at {event.commit[:7]}"
+            if there
+            else f"the remote has no Git tag {event.tag}",
+            remedy=f"git push origin {event.tag}, or name another event with --event",
+        )
 
 
 def _checked_out(root: Path, event: Event, *, at_github: bool) -> str:
@@ -108,49 +171,6 @@ def _clean(root: Path, *, allow_dirty: bool) -> str:
     return f"{len(changed)} files are uncommitted (--allow-dirty): {names}" if changed else "clean"
 
 
-def _is_public(root: Path, commit: str, *, allow_dirty: bool) -> str:
-    """Say where others find a commit: in a branch of the remote, as last fetched or as it is."""
-    if where := git.remote_branches_with(root, commit):
-        return f"it is in {where[0]}"
-    try:
-        refs = git.remote_refs(root)
-    except UsageError as error:
-        if allow_dirty:
-            return f"whether others have it is not known (--allow-dirty): {error.cause}"
-        raise
-    names = [name for name, at in refs.items() if at == commit]
-    if names:
-        return f"it is {names[0]} of the remote"
-    if allow_dirty:
-        return "it is on no remote (--allow-dirty)"
-    raise UsageError(
-        f"the commit {commit[:7]} is on no branch or tag of the remote",
-        cause="who looks at the image could not find what it was made from",
-        remedy="push it first: git push; --allow-dirty publishes it all the same",
-    )
-
-
-def _tag_is_public(root: Path, event: Event, *, allow_dirty: bool) -> str:
-    try:
-        refs = git.remote_refs(root)
-    except UsageError as error:
-        if allow_dirty:
-            return f"whether others have it is not known (--allow-dirty): {error.cause}"
-        raise
-    # An annotated tag is an object of its own; what it names stands behind `^{}`.
-    there = refs.get(f"{event.ref}^{{}}") or refs.get(event.ref)
-    if there == event.commit:
-        return "the remote has it at this commit"
-    if allow_dirty:
-        return "the remote does not have it so (--allow-dirty)"
-    raise UsageError(
-        f"the remote has {event.tag} at {there[:7]}, not at {event.commit[:7]}"
-        if there
-        else f"the remote has no Git tag {event.tag}",
-        remedy=f"git push origin {event.tag}, or name another event",
-    )
-
-
 def of_files(
     root: Path, files: Mapping[str, Iterable[Path]], *, allow_dirty: bool
 ) -> Iterator[Check]:
@@ -181,6 +201,27 @@ def _committed(root: Path, paths: Iterable[Path], *, allow_dirty: bool) -> str:
             "the same",
         )
     return f"Git ignores {len(found)} of them (--allow-dirty): {names}" if found else "committed"
+
+
+def of_versions(
+    tags: Sequence[ReleaseTag], policy: Callable[[ReleaseTag], Move], *, replace: bool
+) -> Iterator[Check]:
+    """Yield a check for each version: it is taken from no other image.
+
+    Args:
+        tags: The tags of the release.
+        policy: Says whether a tag moves.
+        replace: Whether it may be taken all the same.
+    """
+    for tag in tags:
+        if tag.kind == VERSION:
+            yield tag.name, lambda tag=tag: _is_free(tag, policy(tag), replace=replace)  # type: ignore[misc]
+
+
+def _is_free(tag: ReleaseTag, move: Move, *, replace: bool) -> str:
+    if move.moves is not None and not replace:
+        check_versions({tag: move})
+    return move.why
 
 
 def of_images(

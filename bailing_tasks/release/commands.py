@@ -15,8 +15,8 @@ UNKNOWN = "its digest is known once it is pushed"
 def commands(plan: Plan, engine_for: Callable[[Platform], Engine]) -> Iterator[str]:
     """Yield commands for a shell that do what a push does, each tag with its digest.
 
-    A digest is told where the engine knows it before. buildx leaves annotations out where the
-    images have Docker's media types.
+    A digest is told where the engine knows it before. buildx writes an index in its own way, under
+    another digest, and leaves annotations out where the images have Docker's media types.
     """
     for image in plan.images:
         engine, name = engine_for(image.variant.platform), str(image.reference)
@@ -25,6 +25,7 @@ def commands(plan: Plan, engine_for: Callable[[Platform], Engine]) -> Iterator[s
         yield engine.shown("tag", image.name, name)
         yield engine.shown("push", name)
         yield engine.shown("rmi", name)
+    yield "# the digest of an index is this project's; buildx writes the same in its own way"
     create = ["docker", "buildx", "imagetools", "create"]
     for key, value in plan.annotations.items():
         create += ["--annotation", f"index:{key}={value}"]

@@ -13,7 +13,7 @@ from bailing_tasks.names import fingerprint_label, identity_tag, published_name
 from bailing_tasks.platforms import Platform
 from bailing_tasks.references import Reference
 from bailing_tasks.settings import Settings, Target
-from bailing_tasks.tag_moves import KINDS
+from bailing_tasks.tag_moves import KINDS, Move
 from bailing_tasks.variants import Variant
 
 Key = tuple[str, str]
@@ -157,6 +157,21 @@ class ReleaseTag:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Seen:
+    """A tag as it stands before a release.
+
+    Attributes:
+        tag: The tag.
+        digest: What it stands for; empty where it is free.
+        move: Whether it moves from there, by what is known now.
+    """
+
+    tag: ReleaseTag
+    digest: str
+    move: Move
+
+
+@dataclass(frozen=True, kw_only=True)
 class MovedTag:
     """A tag, and what a release made of it.
 
@@ -207,7 +222,10 @@ class Plan:
     def repositories(self) -> tuple[Reference, ...]:
         """A name in each repository concerned, the one that is pushed to first."""
         names = [image.reference for image in self.images] + [tag.reference for tag in self.tags]
-        return tuple({name.repository: name for name in reversed(names)}.values())[::-1]
+        found: dict[str, Reference] = {}
+        for name in names:
+            found.setdefault(name.repository, name)
+        return tuple(found.values())
 
 
 def in_order(tags: Iterable[ReleaseTag]) -> tuple[ReleaseTag, ...]:

@@ -7,27 +7,18 @@ go back to where they stood.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from bailing_tasks.console import Console
 from bailing_tasks.errors import RegistryError, ReleaseError, UsageError
 from bailing_tasks.outcomes import short
 from bailing_tasks.release import journal as journals
 from bailing_tasks.release.journal import LEFT, MOVED, THERE, Journal
-from bailing_tasks.release.model import Index, MovedTag, Plan, ReleaseTag
+from bailing_tasks.release.model import Index, MovedTag, Plan, ReleaseTag, Seen
 from bailing_tasks.release.registry import Registry
 from bailing_tasks.tag_moves import VERSION, Move
 
 Judge = Callable[[ReleaseTag], Move]
 """Says whether a tag moves from where it stands now, asked anew each time."""
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """What a tag stands for now, and whether it moves from there."""
-
-    digest: str
-    move: Move
 
 
 class Mover:
@@ -69,21 +60,21 @@ class Mover:
                 raise
         for tag, each in zip(plan.tags, moved, strict=True):
             if each.result != LEFT:
-                self._check(tag.name, self._registry.digest(tag.reference), each.digest)
+                self._confirm(tag, each.digest)
         return tuple(moved)
 
-    def _look(self, tag: ReleaseTag, index: Index) -> _Seen:
+    def _look(self, tag: ReleaseTag, index: Index) -> Seen:
         """Find out what a tag stands for; name who else has moved it."""
         digest = self._registry.digest(tag.reference)
         if digest == index.digest:
-            return _Seen(digest, Move(True, "it stands for this"))
+            return Seen(tag=tag, digest=digest, move=Move(True, "it stands for this"))
         ours = self._journal.moved.get(tag.name)
         if digest not in (self._journal.before.get(tag.name, ""), ours):
             at = short(digest) if digest else "nothing"
             self._console.warn(f"{tag.name} was moved by somebody else: it stands for {at} now")
-        return _Seen(digest, self._judge(tag))
+        return Seen(tag=tag, digest=digest, move=self._judge(tag))
 
-    def _moved(self, tag: ReleaseTag, index: Index, seen: _Seen, *, replace: bool) -> MovedTag:
+    def _moved(self, tag: ReleaseTag, index: Index, seen: Seen, *, replace: bool) -> MovedTag:
         if self._registry.digest(tag.reference) != seen.digest:
             seen = self._look(tag, index)
             if not replace:
@@ -96,8 +87,9 @@ class Mover:
             result = LEFT
         if result == MOVED:
             self._journal.add(journals.MOVE, name=tag.name, digest=index.digest, before=seen.digest)
-            self._registry.put(index.raw, tag.reference)
-            self._check(tag.name, self._registry.digest(tag.reference), index.digest)
+            if not self._registry.put(index.raw, tag.reference, seen.digest):
+                return self._moved(tag, index, seen, replace=replace)
+            self._confirm(tag, index.digest)
         digest = seen.digest if result == LEFT else index.digest
         said = {MOVED: "is", THERE: "stays at", LEFT: "is left at"}[result]
         platforms = f": {why}" if result == LEFT else f" for {', '.join(index.platforms)}"
@@ -116,15 +108,22 @@ class Mover:
             why=why,
         )
 
-    def _check(self, name: str, found: str, wanted: str) -> None:
-        if found != wanted:
-            raise ReleaseError(
-                f"{name} is not what it was set to",
-                cause=f"it stands for {found or 'nothing'}, not {wanted}: somebody else pushes at "
-                "the same time",
-                remedy="`invoke release-status` shows what each tag stands for; the same command "
-                "run again puts right what the policy lets it",
-            )
+    def _confirm(self, tag: ReleaseTag, wanted: str) -> None:
+        """Make sure that a tag stands where it was set, or that others have moved it on rightly."""
+        found = self._registry.digest(tag.reference)
+        if found == wanted:
+            return
+        move = self._judge(tag) if tag.kind != VERSION else Move(None, "")
+        if move.moves is False:
+            self._console.warn(f"{tag.name} was moved on by somebody else: {move.why}")
+            return
+        raise ReleaseError(
+            f"{tag.name} is not what it was set to",
+            cause=f"it stands for {found or 'nothing'}, not {wanted}: somebody else pushes at "
+            "the same time",
+            remedy="`invoke release-status` shows what each tag stands for; the same command "
+            "run again puts right what the policy lets it",
+        )
 
     def _undo(self, plan: Plan, indexes: Mapping[tuple[str, str], Index]) -> None:
         """Let the tags that this release has moved stand for what they stood for before."""
@@ -135,7 +134,7 @@ class Mover:
             try:
                 found = self._registry.digest(tag.reference)
                 if found == ours:
-                    self._put_back(tag, before)
+                    self._put_back(tag, before, ours)
             except RegistryError as error:
                 self._console.warn(f"{tag.name} could not be put back\n{error.cause}")
                 continue
@@ -143,9 +142,9 @@ class Mover:
                 self._console.say(f"{tag.name} is put back: {short(before) or 'it was not there'}")
             self._journal.add(journals.UNDONE, name=tag.name)
 
-    def _put_back(self, tag: ReleaseTag, before: str) -> None:
+    def _put_back(self, tag: ReleaseTag, before: str, ours: str) -> None:
         if before:
-            self._registry.put(self._registry.raw(tag.reference, before), tag.reference)
+            self._registry.put(self._registry.raw(tag.reference, before), tag.reference, ours)
         else:
             self._registry.remove_tag(tag.reference)
 

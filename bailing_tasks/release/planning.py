@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from bailing_tasks import versions
+from bailing_tasks import git, versions
 from bailing_tasks.errors import RegistryError, SettingsError, UsageError
-from bailing_tasks.events import Event
-from bailing_tasks.platforms import Platform
+from bailing_tasks.events import BRANCHES, TAGS, Event
+from bailing_tasks.events import PUSH as GITHUB_PUSH
 from bailing_tasks.references import Reference
 from bailing_tasks.release.model import (
     ROLLBACK,
@@ -16,6 +18,7 @@ from bailing_tasks.release.model import (
     Key,
     Plan,
     ReleaseTag,
+    Seen,
     in_order,
 )
 from bailing_tasks.release.publisher import read_index
@@ -25,21 +28,6 @@ from bailing_tasks.tag_moves import BRANCH, LINE, VERSION, Move, moves
 from bailing_tasks.tag_names import LATEST
 from bailing_tasks.tagging import git_facts
 from bailing_tasks.tags import TargetTags, planned_tags
-
-
-@dataclass(frozen=True, kw_only=True)
-class Seen:
-    """A tag as it stands before a release.
-
-    Attributes:
-        tag: The tag.
-        digest: What it stands for; empty where it is free.
-        move: Whether it moves from there, by what is known now.
-    """
-
-    tag: ReleaseTag
-    digest: str
-    move: Move
 
 
 def tags_of(
@@ -118,7 +106,16 @@ class Policy:
         """
         root, commit = self._settings.root, tag.event.commit
         standing = self._registry.standing(tag.reference, root, commit)
+        if tag.kind == BRANCH and standing.revision and standing.descends is None:
+            standing = replace(standing, is_tip=self._remote.get(tag.event.ref) == commit)
         return moves(tag.kind, standing, tag.event, self._settings)
+
+    @functools.cached_property
+    def _remote(self) -> Mapping[str, str]:
+        """What the remote has now; nothing where it does not say."""
+        with contextlib.suppress(UsageError):
+            return git.remote_refs(self._settings.root)
+        return {}
 
     def see(self, tags: Sequence[ReleaseTag]) -> tuple[Seen, ...]:
         """Return where tags stand now, and whether they move from there."""
@@ -128,64 +125,65 @@ class Policy:
         )
 
 
-def rollback(settings: Settings, version: str, registry: Registry) -> tuple[Plan, dict[Key, Index]]:
+def rollback(
+    settings: Settings, version: str, registry: Registry, targets: Sequence[Target]
+) -> tuple[Plan, dict[Key, Index]]:
     """Return the plan that lets moving tags go back to a version, and what they go back to.
 
-    Those are `latest`, the default branch's tags, and the version's lines (`1.2` for 1.2.3).
+    Those are `latest`, the default branch's tags, and the version's lines (`1.2` for 1.2.3), of the
+    targets and Pythons that were released as that version.
 
     Args:
         settings: The workspace's settings, with every platform and Python.
         version: The version, with or without a leading `v`.
         registry: Asks what is published.
+        targets: What goes back.
 
     Raises:
-        UsageError: It is no version, or nothing would go back.
+        UsageError: It is no stable version, or nothing would go back.
         RegistryError: It is not published, or not whole, for a platform.
     """
     found = versions.parse(version, settings.versions)
-    if found is None:
+    if found is None or not found.is_stable:
         raise UsageError(
-            f"{version} is no version ({settings.versions})",
+            f"{version} is no stable version ({settings.versions})",
+            cause="`latest` never stands for another" if found else "",
             remedy="name one that was released, such as 1.2.3",
         )
-    tagged = Event(name="push", ref=f"refs/tags/{version}", commit="0" * 40)
-    pushed = Event(name="push", ref=f"refs/heads/{settings.default_branch}", commit="0" * 40)
+    every = _tags_of_version(settings, version)
+    wanted = {(target.name, python) for target in targets for python in settings.python}
+    released = {tag.key: tag for tag in every if tag.kind == VERSION and tag.key in wanted}
+    digests = {key: registry.digest(tag.reference) for key, tag in released.items()}
+    if not any(digests.values()):
+        names = ", ".join(tag.name for tag in released.values()) or f"a tag for {version}"
+        raise RegistryError(
+            f"{names} is not published",
+            remedy="go back to a version that is in the registry",
+        )
+    indexes = {
+        key: read_index(
+            registry, replace(released[key].reference, tag=None, digest=digest), settings.platforms
+        )
+        for key, digest in digests.items()
+        if digest
+    }
+    moving = [
+        replace(tag, rule=f"goes back to {released[tag.key].name}")
+        for tag in every
+        if tag.kind in (LATEST, BRANCH, LINE) and tag.key in indexes
+    ]
+    if not moving:
+        raise UsageError("no tag goes back: no pattern makes one that people follow")
+    title = f"rollback to {version}"
+    return Plan(kind=ROLLBACK, title=title, tags=in_order(moving), annotations={}), indexes
+
+
+def _tags_of_version(settings: Settings, version: str) -> tuple[ReleaseTag, ...]:
+    """Return the tags that a version has, and those of the default branch."""
+    tagged = Event(name=GITHUB_PUSH, ref=TAGS + version, commit="0" * 40)
+    pushed = Event(name=GITHUB_PUSH, ref=BRANCHES + settings.default_branch, commit="0" * 40)
     facts = git_facts(settings.root, pushed)
     by_branch = replace(settings, latest="branch")
     planned = tags_of((pushed, tagged), lambda event: planned_tags(by_branch, event, facts))
     keys = {(target.name, python) for target in settings.targets for python in settings.python}
-    every = release_tags(settings, planned, keys)
-    released = {tag.key: tag for tag in every if tag.kind == VERSION}
-    if missing := keys - released.keys():
-        names = ", ".join(sorted({name for name, _ in missing}))
-        raise UsageError(
-            f"{names} has no tag for a version",
-            remedy="a pattern with {version} among its tags makes one",
-        )
-    moving = [
-        replace(tag, rule=f"goes back to {released[tag.key].name}")
-        for tag in every
-        if tag.kind in (LATEST, BRANCH, LINE)
-    ]
-    if not moving:
-        raise UsageError("no tag goes back: no pattern makes one that people follow")
-    indexes = {key: _published(tag, registry, settings.platforms) for key, tag in released.items()}
-    plan = Plan(
-        kind=ROLLBACK, title=f"rollback to {version}", tags=in_order(moving), annotations={}
-    )
-    return plan, indexes
-
-
-def _published(tag: ReleaseTag, registry: Registry, platforms: Sequence[Platform]) -> Index:
-    """Return what a version stands for, if it is there for every platform, whole.
-
-    Raises:
-        RegistryError: It is not.
-    """
-    digest = registry.digest(tag.reference)
-    if not digest:
-        raise RegistryError(
-            f"{tag.name} is not published",
-            remedy="go back to a version that is in the registry",
-        )
-    return read_index(registry, replace(tag.reference, tag=None, digest=digest), platforms)
+    return release_tags(settings, planned, keys)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from bailing_tasks import image_index
 from bailing_tasks.console import Console
 from bailing_tasks.engine.base import Engine
-from bailing_tasks.errors import EngineError, RegistryError
+from bailing_tasks.errors import EngineError, IncompleteError, RegistryError
 from bailing_tasks.names import LABEL
 from bailing_tasks.outcomes import short
 from bailing_tasks.platforms import Platform
@@ -21,7 +21,7 @@ from bailing_tasks.references import Reference
 from bailing_tasks.release import journal as journals
 from bailing_tasks.release.journal import Journal
 from bailing_tasks.release.model import BuiltImage, Index, Plan, Uploaded
-from bailing_tasks.release.registry import Registry
+from bailing_tasks.release.registry import Found, Registry
 from bailing_tasks.units import size
 
 
@@ -76,57 +76,76 @@ class Publisher:
                 self._engine_for(Platform.parse(platform)).untag(name)
 
     def _uploaded(self, image: BuiltImage) -> Uploaded:
-        """Have an image in the registry, under a name that is never used twice."""
-        title, started = str(image.variant), time.monotonic()
-        reference, there = self._place(image)
-        if not there:
-            self._journal.add(
-                journals.SEND, name=str(reference), platform=str(image.variant.platform)
+        """Have an image in the registry, under a name that is never used twice.
+
+        It takes nobody's place: where its fingerprint names another image, it goes by what is in
+        it. Where an upload of ours was killed, what stands there may be a part of it: a Docker
+        engine puts what attests an image under the same tag, before its index.
+        """
+        started = time.monotonic()
+        names = (image.reference, image.by_identity) if image.certain else (image.by_identity,)
+        for reference in names:
+            interrupted = str(reference) in self._interrupted
+            there = self._there(image, reference)
+            whole = there is not None and (
+                image.identity in there or (image.content in there and not interrupted)
             )
-            engine = self._engine_for(image.variant.platform)
-            with self._console.activity(f"pushing {title}"):
-                self._registry.push(engine, image.name, reference, title)
-        found = self._registry.found(reference, image.variant.platform)
+            if there is not None and not (whole or interrupted or reference == image.by_identity):
+                continue
+            if not whole:
+                self._send(image, reference)
+            found, ids = self._read(image, reference)
+            if ids & {image.identity, image.content}:
+                return self._done(image, reference, found, started, sent=not whole)
+        raise RegistryError(
+            f"{image.variant} is not in the registry as it is here",
+            cause=f"{', '.join(each.familiar for each in names)} stand for other images",
+            remedy="somebody else may push at the same time; run it again",
+        )
+
+    def _send(self, image: BuiltImage, reference: Reference) -> None:
+        title, platform = str(image.variant), image.variant.platform
+        self._journal.add(journals.SEND, name=str(reference), platform=str(platform))
+        with self._console.activity(f"pushing {title}"):
+            self._registry.push(self._engine_for(platform), image.name, reference, title)
+
+    def _done(
+        self, image: BuiltImage, reference: Reference, found: Found, started: float, *, sent: bool
+    ) -> Uploaded:
+        """Say and write down that an image is in the registry."""
         self._check_label(image, reference)
-        took = "was there" if there else f"pushed in {time.monotonic() - started:.1f} s"
+        took = f"pushed in {time.monotonic() - started:.1f} s" if sent else "was there"
         digest = found.entry.digest
         self._console.say(
-            f"{title}: {took}, {size(found.size)}, {reference.familiar} ({short(digest)})"
+            f"{image.variant}: {took}, {size(found.size)}, {reference.familiar} ({short(digest)})"
         )
         self._journal.add(
-            journals.UPLOADED, name=str(reference), digest=digest, size=found.size, sent=not there
+            journals.UPLOADED, name=str(reference), digest=digest, size=found.size, sent=sent
         )
         return Uploaded(
-            image=image, reference=reference, entry=found.entry, size=found.size, sent=not there
+            image=image, reference=reference, entry=found.entry, size=found.size, sent=sent
         )
 
-    def _place(self, image: BuiltImage) -> tuple[Reference, bool]:
-        """Return where an image goes, and whether it is there: it takes nobody's place.
+    def _there(self, image: BuiltImage, reference: Reference) -> frozenset[str] | None:
+        """Return the ids of what stands under a name, none for a part; None where it is free."""
+        if not self._registry.digest(reference):
+            return None
+        try:
+            return self._read(image, reference)[1]
+        except IncompleteError:
+            return frozenset()
 
-        Where an upload of ours was killed, what stands there may be a part of it: a Docker engine
-        puts what attests an image under the same tag, before its index.
-        """
-        if image.certain:
-            there = self._identities(image.reference, image.variant.platform)
-            interrupted = str(image.reference) in self._interrupted
-            whole = image.identity in there or (image.content in there and not interrupted)
-            if not there or whole or interrupted:
-                return image.reference, whole
-        by_identity = image.by_identity
-        return by_identity, bool(self._identities(by_identity, image.variant.platform))
-
-    def _identities(self, reference: Reference, platform: Platform) -> frozenset[str]:
-        """Return the ids that engines have for what stands under a name; nothing where it is free.
+    def _read(self, image: BuiltImage, reference: Reference) -> tuple[Found, frozenset[str]]:
+        """Read what stands under a name, and the ids that engines have for it.
 
         The classic store names an image by its configuration, others by its manifest or index. What
         is in it is the same as well where only what attests it is not.
         """
         digest = self._registry.digest(reference)
-        if not digest:
-            return frozenset()
-        found = self._registry.found(reference, platform)
+        found = self._registry.found(reference, image.variant.platform)
         content = self._registry.content(reference, found.manifest)
-        return frozenset({digest, found.entry.digest, found.manifest.config.digest, content})
+        ids = {digest, found.entry.digest, found.manifest.config.digest, content}
+        return found, frozenset(ids)
 
     def _check_label(self, image: BuiltImage, reference: Reference) -> None:
         """Make sure that what the registry has was made from what the image was made from."""

@@ -13,7 +13,7 @@ from bailing_tasks.engine.base import Engine
 from bailing_tasks.engine.labels import read_content, read_labels
 from bailing_tasks.engine.layout import Manifest
 from bailing_tasks.engine.uploads import Uploads
-from bailing_tasks.errors import PullError, RegistryError, RemoteError
+from bailing_tasks.errors import IncompleteError, PullError, RegistryError, RemoteError
 from bailing_tasks.failures import LOGIN
 from bailing_tasks.image_index import Entry
 from bailing_tasks.platforms import Platform
@@ -122,22 +122,37 @@ class Registry:
 
         self.again(attempt, title)
 
-    def put(self, raw: bytes, reference: Reference) -> None:
+    def put(self, raw: bytes, reference: Reference, before: str = "") -> bool:
         """Put a manifest or an index under a tag or its digest.
+
+        Args:
+            raw: What is put.
+            reference: Its name.
+            before: What the name stands for until then; empty where it is free.
+
+        Returns:
+            Whether it was put: not where somebody else was quicker while it was tried again.
 
         Raises:
             RegistryError: The registry denies it, or cannot be reached.
         """
         digest, tried = image_index.digest(raw), False
 
-        def attempt() -> None:
+        def attempt() -> bool:
             nonlocal tried
-            # An answer may be lost: what has arrived is not sent again, and a tag may be immutable.
-            if not tried or self._uploads.standing(reference) != digest:
-                tried = True
-                self._uploads.put(raw, reference)
+            if tried:
+                # An answer may be lost: what has arrived is not sent again, and a tag may be
+                # immutable.
+                found = self._uploads.standing(reference) or ""
+                if found == digest:
+                    return True
+                if found != before:
+                    return False
+            tried = True
+            self._uploads.put(raw, reference)
+            return True
 
-        self.again(attempt, reference.familiar)
+        return self.again(attempt, reference.familiar)
 
     def remove_tag(self, reference: Reference) -> None:
         """Take a tag away, where the registry knows how to (the specification lets it refuse).
@@ -165,7 +180,8 @@ class Registry:
         """Return what stands under a name for a platform, and that all of it is there.
 
         Raises:
-            RegistryError: The registry cannot be asked, or a part is missing.
+            RegistryError: The registry cannot be asked.
+            IncompleteError: A part is missing, or it is no image.
         """
 
         def ask() -> Found:
@@ -191,7 +207,7 @@ class Registry:
                 for each in entry.attested_by
             ]
         except ValueError as error:
-            raise RegistryError(
+            raise IncompleteError(
                 f"{reference.familiar} is no image for {platform}", cause=str(error)
             ) from error
         for manifest in (found.manifest, *attested_by):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from bailing_tasks import process
 from bailing_tasks.errors import FindingsError, ReleaseError
 from bailing_tasks.references import Reference
 from bailing_tasks.release.journal import FAILED, LEFT, UPLOADED, Journal
@@ -73,14 +74,23 @@ class Status:
                 cause=self.failure or "it was interrupted",
                 remedy="the same command goes on from there",
             )
-        changed = [tag.name for tag in self.tags if tag.status == CHANGED]
+        changed = [tag for tag in self.tags if tag.status == CHANGED]
         if changed:
+            names = ", ".join(tag.name for tag in changed)
             raise FindingsError(
-                f"{len(changed)} tags stand for something else since: {', '.join(changed)}",
+                f"{len(changed)} tags stand for something else since: {names}",
                 cause="a later release, or somebody else, has moved them",
-                remedy="if that is not meant: the same command puts right what the policy lets it, "
-                "and `invoke rollback --to VERSION` lets tags go back",
+                remedy="if that is not meant: the same command puts right what the policy lets it; "
+                "what this release had is put back by\n"
+                + "\n".join(f"    {_command(tag)}" for tag in changed),
             )
+
+
+def _command(tag: TagStatus) -> str:
+    """Return what lets a tag stand for what the release let it stand for."""
+    repository = Reference.parse(tag.name).repository
+    argv = ["docker", "buildx", "imagetools", "create", "--tag", tag.name]
+    return process.quote([*argv, f"{repository}@{tag.wanted}"])
 
 
 def status(journal: Journal, registry: Registry) -> Status:

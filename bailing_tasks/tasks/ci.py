@@ -119,6 +119,8 @@ def ci_run(
     dry_run: bool = False,
 ) -> None:
     """Do what CI does for an event: decide, prefetch, build, verify and, with --push, publish."""
+    from bailing_tasks.release.checks import of_tree, passed
+
     run = current(json=json, dry_run=dry_run, frozen=frozen)
     settings = run.settings(platform or ["all"], python or ["all"])
     happened = read_event(run, settings, event, base)
@@ -144,6 +146,8 @@ def ci_run(
     if settings.app in chosen:
         verify_apps(run, settings)
     if publishes:
+        # Somebody may have worked on while it was built.
+        require(passed(of_tree(run.root, allow_dirty=allow_dirty), run.console))
         _publish(run, settings, push_plan(settings, {happened: tags}, images, replace=replace))
     elif push:
         run.console.say("a pull request is built, and never published")
@@ -316,5 +320,6 @@ def _publish(run: Run, settings: Settings, plan: Plan) -> None:
     if run.dry_run:
         show_commands(run, plan)
         return
-    policy = policy_of(run, settings)
-    release(run, plan, policy, policy.see(plan.tags))
+    releaser = releaser_of(run)
+    policy = policy_of(releaser, settings)
+    release(run, releaser, plan, policy, policy.see(plan.tags))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from invoke.context import Context
 
-from bailing_tasks.tasks.building import foreseen, print_commands
+from bailing_tasks.tasks.building import foreseen, named_target, print_commands
 from bailing_tasks.tasks.command import command
 from bailing_tasks.tasks.events import show_tags
 from bailing_tasks.tasks.releasing import (
@@ -115,22 +115,31 @@ def release_status(_context: Context, json: bool = False) -> None:
     release.check()
 
 
-@command("to", "yes", "json", "dry_run")
+@command("to", "target", "yes", "json", "dry_run")
 def rollback(
-    _context: Context, to: str, yes: bool = False, json: bool = False, dry_run: bool = False
+    _context: Context,
+    to: str,
+    target: str = "",
+    yes: bool = False,
+    json: bool = False,
+    dry_run: bool = False,
 ) -> None:
     """Let `latest` and what else moves go back to a version that is in the registry."""
+    from bailing_tasks import process
     from bailing_tasks.release.checks import passed
-    from bailing_tasks.release.model import check_repositories
-    from bailing_tasks.release.planning import Seen
+    from bailing_tasks.release.model import Seen, check_repositories
     from bailing_tasks.release.planning import rollback as plan_rollback
     from bailing_tasks.tag_moves import Move
 
     run = current(json=json, dry_run=dry_run)
     settings = run.settings(["all"], ["all"])
-    check_repositories(settings.targets)
+    targets = [named_target(settings, target)] if target else settings.targets
+    check_repositories(targets)
     releaser = releaser_of(run)
-    plan, indexes = plan_rollback(settings, to, releaser.registry)
+    plan, indexes = plan_rollback(settings, to, releaser.registry, targets)
+    for name, version in ((each.name, python) for each in targets for python in settings.python):
+        if (name, version) not in indexes:
+            run.console.warn(f"{name} (Python {version}) is not published as {to}: it stays")
     if not run.dry_run:
         run.hold()
         require(passed(may_push(plan.repositories, releaser.registry), run.console))
@@ -141,8 +150,9 @@ def rollback(
     ]
     show(run, seen)
     if run.dry_run:
+        create = ("docker", "buildx", "imagetools", "create", "--tag")
         lines = [
-            f"docker buildx imagetools create --tag {tag.reference} {indexes[tag.key].reference}"
+            process.quote([*create, str(tag.reference), str(indexes[tag.key].reference)])
             for tag in plan.tags
         ]
         print_commands(run, "rollback", lines, "no tag")
@@ -164,7 +174,6 @@ def _push(
     """Check all that can be checked, ask, then publish."""
     from bailing_tasks.release import checks
     from bailing_tasks.release.model import check_repositories
-    from bailing_tasks.release.mover import check_versions
     from bailing_tasks.release.planning import tags_of
 
     check_repositories(targets)
@@ -187,17 +196,17 @@ def _push(
     ]
     releaser = releaser_of(run)
     plan = push_plan(settings, planned, images, replace=replace)
+    policy = policy_of(releaser, settings)
+    if not run.dry_run:
+        failed += checks.passed(may_push(plan.repositories, releaser.registry), run.console)
+    failed += checks.passed(checks.of_versions(plan.tags, policy, replace=replace), run.console)
     if run.dry_run:
         show_commands(run, plan)
         require(failed)
         return
-    failed += checks.passed(may_push(plan.repositories, releaser.registry), run.console)
     require(failed)
-    policy = policy_of(run, settings)
-    seen = policy.see(plan.tags)
-    if not replace:
-        check_versions({each.tag: each.move for each in seen if each.move.moves is not None})
     require(checks.passed(verified(run, settings, steps, images), run.console))
+    seen = policy.see(plan.tags)
     show(run, seen)
     ask(run, f"publish {len(images)} images under {len(seen)} tags?", yes=yes)
-    release(run, plan, policy, seen)
+    release(run, releaser, plan, policy, seen)

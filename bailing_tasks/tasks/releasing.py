@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from bailing_tasks.events import Event
     from bailing_tasks.references import Reference
     from bailing_tasks.release.checks import Check, Failed
-    from bailing_tasks.release.model import BuiltImage, Plan
-    from bailing_tasks.release.planning import Policy, Seen
+    from bailing_tasks.release.model import BuiltImage, Plan, Seen
+    from bailing_tasks.release.planning import Policy
     from bailing_tasks.release.registry import Registry
     from bailing_tasks.release.releasing import Release, Releaser
     from bailing_tasks.settings import Settings, Target
@@ -54,12 +54,15 @@ def _checked_out(run: Run, settings: Settings) -> list[str]:
     """Return the events of what is checked out, as they are written by hand."""
     from bailing_tasks import git, versions
 
-    head = git.head(run.root)
-    tags = [tag for tag in git.tags_at(run.root, head) if versions.parse(tag, settings.versions)]
+    tags = git.tags_at(run.root, git.head(run.root))
+    known = [
+        (found.order, tag) for tag in tags if (found := versions.parse(tag, settings.versions))
+    ]
+    # A release candidate that has become the release stays what it is.
+    highest = [f"tag:{max(known)[1]}"] if known else []
     branch = git.current_branch(run.root)
-    found = [f"push:{branch}"] if branch else []
     # Without any, reading the event says what to name.
-    return [*found, *(f"tag:{tag}" for tag in tags)] or [""]
+    return [*([f"push:{branch}"] if branch else []), *highest] or [""]
 
 
 def at_github(named: Sequence[str]) -> bool:
@@ -84,28 +87,34 @@ def push_plan(
         images: The images.
         replace: Whether a version may be taken from another image.
     """
+    from bailing_tasks import git
+    from bailing_tasks.names import VERSION_LABEL
+    from bailing_tasks.origin import DIRTY
     from bailing_tasks.release.model import PUSH, Plan
     from bailing_tasks.release.planning import release_tags
     from bailing_tasks.tagging import index_annotations
 
     events = list(planned)
     named = next((event for event in events if event.tag), events[0])
+    annotations = index_annotations(settings, named)
+    if git.uncommitted(settings.root):
+        annotations[VERSION_LABEL] += DIRTY
     return Plan(
         kind=PUSH,
         title=", ".join(map(str, events)),
         commit=named.commit,
         images=tuple(images),
         tags=release_tags(settings, planned, {image.key for image in images}),
-        annotations=index_annotations(settings, named),
+        annotations=annotations,
         replace=replace,
     )
 
 
-def policy_of(run: Run, settings: Settings) -> Policy:
+def policy_of(releaser: Releaser, settings: Settings) -> Policy:
     """Return what says whether the tags of a push move."""
     from bailing_tasks.release.planning import Policy
 
-    return Policy(releaser_of(run).registry, settings)
+    return Policy(releaser.registry, settings)
 
 
 def releaser_of(run: Run) -> Releaser:
@@ -121,11 +130,11 @@ def releaser_of(run: Run) -> Releaser:
     )
 
 
-def release(run: Run, plan: Plan, policy: Policy, seen: Sequence[Seen]) -> None:
+def release(run: Run, releaser: Releaser, plan: Plan, policy: Policy, seen: Sequence[Seen]) -> None:
     """Carry out a push, and say what there is to pull."""
     before = {each.tag.name: each.digest for each in seen}
     with run.console.group(f"release: {plan.title}"):
-        done = releaser_of(run).push(plan, before, policy)
+        done = releaser.push(plan, before, policy)
     report(run, done)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from bailing_tasks.console import Console
+from bailing_tasks.engine.uploads import Uploads
 from bailing_tasks.errors import FindingsError, ReleaseError, UsageError
 from bailing_tasks.events import Event
 from bailing_tasks.platforms import Platform
@@ -180,10 +181,11 @@ def test_a_tag_that_somebody_takes_back_at_once_is_an_error_that_can_be_repaired
 ) -> None:
     put = Registry.put
 
-    def overtaken(registry: Registry, raw: bytes, reference: Reference) -> None:
-        put(registry, raw, reference)
+    def overtaken(registry: Registry, raw: bytes, reference: Reference, before: str = "") -> bool:
+        done = put(registry, raw, reference, before)
         if reference.tag == LATEST:
             place.let("main", "other")
+        return done
 
     moving = ["main", "latest"]
     monkeypatch.setattr(Registry, "put", overtaken)
@@ -201,6 +203,40 @@ def test_a_tag_that_somebody_takes_back_at_once_is_an_error_that_can_be_repaired
     place.release(moving)
     assert place.digest("main") == place.digest("new")
     status(journals(State(place.folder))[0], place.registry).check()
+
+
+def test_a_later_release_right_behind_this_one_is_no_failure(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put, later = Registry.put, Move(False, "it stands at a later commit")
+
+    def overtaken(registry: Registry, raw: bytes, reference: Reference, before: str = "") -> bool:
+        done = put(registry, raw, reference, before)
+        place.let("latest", "other")
+        return done
+
+    monkeypatch.setattr(Registry, "put", overtaken)
+    place.release(["latest"], judge=lambda tag: later if place.digest("latest") else MOVES)
+    assert place.digest("latest") == place.digest("other")
+    said = f"latest was moved on by somebody else: {later.why}"
+    assert said in place.said.getvalue()
+
+
+def test_who_moves_a_tag_while_it_is_tried_again_is_not_overwritten(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = Move(False, "it stands at a later commit")
+    place.let("latest", "old")
+    # The first attempt fails; before the second one somebody else has released.
+    place.proxy.fault(Fault.BAD_GATEWAY, on="manifests", path="/latest", method="PUT", times=1)
+    monkeypatch.setattr(Uploads, "listen_again", lambda uploads: place.let("latest", "other"))
+
+    def judge(tag: ReleaseTag) -> Move:
+        return MOVES if place.digest("latest") == place.digest("old") else later
+
+    found = place.release(["latest"], judge=judge)
+    assert place.digest("latest") == place.digest("other")
+    assert found.tags[0].result == "left"
 
 
 def test_a_refusal_for_good_puts_back_what_was_moved(place: Place) -> None:
@@ -228,8 +264,8 @@ def test_what_an_earlier_run_of_the_release_moved_is_put_back_too(
     place.let("latest", "old")
     put = Registry.put
 
-    def killed(registry: Registry, raw: bytes, reference: Reference) -> None:
-        put(registry, raw, reference)
+    def killed(registry: Registry, raw: bytes, reference: Reference, before: str = "") -> bool:
+        put(registry, raw, reference, before)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Registry, "put", killed)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bailing_tasks.engine.base import Limits
+from bailing_tasks.engine.base import Engine, Limits
 from bailing_tasks.engine.labels import read_labels
 from bailing_tasks.engine.registry import ACCEPT, Registries
 from bailing_tasks.errors import EngineError, RegistryError, ReleaseError
@@ -23,6 +23,7 @@ from bailing_tasks.references import Reference
 from bailing_tasks.release.commands import commands
 from bailing_tasks.release.journal import SEND, opened
 from bailing_tasks.release.model import BuiltImage
+from bailing_tasks.release.registry import Registry
 from bailing_tasks.settings import Target
 from bailing_tasks.state import State
 from tests.engine import tiny
@@ -316,6 +317,26 @@ def test_a_part_that_a_killed_upload_left_under_a_fingerprint_is_replaced(
     release = held.release([image], {("app", "3.11"): ("1.2.3",)})
     assert release.uploads[0].reference == image.reference
     assert_pulled(held, image, str(image.reference), release.uploads[0].entry.digest)
+
+
+def test_what_somebody_else_pushes_meanwhile_is_not_released(
+    held: Holder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = target(held.under.registry, tmp_path)
+    image = held.built(app, "linux/amd64")
+    name = f"{image.reference.path}:{image.reference.tag}"
+    push, pushed = Registry.push, list[str]()
+
+    def overtaken(registry: Registry, engine: Engine, *names: Any) -> None:
+        push(registry, engine, *names)
+        if not pushed:
+            tiny.push(held.under.registry, name, 20)
+        pushed.append(str(names[1]))
+
+    monkeypatch.setattr(Registry, "push", overtaken)
+    release = held.release([image], {("app", "3.11"): ("1.2.3",)})
+    assert pushed == [str(image.reference), str(image.by_identity)]
+    assert_pulled(held, image, release.tags[0].name, release.uploads[0].entry.digest)
 
 
 def test_an_image_that_is_not_here_cannot_be_pushed(held: Holder, tmp_path: Path) -> None:

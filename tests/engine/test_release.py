@@ -148,7 +148,7 @@ def test_each_thing_in_the_way_is_named_before_anything_is_sent(voice: Workspace
     git(voice, "commit", "-q", "--allow-empty", "-m", "here alone")
     result = refused()
     assert result.returncode == 2
-    assert "is on no branch or tag of the remote" in result.stderr
+    assert "the remote's branch main does not have the commit" in result.stderr
     git(voice, "tag", "v2.0.0")
     result = refused("--event", "tag:v2.0.0", "--allow-dirty", "--event", "push:other")
     assert "there is no branch other to publish" in result.stderr

@@ -81,7 +81,7 @@ def commit(workspace: Workspace, message: str, **files: str) -> str:
     repository.git("add", "-A")
     repository.git("commit", "-q", "-m", message)
     head = repository.git("rev-parse", "HEAD")
-    repository.git("push", "-q", "origin", f"HEAD:refs/heads/{head}")
+    repository.git("push", "-q", "-f", "origin", "HEAD:refs/heads/main")
     return head
 
 

@@ -38,9 +38,13 @@ def test_changes_that_the_commit_does_not_have_are_told(repository: Repository) 
     commit = repository.commit("a")
     repository.write("new")
     found = checked_out(repository.root, {})
-    assert found.revision == f"{commit}-dirty"
-    assert found.version == f"{commit[:7]}-dirty"
+    assert found.uncommitted == {repository.root / "new"}
     assert found.epoch == str(WHEN)
+    made_of_it = found.labels(settings(), (), {repository.root / "new"})
+    assert made_of_it[REVISION_LABEL] == f"{commit}-dirty"
+    assert made_of_it[VERSION_LABEL] == f"{commit[:7]}-dirty"
+    of_others = found.labels(settings(), (), {repository.root / "a"})
+    assert of_others[REVISION_LABEL] == commit
 
 
 def test_the_environment_may_say_another_time(repository: Repository) -> None:
@@ -61,7 +65,7 @@ def test_where_there_is_no_commit_nothing_is_said(
 
 def test_labels_name_the_commit_and_what_the_settings_say() -> None:
     origin = Origin(revision="abc", version="v1", created="2023-11-14T22:13:20+00:00", epoch="1")
-    found = origin.labels(settings(source="https://git.example/a/b", licenses="MIT"), ())
+    found = origin.labels(settings(source="https://git.example/a/b", licenses="MIT"), (), ())
     assert found == {
         REVISION_LABEL: "abc",
         VERSION_LABEL: "v1",
@@ -72,11 +76,11 @@ def test_labels_name_the_commit_and_what_the_settings_say() -> None:
 
 
 def test_what_is_not_known_is_not_taken_over_from_a_base_image() -> None:
-    assert Origin().labels(settings(), ()) == dict.fromkeys(SAID, "")
+    assert Origin().labels(settings(), (), ()) == dict.fromkeys(SAID, "")
 
 
 def test_what_a_dockerfile_says_stands_where_nothing_better_is_known() -> None:
     own = {VERSION_LABEL, LICENSES_LABEL}
-    found = Origin(version="v1").labels(settings(), own)
+    found = Origin(version="v1").labels(settings(), own, ())
     assert found[VERSION_LABEL] == "v1"
     assert LICENSES_LABEL not in found

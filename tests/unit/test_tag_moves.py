@@ -63,7 +63,9 @@ def test_a_new_tag_moves_and_what_is_not_known_is_not_decided(kind: str) -> None
         (VERSION, "tag:v1.2.3", Standing(revision=""), False, "of an unknown commit"),
         (VERSION, "tag:v1.2.3", Standing(revision=COMMIT), None, "a build of this commit"),
         (BRANCH, "push:x", Standing(revision=OLD, descends=True), True, "push of branch x"),
-        (BRANCH, "push:x", Standing(revision=OLD), True, "push of branch x"),
+        (BRANCH, "push:x", Standing(revision=OLD), False, "which this clone does not have"),
+        (BRANCH, "push:x", Standing(revision=OLD, is_tip=True), True, "push of branch x"),
+        (BRANCH, "push:x", Standing(revision=OLD, descends=False), True, "push of branch x"),
         (BRANCH, "push:x", Standing(revision=""), True, "push of branch x"),
         (
             BRANCH,
