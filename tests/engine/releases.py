@@ -175,7 +175,8 @@ class Scene:
         """Release again, which has to finish, and send nothing twice."""
         self.release()
         assert self.seen() == WHOLE
-        assert not sent_twice(self.stage.proxy)
+        twice = sent_twice(self.stage.proxy)
+        assert not twice, twice
 
 
 def _path(of: Target) -> str:
