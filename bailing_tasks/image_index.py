@@ -113,6 +113,16 @@ def is_image(entry: Mapping[str, Any]) -> bool:
     return (entry.get("platform") or {}).get("os") != UNKNOWN
 
 
+def images(raw: bytes) -> frozenset[str]:
+    """Return the digests of the images that an index lists; none where it is no index.
+
+    Raises:
+        ValueError: It is no JSON object.
+    """
+    listed = dict(json.loads(raw)).get("manifests") or []
+    return frozenset(str(each["digest"]) for each in listed if is_image(each))
+
+
 def attestations(document: Mapping[str, Any], image: str) -> tuple[Attestation, ...]:
     """Return what attests the image with a digest, by an index or manifest that came from outside.
 

@@ -164,11 +164,13 @@ class Seen:
         tag: The tag.
         digest: What it stands for; empty where it is free.
         move: Whether it moves from there, by what is known now.
+        is_there: Whether it stands for what it is to stand for.
     """
 
     tag: ReleaseTag
     digest: str
     move: Move
+    is_there: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from bailing_tasks import image_index
 from bailing_tasks.console import Console
 from bailing_tasks.errors import RegistryError, ReleaseError, UsageError
 from bailing_tasks.outcomes import short
@@ -47,7 +48,7 @@ class Mover:
             RegistryError: A registry denies it, or cannot be reached.
             ReleaseError: Somebody else moved a tag at the same time.
         """
-        seen = {tag: self._look(tag, indexes[tag.key]) for tag in plan.tags}
+        seen = {tag: self._look(tag, indexes[tag.key], replace=plan.replace) for tag in plan.tags}
         if not plan.replace:
             check_versions({tag: each.move for tag, each in seen.items()})
         moved: list[MovedTag] = []
@@ -63,25 +64,33 @@ class Mover:
                 self._confirm(tag, each.digest)
         return tuple(moved)
 
-    def _look(self, tag: ReleaseTag, index: Index) -> Seen:
+    def _look(self, tag: ReleaseTag, index: Index, *, replace: bool) -> Seen:
         """Find out what a tag stands for; name who else has moved it."""
         digest = self._registry.digest(tag.reference)
         if digest == index.digest:
-            return Seen(tag=tag, digest=digest, move=Move(True, "it stands for this"))
+            move = Move(True, "it stands for this")
+            return Seen(tag=tag, digest=digest, move=move, is_there=True)
         ours = self._journal.moved.get(tag.name)
         if digest not in (self._journal.before.get(tag.name, ""), ours):
             at = short(digest) if digest else "nothing"
             self._console.warn(f"{tag.name} was moved by somebody else: it stands for {at} now")
-        return Seen(tag=tag, digest=digest, move=self._judge(tag))
+        move = self._judge(tag)
+        if tag.kind == VERSION and move.moves is None and not replace:
+            # Two versions of one commit: their indexes may differ in the version that they say.
+            there = self._registry.raw(tag.reference, digest)
+            if image_index.images(there) == image_index.images(index.raw):
+                move = Move(True, "it stands for these images")
+                return Seen(tag=tag, digest=digest, move=move, is_there=True)
+        return Seen(tag=tag, digest=digest, move=move)
 
     def _moved(self, tag: ReleaseTag, index: Index, seen: Seen, *, replace: bool) -> MovedTag:
         if self._registry.digest(tag.reference) != seen.digest:
-            seen = self._look(tag, index)
+            seen = self._look(tag, index, replace=replace)
             if not replace:
                 check_versions({tag: seen.move})
         takes = replace and tag.kind == VERSION
         result, why = MOVED, "" if takes else seen.move.why
-        if seen.digest == index.digest:
+        if seen.is_there:
             result = THERE
         elif not (seen.move.moves or takes):
             result = LEFT
@@ -90,7 +99,7 @@ class Mover:
             if not self._registry.put(index.raw, tag.reference, seen.digest):
                 return self._moved(tag, index, seen, replace=replace)
             self._confirm(tag, index.digest)
-        digest = seen.digest if result == LEFT else index.digest
+        digest = index.digest if result == MOVED else seen.digest
         said = {MOVED: "is", THERE: "stays at", LEFT: "is left at"}[result]
         platforms = f": {why}" if result == LEFT else f" for {', '.join(index.platforms)}"
         self._console.say(f"{tag.name} {said} {short(digest)}{platforms}")

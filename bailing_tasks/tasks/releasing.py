@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bailing_tasks.tasks.building import print_commands
 from bailing_tasks.tasks.events import read_event
@@ -95,7 +95,8 @@ def push_plan(
     from bailing_tasks.tagging import index_annotations
 
     events = list(planned)
-    named = next((event for event in events if event.tag), events[0])
+    # What is a pre-release and a version, or two versions, says that it is the highest one.
+    named = max(events, key=lambda event: _rank(event, settings))
     annotations = index_annotations(settings, named)
     if git.uncommitted(settings.root):
         annotations[VERSION_LABEL] += DIRTY
@@ -108,6 +109,14 @@ def push_plan(
         annotations=annotations,
         replace=replace,
     )
+
+
+def _rank(event: Event, settings: Settings) -> tuple[bool, tuple[Any, ...]]:
+    """Return what orders events by the versions that they are of; those of none come first."""
+    from bailing_tasks import versions
+
+    found = versions.parse(event.tag, settings.versions) if event.tag else None
+    return bool(event.tag), (found.order,) if found else ()
 
 
 def policy_of(releaser: Releaser, settings: Settings) -> Policy:

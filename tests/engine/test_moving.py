@@ -158,6 +158,25 @@ def test_a_version_is_taken_from_no_other_image(place: Place) -> None:
     assert place.digest("1.2.3") == place.digest("new")
 
 
+def test_a_version_of_the_same_images_stays_whatever_its_index_says(place: Place) -> None:
+    files = {platform: {"file": f"new {platform}".encode()} for platform in PLATFORMS}
+    name = f"{place.name}:1.2.3-rc1"
+    tiny.push_index(place.proxy.registry, name, files, annotations={"version": "1.2.3-rc1"})
+    before = place.digest("1.2.3-rc1")
+    same_commit = Move(None, "it stands for a build of this commit")
+    by_rule = {"1.2.3-rc1": same_commit, "1.2.3": MOVES}
+    found = place.release(["1.2.3-rc1", "1.2.3"], judge=lambda tag: by_rule[tag.rule])
+    assert [(tag.result, tag.digest) for tag in found.tags] == [
+        ("there", before),
+        ("moved", place.digest("new")),
+    ]
+    assert place.digest("1.2.3-rc1") == before
+    status(journals(State(place.folder))[0], place.registry).check()
+    place.let("1.2.4", "old")
+    with pytest.raises(UsageError, match="a version stands for one image for good"):
+        place.release(["1.2.4"], judge=lambda tag: same_commit)
+
+
 def test_who_moved_a_tag_meanwhile_is_named_and_the_policy_is_asked_again(place: Place) -> None:
     place.let("main", "old")
     asked: list[str] = []

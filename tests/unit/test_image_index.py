@@ -50,6 +50,14 @@ def test_an_index_names_each_platform_and_says_what_it_is_of() -> None:
     assert image_index.digest(raw) == f"sha256:{hashlib.sha256(raw).hexdigest()}"
 
 
+def test_the_images_of_an_index_are_listed_without_what_attests_them() -> None:
+    said = Attestation(digest=f"sha256:{9:064}", size=1, media_type=image_index.OCI_MANIFEST)
+    entries = [replace(entry("linux/amd64", 1), attested_by=(said,)), entry("linux/arm64", 2)]
+    raw = image_index.index(entries, {"a": "1"})
+    assert image_index.images(raw) == {entries[0].digest, entries[1].digest}
+    assert image_index.images(b"{}") == frozenset()
+
+
 def test_an_index_without_annotations_has_none() -> None:
     assert "annotations" not in json.loads(image_index.index([entry("linux/amd64", 1)], {}))
 

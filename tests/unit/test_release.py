@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bailing_tasks.errors import SettingsError, UsageError
+from bailing_tasks.names import VERSION_LABEL
 from bailing_tasks.platforms import Platform
 from bailing_tasks.references import Reference
 from bailing_tasks.release import journal as journals
@@ -30,10 +31,11 @@ from bailing_tasks.state import State
 from bailing_tasks.tag_moves import BRANCH, LINE, OTHER, VERSION
 from bailing_tasks.tag_names import LATEST
 from bailing_tasks.tags import Facts, planned_tags
-from bailing_tasks.tasks.releasing import ask
+from bailing_tasks.tasks.releasing import ask, push_plan
 from bailing_tasks.tasks.run import Run
 from bailing_tasks.variants import Variant
 from bailing_tasks.verified import passed_at, remember
+from tests.unit.repository import Repository
 from tests.unit.test_tags import event, settings
 
 APP = settings().app
@@ -165,6 +167,20 @@ def test_a_closed_standard_input_is_nobody_to_be_asked(
     monkeypatch.setattr(sys, "stdin", None)
     with pytest.raises(UsageError, match="nobody is there to be asked"):
         ask(Run(tmp_path), "all this?", yes=False)
+
+
+def test_an_index_says_the_highest_of_the_versions_that_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository = Repository.new(tmp_path / "git", monkeypatch)
+    commit = repository.commit("first")
+    names = ("push:main", "tag:other", "tag:v1.0.9", "tag:v1.0.10", "tag:v1.0.10-rc.1")
+    events = [replace(event(name), commit=commit) for name in names]
+    root = replace(settings(), root=repository.root)
+    plan = push_plan(root, dict.fromkeys(events, ()), [], replace=False)
+    assert plan.annotations[VERSION_LABEL] == "v1.0.10"
+    plan = push_plan(root, dict.fromkeys(events[:1], ()), [], replace=False)
+    assert plan.annotations[VERSION_LABEL] == commit[:7]
 
 
 def test_tags_move_in_the_order_of_their_kinds() -> None:
