@@ -75,7 +75,9 @@ class Journal:
             self.state.append(f"{FOLDER}/{self.path.name}", json.dumps(line))
         except UsageError as error:
             raise ReleaseError(
-                "the release cannot be written down", cause=error.message, remedy=error.remedy
+                "the release cannot be written down",
+                cause=f"{error.message}: {error.cause}",
+                remedy=error.remedy,
             ) from error
         self.steps.append(line)
 

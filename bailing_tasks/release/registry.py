@@ -67,7 +67,12 @@ class Registry:
         Raises:
             RegistryError: The registry denies it, or cannot be reached.
         """
-        return self.again(lambda: self._uploads.standing(reference), reference.familiar) or ""
+        try:
+            return self.again(lambda: self._uploads.standing(reference), reference.familiar) or ""
+        except RegistryError as error:
+            # It was asked on the way to a push, and perhaps for a status.
+            error.message = _unread(reference)
+            raise
 
     def standing(self, reference: Reference, root: Path, commit: str) -> Standing:
         """Return where a tag stands, seen from a commit of a repository.
@@ -244,6 +249,10 @@ class Registry:
         return retried(attempt, on_wait)
 
 
+def _unread(reference: Reference) -> str:
+    return f"{reference.familiar} could not be read"
+
+
 @contextlib.contextmanager
 def _reading(reference: Reference) -> Iterator[None]:
     """Turn what fails while something is read into a failure of the release."""
@@ -251,7 +260,7 @@ def _reading(reference: Reference) -> Iterator[None]:
         yield
     except PullError as error:
         raise RegistryError(
-            f"{reference.familiar} could not be read",
+            _unread(reference),
             cause=error.cause,
             remedy="run it again: what is there is not sent again"
             if error.transient

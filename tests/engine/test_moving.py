@@ -14,7 +14,7 @@ import pytest
 
 from bailing_tasks.console import Console
 from bailing_tasks.engine.uploads import Uploads
-from bailing_tasks.errors import FindingsError, ReleaseError, UsageError
+from bailing_tasks.errors import FindingsError, RegistryError, ReleaseError, UsageError
 from bailing_tasks.events import Event
 from bailing_tasks.platforms import Platform
 from bailing_tasks.references import Reference
@@ -298,6 +298,17 @@ def test_what_an_earlier_run_of_the_release_moved_is_put_back_too(
     assert place.digest("main") == place.digest("old")
     assert "no tag was moved" in caught.value.remedy
     assert "by somebody else" not in place.said.getvalue()
+
+
+def test_a_status_that_cannot_be_asked_for_speaks_of_no_push(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bailing_tasks.retry.ATTEMPTS", 1)
+    place.release(["main"])
+    place.proxy.stop()
+    with pytest.raises(RegistryError, match="main could not be read") as caught:
+        status(journals(State(place.folder))[0], place.registry)
+    assert "check the network" in caught.value.remedy
 
 
 def test_a_tag_may_have_moved_where_the_answer_was_lost(
