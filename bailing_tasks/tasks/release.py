@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from invoke.context import Context
 
@@ -28,59 +28,36 @@ from bailing_tasks.tasks.releasing import (
 from bailing_tasks.tasks.run import Run, current
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from bailing_tasks.settings import Settings, Target
 
 _OPTIONS = ("event", "allow_dirty", "replace", "yes", "json", "dry_run")
 
 
-@command(*_OPTIONS, name="push-builder", repeatable=["event"])
-def push_builder(
-    _context: Context,
-    event: list[str],
-    allow_dirty: bool = False,
-    replace: bool = False,
-    yes: bool = False,
-    json: bool = False,
-    dry_run: bool = False,
-) -> None:
-    """Publish the builder for all platforms and Pythons, under the tags of the policy."""
-    run = current(json=json, dry_run=dry_run)
-    settings = run.settings(["all"], ["all"])
-    _push(run, settings, [settings.builder], event, allow_dirty, replace, yes)
+def _publishing(name: str, what: str, targets: Callable[[Settings], Sequence[Target]]) -> Any:
+    """Return a task that publishes some targets."""
+
+    def publish(
+        _context: Context,
+        event: list[str],
+        allow_dirty: bool = False,
+        replace: bool = False,
+        yes: bool = False,
+        json: bool = False,
+        dry_run: bool = False,
+    ) -> None:
+        run = current(json=json, dry_run=dry_run)
+        settings = run.settings(["all"], ["all"])
+        _push(run, settings, targets(settings), event, allow_dirty, replace, yes)
+
+    publish.__doc__ = f"Publish {what} for all platforms and Pythons, under the tags of the policy."
+    return command(*_OPTIONS, name=name, repeatable=["event"])(publish)
 
 
-@command(*_OPTIONS, name="push-app", repeatable=["event"])
-def push_app(
-    _context: Context,
-    event: list[str],
-    allow_dirty: bool = False,
-    replace: bool = False,
-    yes: bool = False,
-    json: bool = False,
-    dry_run: bool = False,
-) -> None:
-    """Publish the app for all platforms and Pythons, under the tags of the policy."""
-    run = current(json=json, dry_run=dry_run)
-    settings = run.settings(["all"], ["all"])
-    _push(run, settings, [settings.app], event, allow_dirty, replace, yes)
-
-
-@command(*_OPTIONS, repeatable=["event"])
-def push(
-    _context: Context,
-    event: list[str],
-    allow_dirty: bool = False,
-    replace: bool = False,
-    yes: bool = False,
-    json: bool = False,
-    dry_run: bool = False,
-) -> None:
-    """Publish builder and app: all is uploaded and compared before a tag moves, `latest` last."""
-    run = current(json=json, dry_run=dry_run)
-    settings = run.settings(["all"], ["all"])
-    _push(run, settings, settings.targets, event, allow_dirty, replace, yes)
+push_builder = _publishing("push-builder", "the builder", lambda settings: [settings.builder])
+push_app = _publishing("push-app", "the app", lambda settings: [settings.app])
+push = _publishing("push", "builder and app", lambda settings: settings.targets)
 
 
 @command("json", name="release-status")
