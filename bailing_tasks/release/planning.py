@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -107,15 +106,14 @@ class Policy:
         root, commit = self._settings.root, tag.event.commit
         standing = self._registry.standing(tag.reference, root, commit)
         if tag.kind == BRANCH and standing.revision and standing.descends is None:
-            standing = replace(standing, is_tip=self._remote.get(tag.event.ref) == commit)
+            standing = replace(standing, is_tip=self._tip(tag.event) == commit)
         return moves(tag.kind, standing, tag.event, self._settings)
 
-    @functools.cached_property
-    def _remote(self) -> Mapping[str, str]:
-        """What the remote has now; nothing where it does not say."""
+    def _tip(self, event: Event) -> str | None:
+        """Return where an event's branch stands at the remote now; None where that is not known."""
         with contextlib.suppress(UsageError):
-            return git.remote_refs(self._settings.root)
-        return {}
+            return git.remote_refs(self._settings.root).get(event.ref)
+        return None
 
     def see(self, tags: Sequence[ReleaseTag]) -> tuple[Seen, ...]:
         """Return where tags stand now, and whether they move from there."""
