@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bailing_tasks import context
+from bailing_tasks.build_request import Pins, request, sources
 from bailing_tasks.digests import Digests
 from bailing_tasks.dockerfile import (
     context_inputs,
@@ -27,7 +27,6 @@ from bailing_tasks.engine import buildx
 from bailing_tasks.engine.base import Engine
 from bailing_tasks.errors import SettingsError
 from bailing_tasks.fingerprint import Inputs, fingerprint
-from bailing_tasks.kept import held_name
 from bailing_tasks.names import (
     BUILDER_LABEL,
     LABEL,
@@ -43,16 +42,11 @@ from bailing_tasks.recipes import Recipe, image_key
 from bailing_tasks.settings import Settings
 from bailing_tasks.state import Pin, State
 
-FRONTEND_ARG = "BUILDKIT_SYNTAX"
-"""The build argument that names the frontend in place of the `# syntax=` line."""
-
 BUILD_PLATFORM = re.compile(r"\bBUILD(?:PLATFORM|OS|ARCH|VARIANT)\b")
 """BuildKit's arguments for the machine that builds: an image may differ with it."""
 
 DECLARED = re.compile(rf"ARG\b.*\b{EPOCH}\b")
 """An instruction that lets others of its stage read the time of the commit."""
-
-Pins = Mapping[tuple[str, str], Pin]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,10 +129,7 @@ def plan_build(
     ignore = _ignore(recipe, folder, state)
     inputs = _inputs(recipe, pins, folder, ignore, _digests(recipe, state))
     digest = fingerprint(inputs)
-    found = [pins[image_key(image)] for image in recipe.external if image_key(image) in pins]
-    sources = _sources(recipe, pins, engine)
-    time = {EPOCH: origin.epoch} if origin.epoch else {}
-    frontend, frontend_context = _frontend(recipe, pins, engine)
+    found = sources(recipe, pins, engine)
     builder = engine.image(recipe.builder) if recipe.own and recipe.builder else None
     builder_id = f"{recipe.builder}@{builder.content}" if builder else ""
     name = local_name(variant, settings, host)
@@ -146,34 +137,29 @@ def plan_build(
     return BuildPlan(
         recipe=recipe,
         dockerfile=pin_images(
-            recipe.text, {key: pin_name(*key) for key in sources}, **recipe.selection
+            recipe.text, {key: pin_name(*key) for key in found}, **recipe.selection
         ),
         ignore=ignore,
         inputs=inputs,
         fingerprint=digest,
         name=name,
-        pins=tuple(found),
+        pins=tuple(pins[image_key(image)] for image in recipe.external if image_key(image) in pins),
         unpinned=tuple(
             image.reference.familiar for image in recipe.external if image_key(image) not in pins
         ),
         remote=tuple(each.pattern for each in remote_inputs(recipe.text, **recipe.selection)),
         unattested="" if engine.attests else _asked_for(settings),
         builder_id=builder_id,
-        request=buildx.BuildRequest(
-            builder=engine.builder,
-            docker_context=engine.docker_context,
+        request=request(
+            settings,
+            recipe,
+            pins,
+            engine,
+            sources=found,
             dockerfile=state.folder / "dockerfiles" / copy,
-            context=folder,
-            stage=target.stage,
-            platform=variant.platform,
-            build_args={**time, **recipe.build_args, **frontend},
-            build_contexts={pin_name(*key): source for key, source in sources.items()}
-            | frontend_context,
-            secrets=_secrets(settings, recipe),
             labels=_labels(settings, recipe, origin, inputs, digest, builder_id),
-            destination=engine.destination(staging_name(target, digest)),
-            provenance=_provenance(settings, engine),
-            scanner=_scanner(recipe, pins, engine),
+            staged=staging_name(target, digest),
+            epoch=origin.epoch,
         ),
     )
 
@@ -205,21 +191,6 @@ def _labels(
     }
 
 
-def _provenance(settings: Settings, engine: Engine) -> str:
-    return settings.provenance if engine.attests and settings.provenance != "none" else ""
-
-
-def _scanner(recipe: Recipe, pins: Pins, engine: Engine) -> str:
-    """Return what BuildKit finds the scanner by; it heeds no context there."""
-    if recipe.scanner is None:
-        return ""
-    pin = pins.get(image_key(recipe.scanner))
-    if pin is None:
-        return str(recipe.scanner.reference)
-    name = _name(pin, engine)
-    return name if engine.source(name) == f"docker-image://{name}" else pin.image
-
-
 def _asked_for(settings: Settings) -> str:
     wanted = settings.provenance != "none" and not settings.is_default("provenance")
     asked = (("provenance", wanted), ("an SBOM", settings.sbom))
@@ -242,37 +213,6 @@ def whole_context(plan: BuildPlan) -> tuple[int, ...]:
 
 def _digests(recipe: Recipe, state: State) -> Digests:
     return Digests(state, recipe.variant.target.name)
-
-
-def _sources(recipe: Recipe, pins: Pins, engine: Engine) -> dict[tuple[str, str], str]:
-    """Return where each image of a build comes from, as buildx names contexts."""
-    external = {
-        image_key(image): engine.source(_name(pins[image_key(image)], engine))
-        for image in recipe.images
-        if image_key(image) in pins
-    }
-    return external | {image_key(image): engine.source(recipe.builder) for image in recipe.own}
-
-
-def _frontend(recipe: Recipe, pins: Pins, engine: Engine) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the argument that names the frontend, and where that is if it is no image's name.
-
-    It is named as its registry has it: before BuildKit 0.12 no context is heeded here, and the
-    registry is asked.
-    """
-    if recipe.frontend is None or image_key(recipe.frontend) not in pins:
-        return {}, {}
-    pin = pins[image_key(recipe.frontend)]
-    name = _name(pin, engine)
-    source = engine.source(name)
-    if source == f"docker-image://{name}":
-        return {FRONTEND_ARG: name}, {}
-    return {FRONTEND_ARG: pin.image}, {pin.image: source}
-
-
-def _name(pin: Pin, engine: Engine) -> str:
-    """Return what a build takes for a pin: what is here, else what a registry has."""
-    return held_name(engine, pin) or pin.image
 
 
 def _inputs(recipe: Recipe, pins: Pins, folder: Path, ignore: str, digests: Digests) -> Inputs:
@@ -339,11 +279,3 @@ def check_secrets(plan: BuildPlan) -> None:
                 f"the build secret {secret!r} is not there: {variable or place}",
                 remedy=f"set or write it, or change {name}.secrets in [tool.bailing-tasks]",
             )
-
-
-def _secrets(settings: Settings, recipe: Recipe) -> dict[str, str]:
-    """Return the secrets of a target, files by their whole path."""
-    return {
-        name: place if place.startswith("env:") else str(settings.root / Path(place).expanduser())
-        for name, place in recipe.variant.target.secrets.items()
-    }
