@@ -197,7 +197,8 @@ def base(workspace: Workspace, *images: str) -> None:
 def meeting(session: pytest.Session, folder: Path) -> Iterator[Mapping[Case, Future[Came]]]:
     """Meet the cases of the tests that were chosen, several at once: mostly each only waits."""
     calls = (getattr(item, "callspec", None) for item in session.items)
-    cases = (call.params["case"] for call in calls if call and "case" in call.params)
+    given = (call.params.get("case") for call in calls if call)
+    cases = (case for case in given if isinstance(case, Case))
     with ExitStack() as stack:
         engines = {store: started(store) for store in sandbox.STORES}
         engines["buildkit"] = stack.enter_context(remote(engines["containerd"], folder))
