@@ -43,7 +43,8 @@ def content(workspace: Workspace, image: str) -> dict[str, bytes]:
     held, found = layout(workspace), dict[str, bytes]()
     digest = held.digest(image)
     assert digest
-    for layer in Manifest.parse(held.path(digest).read_bytes()).layers:
+    manifest, *_ = held.manifests(digest)
+    for layer in Manifest.parse(held.path(manifest).read_bytes()).layers:
         with tarfile.open(fileobj=io.BytesIO(held.path(layer.digest).read_bytes())) as archive:
             for member in archive:
                 file = archive.extractfile(member)
