@@ -200,6 +200,7 @@ def test_a_new_image_with_known_layers_sends_none_of_them(
         (Fault.TOO_MANY, "", "limits how often"),
     ],
 )
+@pytest.mark.parametrize("held", ["buildkit"], indirect=True)
 def test_a_refusal_is_told_by_its_kind(
     held: Holder,
     proxy: RegistryProxy,
@@ -209,6 +210,7 @@ def test_a_refusal_is_told_by_its_kind(
     words: str,
     cause: str,
 ) -> None:
+    # Whichever engine sends: this process asks before.
     app = target(proxy.address, tmp_path)
     image = held.built(app, "linux/amd64")
     proxy.fault(fault, on="blobs", method="POST", words=words)
