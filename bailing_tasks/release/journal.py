@@ -109,35 +109,27 @@ class Journal:
     @property
     def moved(self) -> Mapping[str, str]:
         """For each tag that the release has begun to move, and has not put back, where to."""
-        found: dict[str, str] = {}
-        for step in self.since_begun:
-            if step["step"] == MOVE:
-                found[step["name"]] = step["digest"]
-            if step["step"] == UNDONE:
-                found.pop(step["name"], None)
-        return found
+        return {name: step["digest"] for name, step in self._last(MOVE, until=UNDONE).items()}
 
     @property
     def tags(self) -> Mapping[str, Mapping[str, Any]]:
         """For each tag, the last step that was made with it since the release began."""
-        found: dict[str, Mapping[str, Any]] = {}
-        for step in self.since_begun:
-            if step["step"] == TAG:
-                found[step["name"]] = step
-            if step["step"] == UNDONE:
-                found.pop(step["name"], None)
-        return found
+        return self._last(TAG, until=UNDONE)
 
     @property
     def open_sends(self) -> tuple[Mapping[str, Any], ...]:
         """The uploads that were begun and did not end: the last run may have died in one."""
+        return tuple(self._last(SEND, until=UPLOADED).values())
+
+    def _last(self, wanted: str, *, until: str) -> dict[str, Mapping[str, Any]]:
+        """Return the last step of a kind for each name, unless a later one of another undid it."""
         found: dict[str, Mapping[str, Any]] = {}
         for step in self.since_begun:
-            if step["step"] == SEND:
+            if step["step"] == wanted:
                 found[step["name"]] = step
-            if step["step"] == UPLOADED:
+            if step["step"] == until:
                 found.pop(step["name"], None)
-        return tuple(found.values())
+        return found
 
     @property
     def since_begun(self) -> Iterator[Mapping[str, Any]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from bailing_tasks import image_index
 from bailing_tasks.console import Console
@@ -23,6 +24,14 @@ from bailing_tasks.release.journal import Journal
 from bailing_tasks.release.model import BuiltImage, Index, Plan, Uploaded
 from bailing_tasks.release.registry import Found, Registry
 from bailing_tasks.units import size
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Read:
+    """What stands under a name, and the ids that engines have for it."""
+
+    found: Found
+    ids: frozenset[str]
 
 
 class Publisher:
@@ -86,17 +95,17 @@ class Publisher:
         names = (image.reference, image.by_identity) if image.certain else (image.by_identity,)
         for reference in names:
             interrupted = str(reference) in self._interrupted
-            there = self._there(image, reference)
+            is_taken, there = self._there(image, reference)
             whole = there is not None and (
-                image.identity in there or (image.content in there and not interrupted)
+                image.identity in there.ids or (image.content in there.ids and not interrupted)
             )
-            if there is not None and not (whole or interrupted or reference == image.by_identity):
+            if is_taken and not (whole or interrupted or reference == image.by_identity):
                 continue
-            if not whole:
+            if there is None or not whole:
                 self._send(image, reference)
-            found, ids = self._read(image, reference)
-            if ids & {image.identity, image.content}:
-                return self._done(image, reference, found, started, sent=not whole)
+                there = self._read(image, reference)
+            if there.ids & {image.identity, image.content}:
+                return self._done(image, reference, there.found, started, sent=not whole)
         raise RegistryError(
             f"{image.variant} is not in the registry as it is here",
             cause=f"{', '.join(each.familiar for each in names)} stand for other images",
@@ -126,16 +135,16 @@ class Publisher:
             image=image, reference=reference, entry=found.entry, size=found.size, sent=sent
         )
 
-    def _there(self, image: BuiltImage, reference: Reference) -> frozenset[str] | None:
-        """Return the ids of what stands under a name, none for a part; None where it is free."""
+    def _there(self, image: BuiltImage, reference: Reference) -> tuple[bool, _Read | None]:
+        """Return whether a name is taken, and what stands there; None for a part of an image."""
         if not self._registry.digest(reference):
-            return None
+            return False, None
         try:
-            return self._read(image, reference)[1]
+            return True, self._read(image, reference)
         except IncompleteError:
-            return frozenset()
+            return True, None
 
-    def _read(self, image: BuiltImage, reference: Reference) -> tuple[Found, frozenset[str]]:
+    def _read(self, image: BuiltImage, reference: Reference) -> _Read:
         """Read what stands under a name, and the ids that engines have for it.
 
         The classic store names an image by its configuration, others by its manifest or index. What
@@ -145,7 +154,7 @@ class Publisher:
         found = self._registry.found(reference, image.variant.platform)
         content = self._registry.content(reference, found.manifest)
         ids = {digest, found.entry.digest, found.manifest.config.digest, content}
-        return found, frozenset(ids)
+        return _Read(found=found, ids=frozenset(ids))
 
     def _check_label(self, image: BuiltImage, reference: Reference) -> None:
         """Make sure that what the registry has was made from what the image was made from."""

@@ -71,21 +71,30 @@ class Releaser:
                 place for the lock.
             ReleaseError: It stopped halfway; the same again goes on.
         """
-        with self._journal(plan, before) as journal:
-            publisher = Publisher(self.engine_for, self.registry, journal, self.console)
-            indexes, uploads = publisher.publish(plan)
-            tags = Mover(self.registry, journal, judge, self.console).move(plan, indexes)
-            journal.add(journals.END)
-        return Release(plan=plan, journal=journal.path, indexes=indexes, uploads=uploads, tags=tags)
+
+        def publish(journal: Journal) -> tuple[Mapping[Key, Index], tuple[Uploaded, ...]]:
+            return Publisher(self.engine_for, self.registry, journal, self.console).publish(plan)
+
+        return self._carried_out(plan, before, publish, judge)
 
     def move(
         self, plan: Plan, before: Mapping[str, str], indexes: Mapping[Key, Index], judge: Judge
     ) -> Release:
         """Move the tags of a plan to indexes that are published; as `push`."""
+        return self._carried_out(plan, before, lambda journal: (indexes, ()), judge)
+
+    def _carried_out(
+        self,
+        plan: Plan,
+        before: Mapping[str, str],
+        publish: Callable[[Journal], tuple[Mapping[Key, Index], tuple[Uploaded, ...]]],
+        judge: Judge,
+    ) -> Release:
         with self._journal(plan, before) as journal:
+            indexes, uploads = publish(journal)
             tags = Mover(self.registry, journal, judge, self.console).move(plan, indexes)
             journal.add(journals.END)
-        return Release(plan=plan, journal=journal.path, indexes=indexes, uploads=(), tags=tags)
+        return Release(plan=plan, journal=journal.path, indexes=indexes, uploads=uploads, tags=tags)
 
     @contextlib.contextmanager
     def _journal(self, plan: Plan, before: Mapping[str, str]) -> Iterator[Journal]:
