@@ -65,7 +65,8 @@ class BuildPlan:
         unpinned: The external images that have no pin: a registry will be asked for them.
         remote: URLs and Git repositories that are added, and may have changed.
         unattested: What the settings ask for and the engine cannot say of an image; empty for none.
-        builder_id: Name and content of the builder image, where it is built on one that is here.
+        bases_id: Names and contents of the workspace's images that it is built on, where all are
+            here.
     """
 
     recipe: Recipe
@@ -79,7 +80,7 @@ class BuildPlan:
     unpinned: tuple[str, ...]
     remote: tuple[str, ...]
     unattested: str
-    builder_id: str
+    bases_id: str
 
     @property
     def kept(self) -> str:
@@ -130,8 +131,7 @@ def plan_build(
     inputs = _inputs(recipe, pins, folder, ignore, _digests(recipe, state))
     digest = fingerprint(inputs)
     found = sources(recipe, pins, engine)
-    builder = engine.image(recipe.builder) if recipe.own and recipe.builder else None
-    builder_id = f"{recipe.builder}@{builder.content}" if builder else ""
+    bases_id = _bases_id(recipe, engine)
     name = local_name(variant, settings, host)
     copy = f"{name.replace(':', '-').replace('/', '-')}.Dockerfile"
     return BuildPlan(
@@ -149,7 +149,7 @@ def plan_build(
         ),
         remote=tuple(each.pattern for each in remote_inputs(recipe.text, **recipe.selection)),
         unattested="" if engine.attests else _asked_for(settings),
-        builder_id=builder_id,
+        bases_id=bases_id,
         request=request(
             settings,
             recipe,
@@ -157,7 +157,7 @@ def plan_build(
             engine,
             sources=found,
             dockerfile=state.folder / "dockerfiles" / copy,
-            labels=_labels(settings, recipe, origin, inputs, digest, builder_id),
+            labels=_labels(settings, recipe, origin, inputs, digest, bases_id),
             staged=staging_name(target, digest),
             epoch=origin.epoch,
         ),
@@ -178,7 +178,7 @@ def _suited(recipe: Recipe, engine: Engine, origin: Origin) -> Recipe:
 
 
 def _labels(
-    settings: Settings, recipe: Recipe, origin: Origin, inputs: Inputs, digest: str, builder_id: str
+    settings: Settings, recipe: Recipe, origin: Origin, inputs: Inputs, digest: str, bases_id: str
 ) -> dict[str, str]:
     """Return the labels of an image, which count for nothing in its fingerprint."""
     target, platform = recipe.variant.target, recipe.variant.platform
@@ -187,8 +187,17 @@ def _labels(
     return {
         **origin.labels(settings, labels(recipe.text, **recipe.selection), files),
         LABEL: fingerprint_label(target, platform, digest),
-        **({BUILDER_LABEL: builder_id} if recipe.own else {}),
+        **({BUILDER_LABEL: bases_id} if recipe.own else {}),
     }
+
+
+def _bases_id(recipe: Recipe, engine: Engine) -> str:
+    names = sorted({recipe.bases.get(each.base.key, "") for each in recipe.own})
+    found = [(name, engine.image(name)) for name in names if name]
+    if len(found) < len(names):
+        return ""
+    known = [f"{name}@{image.content}" for name, image in found if image]
+    return " ".join(known) if len(known) == len(names) else ""
 
 
 def _asked_for(settings: Settings) -> str:
@@ -219,9 +228,11 @@ def _inputs(recipe: Recipe, pins: Pins, folder: Path, ignore: str, digests: Dige
     keys = {image_key(image) for image in recipe.external}
     images = {" ".join(key): pins[key].digest if key in pins else "" for key in keys}
     arguments = dict(recipe.build_args)
-    for image in recipe.own:
-        images[f"builder {image.platform}"] = recipe.builder
-        arguments.pop(recipe.variant.target.builder_arg, None)
+    for each in recipe.own:
+        base = each.base
+        images[f"{base.target.name} {base.platform}"] = recipe.bases.get(base.key, "")
+        if base.target.per_python:
+            arguments.pop(recipe.variant.target.builder_arg, None)
     reached = instructions(recipe.text, **recipe.selection)
     on_builder = any(BUILD_PLATFORM.search(text) for text in reached)
     return Inputs(

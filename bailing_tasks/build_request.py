@@ -72,7 +72,11 @@ def sources(recipe: Recipe, pins: Pins, engine: Engine) -> dict[tuple[str, str],
         for image in recipe.images
         if image_key(image) in pins
     }
-    return external | {image_key(image): engine.source(recipe.builder) for image in recipe.own}
+    return external | {
+        image_key(each.image): engine.source(recipe.bases[each.base.key])
+        for each in recipe.own
+        if each.base.key in recipe.bases
+    }
 
 
 def _frontend(recipe: Recipe, pins: Pins, engine: Engine) -> tuple[dict[str, str], dict[str, str]]:

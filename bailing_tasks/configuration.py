@@ -7,7 +7,8 @@ pyproject.toml beats default. A key nobody knows is answered with the nearest on
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+import functools
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from bailing_tasks.option import ENVIRONMENT_PREFIX, OTHER_VARIABLES, Option
 from bailing_tasks.options import OPTIONS
 from bailing_tasks.platforms import Platform
 from bailing_tasks.references import Reference
+from bailing_tasks.services import Patterns, Services, find, project_of, read
 from bailing_tasks.settings import (
     FROM_DEFAULT,
     FROM_FILE,
@@ -27,6 +29,8 @@ from bailing_tasks.settings import (
 )
 
 TABLE = "tool.bailing-tasks"
+SERVICE = "service"
+"""The table of the services' tables."""
 EVERY = "all"
 """On the command line: every platform or Python that the workspace names."""
 
@@ -41,6 +45,8 @@ def load(
     overrides: Mapping[str, Any] | None = None,
     remote_path: str | None = None,
     source: str = "",
+    describe: Callable[[], str] = str,
+    rendered: Callable[[Sequence[str]], Collection[str]] = lambda patterns: (),
 ) -> Settings:
     """Read the settings of a workspace.
 
@@ -50,6 +56,8 @@ def load(
         overrides: What the command line gave, by key; an empty list is nothing.
         remote_path: `owner/name` of the Git remote, for the default repository.
         source: The web address of the Git remote, if it has one.
+        describe: Returns the version of what is checked out, empty for none; asked where needed.
+        rendered: Returns the files that the templates of some patterns make.
 
     Raises:
         SettingsError: A key is unknown, a value has the wrong type, or the file is no TOML.
@@ -64,6 +72,8 @@ def load(
         remote_path=remote_path,
         source=source,
         licenses=_license(project),
+        describe=describe,
+        rendered=rendered,
     )
 
 
@@ -112,12 +122,17 @@ def resolve(
     remote_path: str | None = None,
     source: str = "",
     licenses: str = "",
+    describe: Callable[[], str] = str,
+    rendered: Callable[[Sequence[str]], Collection[str]] = lambda patterns: (),
 ) -> Settings:
     """Make typed settings of what was given in all places; see `load`.
 
     `licenses` is the license of the project.
     """
-    given = _flatten(document)
+    given = _flatten({key: value for key, value in document.items() if key != SERVICE})
+    tables = document.get(SERVICE, {})
+    if not isinstance(tables, Mapping):
+        raise SettingsError(f"[{TABLE}] {SERVICE}: expected a table for each service")
     _refuse_unknown_variables(environment)
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
@@ -143,6 +158,7 @@ def resolve(
             f"builder and app are both called {values['app.image']!r}",
             remedy="give builder.image or app.image another name",
         )
+    found = _services(root, values, tables, describe, rendered)
     return Settings(
         root=root,
         platforms=values["platforms"],
@@ -163,25 +179,48 @@ def resolve(
         prefetch=PrefetchSettings(**_section("prefetch", values)),
         builder=_target("builder", values),
         app=_target("app", values),
+        version=values["version"],
+        services=found.targets,
+        extra_images=values["extra-images"],
+        compose_files=values["compose-files"],
+        mirror_names=values["mirror-names"],
+        templates=values["templates"],
+        before_build=values["before-build"],
+        rendered={},
         verify=VerifySettings(**_section("verify", values)),
         ci=CiSettings(**_section("ci", values)),
-        origins=origins,
+        origins={**origins, **found.origins},
+        given={**values, **found.values},
     )
 
 
+def _services(
+    root: Path,
+    values: Mapping[str, Any],
+    tables: Mapping[str, Any],
+    describe: Callable[[], str],
+    rendered: Callable[[Sequence[str]], Collection[str]],
+) -> Services:
+    """Return the services, if there are any."""
+    patterns = values["services"]
+    if not patterns and not tables:
+        return Services()
+    repository = values["repository"].lower()
+    names = Patterns(
+        image=values["service-image"],
+        repository=values["service-repository"]
+        or (f"{repository}-{{service}}" if repository else ""),
+        context=values["service-context"],
+        project=project_of(repository, root),
+        version=functools.cache(lambda: values["version"] or describe() or "latest"),
+    )
+    files = find(root, patterns, rendered(values["templates"]) if values["templates"] else ())
+    return read(files, tables, names)
+
+
 def flatten(settings: Settings) -> dict[str, Any]:
-    """Return each setting's value by its dotted key, in the order of `OPTIONS`, as plain data."""
-    values: dict[str, Any] = {}
-    for option in OPTIONS:
-        section, _, rest = option.key.rpartition(".")
-        holder: Any = getattr(settings, section) if section else settings
-        value = (
-            settings.app.repository
-            if option.key == "repository"
-            else getattr(holder, rest.replace("-", "_"))
-        )
-        values[option.key] = _plain(value)
-    return values
+    """Return each setting's value by its dotted key, as plain data; services come last."""
+    return {key: _plain(settings.given[key]) for key in settings.origins}
 
 
 def _plain(value: Any) -> Any:

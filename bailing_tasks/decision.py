@@ -46,8 +46,8 @@ def decide(
     made: Made | None,
     look: Callable[[BuildPlan], Published],
     force: bool = False,
-    builder_comes: bool = False,
-    builder_certain: bool = True,
+    bases_come: bool = False,
+    bases_certain: bool = True,
 ) -> Decision:
     """Return what is to be done about a planned build.
 
@@ -57,22 +57,24 @@ def decide(
         made: What is known of the last image of this variant.
         look: Asks the registry, where the image is not here.
         force: Whether it is built in any case.
-        builder_comes: Whether its builder is built or pulled before it, in the same run.
-        builder_certain: Whether its builder's fingerprint tells all that that is made from.
+        bases_come: Whether what it is built on is built or pulled before it, in the same run.
+        bases_certain: Whether the fingerprints of that tell all that it is made from.
     """
     found = changes(made.inputs, plan.inputs) if made else ()
     unknown = _unknown(plan)
     decided = functools.partial(
-        Decision, changes=found, certain=not unknown and (builder_certain or not plan.recipe.own)
+        Decision, changes=found, certain=not unknown and (bases_certain or not plan.recipe.own)
     )
     if force or unknown:
         return decided(action=BUILD, reason="forced" if force else unknown)
     image = built_image(plan, engine)
-    if image and _on_another_builder(plan, image, made, builder_comes=builder_comes):
-        return decided(action=BUILD, reason="its builder is built anew")
+    if image and _on_another_builder(plan, image, made, bases_come=bases_come):
+        builder = plan.recipe.variant.target.builder_arg
+        what = "its builder" if builder else "what it is built on"
+        return decided(action=BUILD, reason=f"{what} is built anew")
     if image:
         return decided(action=SKIP, reason=f"nothing changed (fingerprint {plan.fingerprint[:16]})")
-    published = look(plan) if builder_certain else Published()
+    published = look(plan) if bases_certain else Published()
     if published.name:
         return decided(action=PULL, reason=f"{published.name} was made from the same inputs")
     reason = describe(found) or f"no image with this fingerprint ({plan.fingerprint[:16]}) is here"
@@ -83,7 +85,9 @@ def decide(
 def built_image(plan: BuildPlan, engine: Engine) -> Image | None:
     """Return the engine's image made from the same inputs; None where there is none."""
     found = engine.image(plan.kept)
-    return found if found and found.labels.get(LABEL) == plan.label else None
+    if found is None or plan.recipe.variant.target.from_image:  # which has labels of its own
+        return found
+    return found if found.labels.get(LABEL) == plan.label else None
 
 
 def is_certain(plan: BuildPlan) -> bool:
@@ -101,7 +105,7 @@ def _unknown(plan: BuildPlan) -> str:
 
 
 def _on_another_builder(
-    plan: BuildPlan, image: Image, made: Made | None, *, builder_comes: bool
+    plan: BuildPlan, image: Image, made: Made | None, *, bases_come: bool
 ) -> bool:
     """Whether the builder was built anew since: a forced build changes what no input shows.
 
@@ -110,4 +114,4 @@ def _on_another_builder(
     known = made.builder if made and made.image == image.id else image.labels.get(BUILDER_LABEL)
     if not plan.recipe.own or not known:
         return False
-    return builder_comes or bool(plan.builder_id and known != plan.builder_id)
+    return bases_come or bool(plan.bases_id and known != plan.bases_id)

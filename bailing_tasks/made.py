@@ -19,7 +19,7 @@ class Made:
     Attributes:
         fingerprint: The digest of what it was made from, 64 hex digits.
         image: Its id in the engine.
-        builder: Name and content of the builder image that was there then; empty where none was.
+        builder: Names and contents of the workspace's images that it is built on; empty for none.
         inputs: What it was made from.
     """
 
@@ -47,7 +47,7 @@ def remember(plan: BuildPlan, state: State, image: str) -> None:
         image: Its id in the engine.
     """
     made = Made(
-        fingerprint=plan.fingerprint, image=image, builder=plan.builder_id, inputs=plan.inputs
+        fingerprint=plan.fingerprint, image=image, builder=plan.bases_id, inputs=plan.inputs
     )
     before = last_made(plan, state)
     if before and (before.fingerprint, before.image, before.builder) == (

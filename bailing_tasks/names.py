@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 
 from bailing_tasks.platforms import Platform
-from bailing_tasks.references import Reference
 from bailing_tasks.settings import Settings, Target
 from bailing_tasks.variants import Variant
 
@@ -41,8 +40,8 @@ def local_name(variant: Variant, settings: Settings, host: Platform) -> str:
     """
     platform, python = variant.platform, variant.python
     suffix = "" if platform == host else f"-{platform.short}"
-    suffix += "" if python == settings.plain_python else f"-py{python}"
-    return f"{variant.target.image}:latest{suffix}"
+    suffix += "" if python in ("", settings.plain_python) else f"-py{python}"
+    return f"{variant.target.image}:{variant.target.tag}{suffix}"
 
 
 def fingerprint_name(target: Target, fingerprint: str) -> str:
@@ -101,10 +100,4 @@ def _short(*parts: str) -> str:
 
 def registry_tag(tag: str, python: str, settings: Settings) -> str:
     """Return a published tag; those of the second and further Pythons end in `-py3.12`."""
-    return tag if python == settings.plain_python else f"{tag}-py{python}"
-
-
-def own_repositories(target: Target) -> frozenset[str]:
-    """Return the canonical repositories that an image of a target may be named by."""
-    names = filter(None, (target.image, f"localhost/{target.image}", target.repository))
-    return frozenset(Reference.parse(name).repository for name in names)
+    return tag if python in ("", settings.plain_python) else f"{tag}-py{python}"

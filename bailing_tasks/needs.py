@@ -36,16 +36,27 @@ def recipes(
 def wanted(
     settings: Settings, host: Platform, *, all_stages: bool = False
 ) -> tuple[WantedImage, ...]:
-    """Return every external image of all targets, once a platform.
+    """Return every external image of all targets, once a platform."""
+    found = {
+        target.name: recipes(settings, target, host, all_stages=all_stages)
+        for target in targets(settings, host)
+    }
+    return wanted_images(recipe for of_one in found.values() for recipe in of_one)
 
-    A workspace without a builder's Dockerfile, whose app needs none, has the app alone.
+
+def targets(settings: Settings, host: Platform) -> tuple[Target, ...]:
+    """Return what is built here.
+
+    A workspace without a builder's Dockerfile, whose app needs none, has no builder.
     """
-    app = recipes(settings, settings.app, host, all_stages=all_stages)
-    if settings.has_dockerfile(settings.builder) or any(recipe.own for recipe in app):
-        return wanted_images(
-            [*recipes(settings, settings.builder, host, all_stages=all_stages), *app]
-        )
-    return wanted_images(app)
+    if settings.builder not in settings.pair or settings.has_dockerfile(settings.builder):
+        return settings.targets
+    bases = {
+        each.base.target.name for app in recipes(settings, settings.app, host) for each in app.own
+    }
+    return tuple(
+        target for target in settings.targets if target != settings.builder or target.name in bases
+    )
 
 
 def wanted_anywhere(settings: Settings, hosts: Sequence[Platform]) -> tuple[WantedImage, ...]:
@@ -64,11 +75,17 @@ def wanted_anywhere(settings: Settings, hosts: Sequence[Platform]) -> tuple[Want
 
 def narrowed(settings: Settings, *, stage: str, build_args: Mapping[str, str]) -> Settings:
     """Return settings whose targets have another stage, where one is given, and more arguments."""
-    builder, app = (
-        replace(target, stage=stage or target.stage, build_args={**target.build_args, **build_args})
-        for target in settings.targets
+
+    def narrow(target: Target) -> Target:
+        arguments = {**target.build_args, **build_args}
+        return replace(target, stage=stage or target.stage, build_args=arguments)
+
+    return replace(
+        settings,
+        builder=narrow(settings.builder),
+        app=narrow(settings.app),
+        services=tuple(map(narrow, settings.services)),
     )
-    return replace(settings, builder=builder, app=app)
 
 
 def of_dockerfiles(

@@ -57,6 +57,14 @@ def as_texts(value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
+def as_images(value: Any) -> tuple[str, ...]:
+    """Return image names."""
+    names = as_texts(value)
+    for name in names:
+        Reference.parse(name)
+    return names
+
+
 def as_patterns(value: Any) -> tuple[str, ...]:
     """Return GitHub's filter patterns."""
     patterns = as_texts(value)
@@ -174,7 +182,7 @@ def _items(text: str) -> list[str]:
 
 
 _FROM_TEXT: Mapping[Callable[[Any], Any], Callable[[str], Any]] = {
-    **dict.fromkeys((as_texts, as_hosts, as_patterns, as_platforms, as_pythons), _items),
+    **dict.fromkeys((as_texts, as_hosts, as_images, as_patterns, as_platforms, as_pythons), _items),
     **dict.fromkeys((as_table, as_mirrors, as_builders, as_commands), json.loads),
 }
 """How an environment variable is read before its type is checked; a plain string otherwise."""

@@ -9,6 +9,7 @@ from bailing_tasks.option import (
     as_flag,
     as_hosts,
     as_image,
+    as_images,
     as_mirrors,
     as_number,
     as_patterns,
@@ -175,6 +176,66 @@ OPTIONS: tuple[Option, ...] = (
         default=3600,
         help="seconds that a prefetch may take; 0: as long as it takes",
     ),
+    Option(
+        key="version",
+        parse=as_text,
+        default="",
+        help="the version in the services' local names; what `git describe` says by default",
+    ),
+    Option(
+        key="services",
+        parse=as_texts,
+        default=[],
+        help='patterns of the services\' Dockerfiles, such as "src/*/Dockerfile"',
+    ),
+    Option(
+        key="service-image",
+        parse=as_text,
+        default="{project}-{service}:{version}",
+        help="pattern of the services' local names",
+    ),
+    Option(
+        key="service-repository",
+        parse=as_text,
+        default="",
+        help="pattern of where services are published; {repository}-{service} by default",
+    ),
+    Option(
+        key="service-context",
+        parse=as_text,
+        default="",
+        help="the build context of services; the folder of each one's Dockerfile by default",
+    ),
+    Option(
+        key="extra-images",
+        parse=as_images,
+        default=[],
+        help="images that are brought although no Dockerfile names them",
+    ),
+    Option(
+        key="compose-files",
+        parse=as_texts,
+        default=[],
+        help="Compose files whose images are brought too",
+    ),
+    Option(
+        key="mirror-names",
+        parse=as_table,
+        default={},
+        help="for a registry host, the folder of its images in a mirror that is filled from here",
+    ),
+    Option(
+        key="templates",
+        parse=as_texts,
+        default=[],
+        help='patterns of files that others are rendered from, such as "src/**/*.tpl"',
+    ),
+    Option(
+        key="before-build",
+        parse=as_commands,
+        default=[],
+        help="commands that are run before services are built",
+    ),
     *_target_options(
         "builder",
         "bailing-builder",
@@ -279,3 +340,53 @@ OPTIONS: tuple[Option, ...] = (
     ),
 )
 """Every setting there is, in the order people are shown them."""
+
+SERVICE_OPTIONS: tuple[Option, ...] = (
+    Option(key="dockerfile", parse=as_text, default="", help="its Dockerfile"),
+    Option(key="stage", parse=as_text, default="", help="the stage to build; empty for the last"),
+    Option(
+        key="stages",
+        parse=as_texts,
+        default=[],
+        help="stages that are images of their own, called after the service and the stage",
+    ),
+    Option(key="context", parse=as_text, default="", help="the build context"),
+    Option(
+        key="image", parse=as_text, default="", help="its local name; by `service-image` by default"
+    ),
+    Option(
+        key="repository",
+        parse=as_repository,
+        default="",
+        help="where it is published; by `service-repository` by default",
+    ),
+    Option(
+        key="build-args",
+        parse=as_table,
+        default={},
+        help="build arguments; {service} and {version} stand for its own",
+    ),
+    Option(
+        key="secrets", parse=as_table, default={}, help="build secrets by id: a file, or env:NAME"
+    ),
+    Option(
+        key="triggers",
+        parse=as_patterns,
+        default=[],
+        help="the files whose change builds it; Dockerfile and context by default",
+    ),
+    Option(
+        key="tags",
+        parse=as_texts,
+        default=("latest", "{version}", "{branch}"),
+        help="the tags it is published under",
+    ),
+    Option(key="needs", parse=as_texts, default=[], help="services that are built before it"),
+    Option(
+        key="from-image",
+        parse=as_text,
+        default="",
+        help="the image that it is under another name, instead of a Dockerfile",
+    ),
+)
+"""The settings of a service, in `[tool.bailing-tasks.service.NAME]`."""

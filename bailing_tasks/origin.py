@@ -36,6 +36,11 @@ class Origin:
     epoch: str = ""
     uncommitted: frozenset[Path] = frozenset()
 
+    @property
+    def named(self) -> str:
+        """The version, where a Git tag is in it; else empty."""
+        return "" if self.revision.startswith(self.version) else self.version
+
     def labels(
         self, settings: Settings, own: Collection[str], files: Collection[Path]
     ) -> dict[str, str]:

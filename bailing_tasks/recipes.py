@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypedDict
 
@@ -16,11 +16,12 @@ from bailing_tasks.dockerfile import (
     syntax_frontend,
 )
 from bailing_tasks.errors import SettingsError
-from bailing_tasks.names import own_repositories
 from bailing_tasks.platforms import Platform
 from bailing_tasks.references import Reference
 from bailing_tasks.settings import Settings, Target
-from bailing_tasks.variants import Variant
+from bailing_tasks.variants import Key, Variant
+
+NO_BASES: Mapping[Key, str] = {}
 
 
 class Selection(TypedDict):
@@ -30,6 +31,19 @@ class Selection(TypedDict):
     platform: Platform
     build_platform: Platform
     build_args: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnImage:
+    """An image that a Dockerfile names and the workspace builds itself.
+
+    Attributes:
+        image: How it is named.
+        base: What is built for it.
+    """
+
+    image: ExternalImage
+    base: Variant
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +60,9 @@ class Recipe:
         frontend: What BuildKit takes to read the file with, where a `# syntax=` line names it; it
             runs on the build platform.
         scanner: What lists what is in the image, where the settings want that; it runs there too.
-        own: What it takes that the workspace builds itself: the builder.
-        builder: The name of the builder image that stands for `own`; empty where that is open.
+        own: What it takes that the workspace builds itself: the builder, other services.
+        needs: All that is built before it: what `own` is of, and what the settings say.
+        bases: The names of the images that stand for `own`, as far as they are known.
     """
 
     variant: Variant
@@ -58,8 +73,9 @@ class Recipe:
     images: tuple[ExternalImage, ...]
     frontend: ExternalImage | None
     scanner: ExternalImage | None
-    own: tuple[ExternalImage, ...]
-    builder: str
+    own: tuple[OwnImage, ...]
+    needs: tuple[Variant, ...]
+    bases: Mapping[Key, str]
 
     @property
     def external(self) -> tuple[ExternalImage, ...]:
@@ -87,7 +103,7 @@ def read_recipe(
     variant: Variant,
     build_platform: Platform,
     *,
-    builder: str = "",
+    bases: Mapping[Key, str] = NO_BASES,
     all_stages: bool = False,
 ) -> Recipe:
     """Read a variant's Dockerfile and find the images it names.
@@ -96,7 +112,8 @@ def read_recipe(
         settings: The workspace's settings.
         variant: What is to be built.
         build_platform: The platform the build runs on.
-        builder: The name of the builder image; by default the local one, whichever that will be.
+        bases: The names of images that the workspace builds; where one is missing, it is the local
+            one, whichever that will be.
         all_stages: Name the images of stages that are not built as well.
 
     Raises:
@@ -105,11 +122,10 @@ def read_recipe(
             stage.
     """
     target = variant.target
-    path = settings.root / target.dockerfile
-    text = _read(path, target)
+    path, text = _text(settings, target)
     _check_context(settings, target)
     try:
-        arguments = _build_args(settings, variant, declared_args(text), builder)
+        arguments = _build_args(settings, variant, declared_args(text), bases)
         found = external_images(
             text,
             target=target.stage or None,
@@ -121,20 +137,66 @@ def read_recipe(
     except DockerfileError as error:
         error.path = target.dockerfile
         raise
-    names = own_repositories(settings.builder) if target.builder_arg else frozenset[str]()
-    own = tuple(image for image in found if image.reference.repository in names)
+    own = tuple(_own(settings, variant, found))
+    taken = {each.image for each in own}
     return Recipe(
         variant=variant,
         path=path,
         text=text,
         build_platform=build_platform,
         build_args=arguments,
-        images=tuple(image for image in found if image not in own),
+        images=tuple(image for image in found if image not in taken),
         frontend=_frontend(syntax_frontend(text), build_platform),
         scanner=_scanner(settings.sbom, build_platform),
         own=own,
-        builder=builder,
+        needs=_needs(settings, variant, own),
+        bases=bases,
     )
+
+
+def on_bases(settings: Settings, recipe: Recipe, bases: Mapping[Key, str]) -> Recipe:
+    """Return a recipe, now that the names of the images that it is built on are known."""
+    if recipe.variant.target.builder_arg:  # it is a build argument, which may change anything
+        return read_recipe(settings, recipe.variant, recipe.build_platform, bases=bases)
+    return replace(recipe, bases=bases)
+
+
+def _own(
+    settings: Settings, variant: Variant, found: Sequence[ExternalImage]
+) -> Iterator[OwnImage]:
+    """Yield what the workspace builds itself of the images that a Dockerfile names."""
+    target = variant.target
+    for image in found:
+        owner = settings.owner(image.reference)
+        if owner is None or owner.name == target.name:
+            continue
+        # Builder and app may have names that others have too: they are asked for by an argument.
+        if owner.per_python and target.per_python and not target.builder_arg:
+            continue
+        base = _base(settings, replace(variant, platform=image.platform), owner)
+        yield OwnImage(image=image, base=base)
+
+
+def _base(settings: Settings, variant: Variant, target: Target) -> Variant:
+    """Return what is built of a target for a variant of another one."""
+    python = (variant.python or settings.plain_python) if target.per_python else ""
+    return replace(variant, target=target, python=python)
+
+
+def _needs(settings: Settings, variant: Variant, own: Sequence[OwnImage]) -> tuple[Variant, ...]:
+    services = {service.name: service for service in settings.services}
+    named = [_base(settings, variant, services[name]) for name in variant.target.needs]
+    every = {base.key: base for base in (*(each.base for each in own), *named)}
+    return tuple(every.values())
+
+
+def _text(settings: Settings, target: Target) -> tuple[Path, bytes]:
+    """Return where a target's Dockerfile is, and its content; one that is an image has one too."""
+    if target.from_image:
+        return settings.root / "pyproject.toml", f"FROM {target.from_image}\n".encode()
+    path = settings.root / target.dockerfile
+    rendered = settings.rendered.get(target.dockerfile)
+    return path, _read(path, target) if rendered is None else rendered
 
 
 def _frontend(reference: Reference | None, build_platform: Platform) -> ExternalImage | None:
@@ -177,13 +239,14 @@ def _read(path: Path, target: Target) -> bytes:
 
 
 def _build_args(
-    settings: Settings, variant: Variant, declared: frozenset[str], builder: str
+    settings: Settings, variant: Variant, declared: frozenset[str], bases: Mapping[Key, str]
 ) -> dict[str, str]:
     """Return the settings' arguments, and those of the Python and the builder where declared."""
     target = variant.target
     arguments = dict(target.build_args)
-    if settings.python_arg in declared:
+    if variant.python and settings.python_arg in declared:
         arguments[settings.python_arg] = variant.python
     if target.builder_arg and target.builder_arg in declared:
+        builder = bases.get(variant.of(settings.builder).key)
         arguments[target.builder_arg] = builder or f"localhost/{settings.builder.image}:latest"
     return arguments

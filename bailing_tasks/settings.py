@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from bailing_tasks.platforms import Platform
+from bailing_tasks.references import Reference
 
 FROM_FILE = "pyproject.toml"
 FROM_DEFAULT = "default"
@@ -84,8 +87,8 @@ class Target:
     """One image the workspace builds.
 
     Attributes:
-        name: `builder` or `app`.
-        dockerfile: Its Dockerfile, relative to the workspace.
+        name: `builder`, `app`, or a service's.
+        dockerfile: Its Dockerfile, relative to the workspace; empty where `from_image` is set.
         stage: The stage that is built; empty for the last one.
         context: The build context, relative to the workspace.
         image: Its local name, without a tag.
@@ -95,6 +98,10 @@ class Target:
         triggers: Patterns of the files whose change builds it (GitHub's `paths`).
         tags: Patterns of the tags it is published under.
         builder_arg: The build argument that names the builder image; empty for none.
+        tag: The tag of its local name.
+        needs: The services that are built before it, beside those that its Dockerfile names.
+        from_image: The image that it is under another name; empty where it is built.
+        per_python: Whether there is one for each Python version.
     """
 
     name: str
@@ -108,6 +115,25 @@ class Target:
     triggers: tuple[str, ...]
     tags: tuple[str, ...]
     builder_arg: str = ""
+    tag: str = "latest"
+    needs: tuple[str, ...] = ()
+    from_image: str = ""
+    per_python: bool = True
+
+    @functools.cached_property
+    def repositories(self) -> frozenset[str]:
+        """The canonical repositories that an image of it may be named by."""
+        names = filter(None, (self.image, f"localhost/{self.image}", self.repository))
+        return frozenset(Reference.parse(name).repository for name in names)
+
+    def is_named(self, reference: Reference) -> bool:
+        """Whether a Dockerfile that names a reference means the image that is built of this.
+
+        A service has versions: of another one than is built now, a registry has the image.
+        """
+        if reference.repository not in self.repositories:
+            return False
+        return self.per_python or (not reference.digest and reference.tag in (self.tag, "latest"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,9 +163,18 @@ class Settings:
         prefetch: How images are pulled.
         builder: The image that compiles.
         app: The image that runs.
+        version: The version that the services' local names have.
+        services: The services, by name.
+        extra_images: Images that are brought although no Dockerfile names them.
+        compose_files: Compose files, relative to the workspace, whose images are brought too.
+        mirror_names: For a registry host, the folder of its images in a mirror that is filled here.
+        templates: Patterns of the files that others are rendered from.
+        before_build: Commands that are run before services are built.
+        rendered: The Dockerfiles that templates make, by path, as they will be once rendered.
         verify: What the app image has to be.
         ci: What CI does, and when.
         origins: For each key, where its value came from.
+        given: For each key, its value.
     """
 
     root: Path
@@ -161,9 +196,18 @@ class Settings:
     prefetch: PrefetchSettings
     builder: Target
     app: Target
+    version: str
+    services: tuple[Target, ...]
+    extra_images: tuple[str, ...]
+    compose_files: tuple[str, ...]
+    mirror_names: Mapping[str, str]
+    templates: tuple[str, ...]
+    before_build: tuple[tuple[str, ...], ...]
+    rendered: Mapping[str, bytes] = field(repr=False)
     verify: VerifySettings
     ci: CiSettings
     origins: Mapping[str, str] = field(repr=False)
+    given: Mapping[str, Any] = field(repr=False)
 
     def chosen_platforms(self, host: Platform) -> tuple[Platform, ...]:
         """Return the platforms of a run: those chosen for it, else the host's if it is one of them.
@@ -196,7 +240,28 @@ class Settings:
         )
         return named or (self.root / target.dockerfile).exists()
 
+    @functools.cached_property
+    def _owners(self) -> Mapping[str, Target]:
+        return {
+            name: target for target in (self.builder, *self.targets) for name in target.repositories
+        }
+
+    def owner(self, reference: Reference) -> Target | None:
+        """Return the target whose image is meant by a reference; None for an external image."""
+        target = self._owners.get(reference.repository)
+        return target if target and target.is_named(reference) else None
+
+    @property
+    def pair(self) -> tuple[Target, ...]:
+        """Builder and app; where there are services, those of the two that are there."""
+        taken = {service.dockerfile for service in self.services}
+        return tuple(
+            target
+            for target in (self.builder, self.app)
+            if not taken or (target.dockerfile not in taken and self.has_dockerfile(target))
+        )
+
     @property
     def targets(self) -> tuple[Target, ...]:
-        """The targets in the order they are built."""
-        return (self.builder, self.app)
+        """Everything the workspace builds: builder, app, then the services by name."""
+        return (*self.pair, *self.services)

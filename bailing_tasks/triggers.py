@@ -314,5 +314,9 @@ def from_root(pattern: str, folder: str) -> str:
     sign, plain = ("!", pattern[1:]) if pattern.startswith("!") else ("", pattern)
     if not folder or plain.startswith(WORKFLOWS):
         return pattern
-    literal = re.sub(r"([\\*?+\[\]!])", r"\\\1", folder)
-    return f"{sign}{literal}/{plain}"
+    return f"{sign}{literal(folder)}/{plain}"
+
+
+def literal(path: str) -> str:
+    """Return the pattern that matches a path and no other."""
+    return re.sub(r"([\\*?+\[\]!])", r"\\\1", path)

@@ -7,22 +7,29 @@ from dataclasses import dataclass, replace
 from bailing_tasks.platforms import Platform
 from bailing_tasks.settings import Settings, Target
 
+Key = tuple[str, str, str]
+"""A target's name, a platform and a Python version."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """One target for one platform and one Python version."""
+    """One target for one platform and one Python version.
+
+    The Python is empty for a target that is the same for all of them: a service.
+    """
 
     target: Target
     platform: Platform
     python: str
 
     def __str__(self) -> str:
-        return f"{self.target.name} {self.platform} (Python {self.python})"
+        python = f" (Python {self.python})" if self.python else ""
+        return f"{self.target.name} {self.platform}{python}"
 
     @property
-    def built_for(self) -> tuple[Platform, str]:
-        """Platform and Python: what the app and the builder that it is built on have in common."""
-        return (self.platform, self.python)
+    def key(self) -> Key:
+        """Target, platform and Python as text: what a step of a run is found by."""
+        return (self.target.name, str(self.platform), self.python)
 
     def of(self, target: Target) -> Variant:
         """Return the same platform and Python of another target."""
@@ -39,6 +46,6 @@ def variants(settings: Settings, target: Target, host: Platform) -> tuple[Varian
     """
     return tuple(
         Variant(target=target, platform=platform, python=python)
-        for python in settings.chosen_pythons()
+        for python in (settings.chosen_pythons() if target.per_python else ("",))
         for platform in settings.chosen_platforms(host)
     )

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from bailing_tasks.engine.base import Engine
     from bailing_tasks.lanes import Lane
     from bailing_tasks.outcomes import Outcome
-    from bailing_tasks.platforms import Platform
+    from bailing_tasks.recipes import Recipe
     from bailing_tasks.settings import Settings, Target
-    from bailing_tasks.variants import Variant
+    from bailing_tasks.variants import Key, Variant
     from bailing_tasks.wanted import WantedImage
 
     Step = tuple[BuildPlan, Decision]
@@ -66,9 +66,9 @@ def fetch(
 def foreseen(
     run: Run, settings: Settings, chosen: Collection[Target], *, force: bool
 ) -> Iterator[Step]:
-    """Yield what builds of builder and app would do, and why; nothing is done, built or pulled.
+    """Yield what builds of targets would do, and why; nothing is done, built or pulled.
 
-    The builders come first; each app is planned on the builder that there will be then.
+    Those of what they need come first; each is planned on the images that there will be then.
 
     Args:
         run: The run.
@@ -76,33 +76,40 @@ def foreseen(
         chosen: The targets that the run is for.
         force: Whether those are built in any case.
     """
-    apps = run.recipes(settings, settings.app)
-    comes: dict[tuple[Platform, str], Step] = {}
-    if settings.has_dockerfile(settings.builder) or any(recipe.own for recipe in apps):
-        for recipe in run.recipes(settings, settings.builder):
-            plan = run.plan(settings, recipe)
-            is_chosen = settings.builder in chosen
-            decision = run.decide(settings, plan, force=force and is_chosen)
-            comes[recipe.variant.built_for] = (plan, decision)
-            yield plan, decision
-    forced = force and settings.app in chosen
-    for recipe in apps:
-        if not recipe.own:
-            plan = run.plan(settings, recipe)
-            yield plan, run.decide(settings, plan, force=forced)
-            continue
-        builder, decision = comes[recipe.variant.built_for]
-        plan = run.plan(settings, run.on_builder(settings, recipe, builder.kept))
-        yield (
+    recipes = [recipe for target in chosen for recipe in run.recipes(settings, target)]
+    yield from planned(run, settings, run.in_order(settings, recipes), chosen, force=force)
+
+
+def planned(
+    run: Run,
+    settings: Settings,
+    recipes: Iterable[Recipe],
+    chosen: Collection[Target],
+    *,
+    force: bool,
+) -> Iterator[Step]:
+    """Yield what builds of recipes would do, which stand in order; otherwise as `foreseen`."""
+    from bailing_tasks.decision import SKIP
+    from bailing_tasks.recipes import on_bases
+
+    steps: dict[Key, Step] = {}
+    for read in recipes:
+        below = [(each.base, *steps[each.base.key]) for each in read.own]
+        bases = {base.key: plan.kept for base, plan, _ in below}
+        recipe = on_bases(settings, read, bases) if bases else read
+        target, plan = recipe.variant.target, run.plan(settings, recipe)
+        decision = run.decide(
+            settings,
             plan,
-            run.decide(
-                settings,
-                plan,
-                force=forced,
-                builder_comes=settings.builder in chosen and decision.action != "skip",
-                builder_certain=decision.certain,
+            force=force and target in chosen,
+            bases_come=any(
+                decided.action != SKIP and (base.target in chosen or not base.target.per_python)
+                for base, _, decided in below
             ),
+            bases_certain=all(decided.certain for *_, decided in below),
         )
+        steps[recipe.variant.key] = (plan, decision)
+        yield plan, decision
 
 
 def look_ahead(run: Run, settings: Settings) -> None:
@@ -117,7 +124,7 @@ def look_ahead(run: Run, settings: Settings) -> None:
     lookup = run.lookup(settings)
     lookup.forget()
     with suppress(BailingError):
-        for _ in foreseen(run, settings, settings.targets, force=False):
+        for _ in foreseen(run, settings, run.targets(settings), force=False):
             pass
     lookup.keep()
 
@@ -147,30 +154,48 @@ def ready(run: Run, settings: Settings, target: Target) -> None:
 
 
 def app_steps(run: Run, lane: Lane, named: str, *, force: bool) -> Iterator[Step]:
-    """Yield the builds of the app; a builder is brought only for one that has to be built."""
+    """Yield the builds of the app; a builder is brought only for one that has to be built.
+
+    Services that app or builder are built on are built before.
+    """
     from bailing_tasks.decision import is_certain
+    from bailing_tasks.recipes import on_bases
 
     settings = lane.settings
     for recipe in run.recipes(settings, settings.app):
-        if not recipe.own:
-            plan = run.plan(settings, recipe)
+        builder = next((each.base for each in recipe.own if each.base.target.per_python), None)
+        made: dict[Key, str] = {}
+        for step in _services_of(run, settings, recipe):
+            made[step[0].recipe.variant.key] = step[0].kept
+            yield step
+        if builder is None:
+            plan = run.plan(settings, on_bases(settings, recipe, made))
             yield plan, run.decide(settings, plan, force=force)
             continue
         certain = True
         if named:
             choice = _named_builder(run, lane, recipe.variant, named)
         else:
-            builder = run.plan(settings, run.builder_recipe(settings, recipe.variant))
-            certain = is_certain(builder)
-            plan = run.plan(settings, run.on_builder(settings, recipe, builder.kept))
-            decision = run.decide(settings, plan, force=force, builder_certain=certain)
+            below = run.plan(settings, on_bases(settings, run.recipe(settings, builder), made))
+            certain = is_certain(below)
+            on_own = on_bases(settings, recipe, made | {builder.key: below.kept})
+            plan = run.plan(settings, on_own)
+            decision = run.decide(settings, plan, force=force, bases_certain=certain)
             if decision.action != "build":
                 yield plan, decision
                 continue
-            choice = _own_builder(run, lane, builder)
+            choice = _own_builder(run, lane, below)
         lane.console.say(f"{recipe.variant}: on {choice.image}: {choice.why}")
-        plan = run.plan(settings, run.on_builder(settings, recipe, choice.image))
-        yield plan, run.decide(settings, plan, force=force, builder_certain=certain)
+        plan = run.plan(settings, on_bases(settings, recipe, made | {builder.key: choice.image}))
+        yield plan, run.decide(settings, plan, force=force, bases_certain=certain)
+
+
+def _services_of(run: Run, settings: Settings, app: Recipe) -> Iterator[Step]:
+    """Yield the builds of the services that an app needs, and its builder."""
+    if settings.services:
+        recipes = run.in_order(settings, [app])
+        services = [each for each in recipes if each.variant.target in settings.services]
+        yield from planned(run, settings, services, (), force=False)
 
 
 def _named_builder(run: Run, lane: Lane, app: Variant, name: str) -> BuilderChoice:

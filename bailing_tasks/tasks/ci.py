@@ -242,12 +242,12 @@ def _needed(
         if settings.app in chosen and plan.recipe.variant.target == settings.app
     ]
     built = [plan.recipe for plan, decision in apps if decision.action == "build"]
-    wanted = {recipe.variant.built_for for recipe in built if recipe.own}
+    wanted = {each.base.key for recipe in built for each in recipe.own}
     builders = [
         (plan, decision)
         for plan, decision in steps
         if plan.recipe.variant.target == settings.builder
-        and (settings.builder in chosen or plan.recipe.variant.built_for in wanted)
+        and (settings.builder in chosen or plan.recipe.variant.key in wanted)
     ]
     return builders, apps
 

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 
 from invoke.context import Context
 
-from bailing_tasks.tasks.building import app_steps, build_all, fetch, look_ahead, ready, verify_apps
+from bailing_tasks.tasks.building import (
+    app_steps,
+    build_all,
+    fetch,
+    foreseen,
+    look_ahead,
+    ready,
+    verify_apps,
+)
 from bailing_tasks.tasks.command import command
 from bailing_tasks.tasks.run import Run, current
 
@@ -120,9 +128,7 @@ def build_builder(
     forced = force or no_cache
 
     def steps(lane: Lane) -> Iterator[Step]:
-        for recipe in run.recipes(lane.settings, settings.builder):
-            plan = run.plan(settings, recipe)
-            yield plan, run.decide(settings, plan, force=forced)
+        return foreseen(run, lane.settings, [settings.builder], force=forced)
 
     build_all(run, "build-builder", settings, steps, no_cache=no_cache)
 

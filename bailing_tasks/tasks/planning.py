@@ -57,7 +57,7 @@ def _steps(run: Run, settings: Settings, *, force: bool) -> Iterator[tuple[Step,
     """Yield the steps of `prefetch build-builder build-app verify`, builds with their plans."""
     from bailing_tasks.steps import DO, step
 
-    builds = list(foreseen(run, settings, settings.targets, force=force))
+    builds = list(foreseen(run, settings, run.targets(settings), force=force))
     for planned, _ in builds:
         yield _prefetch(run, planned.recipe), None
     for planned, decision in builds:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _OPTIONS = ("event", "allow_dirty", "replace", "yes", "json", "dry_run")
 
 
-def _publishing(name: str, what: str, targets: Callable[[Settings], Sequence[Target]]) -> Any:
+def _publishing(name: str, what: str, targets: Callable[[Run, Settings], Sequence[Target]]) -> Any:
     """Return a task that publishes some targets."""
 
     def publish(
@@ -49,15 +49,15 @@ def _publishing(name: str, what: str, targets: Callable[[Settings], Sequence[Tar
     ) -> None:
         run = current(json=json, dry_run=dry_run)
         settings = run.settings(["all"], ["all"])
-        _push(run, settings, targets(settings), event, allow_dirty, replace, yes)
+        _push(run, settings, targets(run, settings), event, allow_dirty, replace, yes)
 
     publish.__doc__ = f"Publish {what} for all platforms and Pythons, under the tags of the policy."
     return command(*_OPTIONS, name=name, repeatable=["event"])(publish)
 
 
-push_builder = _publishing("push-builder", "the builder", lambda settings: [settings.builder])
-push_app = _publishing("push-app", "the app", lambda settings: [settings.app])
-push = _publishing("push", "builder and app", lambda settings: settings.targets)
+push_builder = _publishing("push-builder", "the builder", lambda run, settings: [settings.builder])
+push_app = _publishing("push-app", "the app", lambda run, settings: [settings.app])
+push = _publishing("push", "builder, app and services", Run.targets)
 
 
 @command("json", name="release-status")

@@ -87,6 +87,7 @@ class Run:
                 | {f"prefetch.{name}": value for name, value in others.items()},
                 remote_path=hosting.repository_path(remote),
                 source=hosting.web_address(remote) or "",
+                describe=lambda: self.origin.named,
             )
         return self._settings[key]
 
@@ -201,6 +202,12 @@ class Run:
             refresh=refresh,
         )
 
+    def targets(self, settings: Settings) -> tuple[Target, ...]:
+        """Return what the workspace builds, as `needs.targets`."""
+        from bailing_tasks import needs
+
+        return needs.targets(settings, self.host)
+
     def recipes(self, settings: Settings, target: Target) -> list[Recipe]:
         """Read the recipes of a target for the platforms and Pythons of this run."""
         from bailing_tasks import needs
@@ -211,18 +218,17 @@ class Run:
             for recipe in needs.recipes(lane.settings, target, lane.engine.platform)
         ]
 
-    def on_builder(self, settings: Settings, recipe: Recipe, builder: str) -> Recipe:
-        """Read the app's recipe again, now that its builder is known."""
+    def recipe(self, settings: Settings, variant: Variant) -> Recipe:
+        """Read the recipe of one variant, whatever the run is for."""
         from bailing_tasks.recipes import read_recipe
 
-        return read_recipe(settings, recipe.variant, recipe.build_platform, builder=builder)
+        return read_recipe(settings, variant, self.engine_for(variant.platform).platform)
 
-    def builder_recipe(self, settings: Settings, app: Variant) -> Recipe:
-        """Read the recipe of the builder that an app variant is built on."""
-        from bailing_tasks.recipes import read_recipe
+    def in_order(self, settings: Settings, recipes: Iterable[Recipe]) -> tuple[Recipe, ...]:
+        """Return recipes and those of all that they need, each after what it needs."""
+        from bailing_tasks.order import in_order
 
-        machine = self.engine_for(app.platform).platform
-        return read_recipe(settings, app.of(settings.builder), machine)
+        return in_order(recipes, lambda need: self.recipe(settings, need))
 
     def plan(self, settings: Settings, recipe: Recipe) -> BuildPlan:
         """Work out one build on this run's pins."""
@@ -239,8 +245,8 @@ class Run:
         plan: BuildPlan,
         *,
         force: bool,
-        builder_comes: bool = False,
-        builder_certain: bool = True,
+        bases_come: bool = False,
+        bases_certain: bool = True,
     ) -> Decision:
         """Return whether a planned build is needed, and why; arguments as for `decision.decide`."""
         from bailing_tasks.decision import decide
@@ -252,8 +258,8 @@ class Run:
             made=last_made(plan, self.state),
             look=self.lookup(settings).find,
             force=force,
-            builder_comes=builder_comes,
-            builder_certain=builder_certain,
+            bases_come=bases_come,
+            bases_certain=bases_certain,
         )
 
     def lookup(self, settings: Settings) -> Lookup:

@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from bailing_tasks import triggers
-from bailing_tasks.names import own_repositories
 from bailing_tasks.settings import FROM_FILE, Target
 from bailing_tasks.workflows.builds import Build, Finding, repository
 from bailing_tasks.workflows.expressions import UNKNOWN, is_known
@@ -95,7 +94,7 @@ def on_another_builder(facts: Facts) -> Iterator[Finding]:
         builder = facts.around.settings.builder
         if not target or not named or build.own or not builder.repository:
             continue
-        known = own_repositories(builder).union(
+        known = builder.repositories.union(
             repository(name) for each in run.builds for name in each.tags
         )
         if named in build.contexts or not is_known(repository(named)) or repository(named) in known:

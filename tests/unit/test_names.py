@@ -86,7 +86,7 @@ def test_names_that_are_made_from_a_digest_are_never_given_again() -> None:
 
 
 def test_the_workspaces_own_images_are_known_by_all_their_names() -> None:
-    assert names.own_repositories(settings(repository="ghcr.io/a/b").builder) == {
+    assert settings(repository="ghcr.io/a/b").builder.repositories == {
         "docker.io/library/bailing-builder",
         "localhost/bailing-builder",
         "ghcr.io/a/b-builder",
