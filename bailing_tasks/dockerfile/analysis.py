@@ -20,8 +20,8 @@ from bailing_tasks.platforms import Platform
 from bailing_tasks.references import Reference
 
 DEFAULT_PLATFORM = "linux/amd64"
-ANALYSES = 16
-"""How many of the last ones are kept."""
+ANALYSES = 1024
+"""How many of the last ones are kept, of about 20 kB each: a run comes back to every target's."""
 _NO_ARGS: Mapping[str, str] = {}
 
 
