@@ -101,14 +101,16 @@ class _Walk:
 
     def from_path(self, path: str) -> Iterator[str]:
         """Yield what is looked for at a path, if that is there, and below it."""
-        full = Path(self._root, path)
-        is_link = full.is_symlink()
+        try:
+            mode = os.lstat(f"{self._root}/{path}").st_mode
+        except (FileNotFoundError, NotADirectoryError, ValueError):  # no file can have a NUL
+            return
         looked_for = bool(path) and matches_source(self._pattern, path)
-        if looked_for and (is_link or full.exists()) and not self._ignore.ignores(path):
+        if looked_for and not self._ignore.ignores(path):
             yield path
-            if is_link:
+            if stat.S_ISLNK(mode):
                 self.links.append(path)
-        if full.is_dir() and not is_link and self._enters(path, looked_for):
+        if stat.S_ISDIR(mode) and self._enters(path, looked_for):
             yield from self._below(path, looked_for)
 
     def _below(self, folder: str, looked_for: bool) -> Iterator[str]:

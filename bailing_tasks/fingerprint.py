@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 VERSION = 2
 """Counted up when the fingerprint of the same inputs changes."""
@@ -35,6 +35,6 @@ class Inputs:
 
 def fingerprint(inputs: Inputs) -> str:
     """Return 64 hex digits, the same for the same inputs on every machine."""
-    document = {"version": VERSION, **asdict(inputs)}
+    document = {"version": VERSION, **vars(inputs)}
     text = json.dumps(document, sort_keys=True, separators=(",", ":"), default=list)
     return hashlib.sha256(text.encode()).hexdigest()
