@@ -7,7 +7,7 @@ registry has one, that is pulled.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bailing_tasks.build_plan import BuildPlan
@@ -15,11 +15,14 @@ from bailing_tasks.changes import Change, changes, describe
 from bailing_tasks.engine.base import Engine, Image
 from bailing_tasks.made import Made
 from bailing_tasks.names import BUILDER_LABEL, LABEL
+from bailing_tasks.parallel import in_parallel
 from bailing_tasks.published import Published
 
 SKIP = "skip"
 PULL = "pull"
 BUILD = "build"
+ASKED_AT_ONCE = 8
+"""How many images an engine is asked for at once: more gain nothing on two processors."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +91,15 @@ def built_image(plan: BuildPlan, engine: Engine) -> Image | None:
     if found is None or plan.recipe.variant.target.from_image:  # which has labels of its own
         return found
     return found if found.labels.get(LABEL) == plan.label else None
+
+
+def ask_ahead(plans: Sequence[BuildPlan], engine: Engine) -> None:
+    """Ask an engine for the images of many plans at once, so that `decide` need not wait for each.
+
+    The containerd store looks through all that it has for every one of them.
+    """
+    for _ in in_parallel(lambda plan: engine.image(plan.kept), plans, jobs=ASKED_AT_ONCE):
+        continue
 
 
 def is_certain(plan: BuildPlan) -> bool:
