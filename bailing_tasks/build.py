@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bailing_tasks import process
-from bailing_tasks.build_plan import BuildPlan, changed_files, check_secrets
+from bailing_tasks.build_plan import BuildPlan, bases_id, changed_files, check_secrets
 from bailing_tasks.console import Console
 from bailing_tasks.decision import PULL, SKIP, Decision
 from bailing_tasks.engine import buildx
@@ -17,7 +17,7 @@ from bailing_tasks.engine.connect import check_buildx
 from bailing_tasks.errors import BuildError, EngineError, PullError
 from bailing_tasks.kept import held_name
 from bailing_tasks.made import remember
-from bailing_tasks.names import published_name
+from bailing_tasks.names import kept_name, published_name
 from bailing_tasks.prefetch import Prefetcher
 from bailing_tasks.published import take
 from bailing_tasks.state import State
@@ -96,7 +96,7 @@ def build(
     console, variant = prefetcher.console, plan.recipe.variant
     if decision.action == SKIP:
         console.say(f"{variant}: skipped, {decision.reason}")
-        return _ended(plan, "skipped", decision, prefetcher.engine, state, started)
+        return ended(plan, "skipped", decision, prefetcher.engine, state, started)
     if decision.action == PULL:
         try:
             take(plan, prefetcher)
@@ -104,13 +104,13 @@ def build(
             console.warn(f"{error.message}: it is built instead\n{error.cause}")
         else:
             console.say(f"{variant}: pulled, {decision.reason}")
-            return _ended(plan, "pulled", decision, prefetcher.engine, state, started)
+            return ended(plan, "pulled", decision, prefetcher.engine, state, started)
     log = _built(plan, decision, prefetcher, state, no_cache=no_cache)
     console.say(
         f"{variant}: built {plan.name} in {log.seconds:.1f} s, "
         f"{log.cached} of {log.steps} steps from the build cache"
     )
-    result = _ended(plan, "built", decision, prefetcher.engine, state, started)
+    result = ended(plan, "built", decision, prefetcher.engine, state, started)
     return replace(result, steps=log.steps, cached=log.cached)
 
 
@@ -120,6 +120,32 @@ def _built(
     """Build, and let the image have its names if it is what was planned."""
     engine, console = prefetcher.engine, prefetcher.console
     check_buildx()
+    prepare(plan, prefetcher, state)
+    with (
+        console.activity(f"building {plan.recipe.variant}: {decision.reason}") as show,
+        engine.receiving(plan.staged),
+    ):
+        log = buildx.build(replace(plan.request, no_cache=no_cache), show)
+    log_path = write_log(plan, log.text, state)
+    if log.interrupted:
+        raise KeyboardInterrupt
+    if not log.ok:
+        for line in log.text.splitlines()[-LOG_LINES:] if console.live else ():
+            console.say(line)
+        raise failed(plan, log.text, log_path, engine)
+    accept(plan, engine, state)
+    return log
+
+
+def prepare(plan: BuildPlan, prefetcher: Prefetcher, state: State) -> None:
+    """Make sure that a build can run, and write its copy of the Dockerfile.
+
+    Raises:
+        PullError: A registry would have to be asked, and may not.
+        EngineError: The platform cannot be run on this machine.
+        SettingsError: A build secret is not there.
+    """
+    engine, console = prefetcher.engine, prefetcher.console
     check_platform(plan, engine)
     check_secrets(plan)
     if plan.unattested:
@@ -130,18 +156,27 @@ def _built(
         )
     _check_images(plan, engine, console, offline=prefetcher.resolver.offline)
     _write_copy(plan, state)
-    with (
-        console.activity(f"building {plan.recipe.variant}: {decision.reason}") as show,
-        engine.receiving(plan.staged),
-    ):
-        log = buildx.build(replace(plan.request, no_cache=no_cache), show)
-    log_path = state.write(f"logs/{plan.request.dockerfile.stem}.log", log.text + "\n")
-    if log.interrupted:
-        raise KeyboardInterrupt
-    if not log.ok:
-        raise _failed(plan, log.text, log_path, engine, console)
-    _accept(plan, engine, state)
-    return log
+
+
+def write_log(plan: BuildPlan, text: str, state: State) -> Path:
+    """Keep the log of a build; return where it is."""
+    return state.write(f"logs/{plan.request.dockerfile.stem}.log", text + "\n")
+
+
+def rename(plan: BuildPlan, engine: Engine) -> None:
+    """Let the names of a target that is another's image stand for that.
+
+    Raises:
+        PullError: It is not here.
+    """
+    (pin,) = plan.pins or (None,)
+    held = held_name(engine, pin) if pin else None
+    if held is None:
+        raise PullError(
+            f"{plan.recipe.variant.target.from_image} is not here",
+            remedy="`invoke prefetch` brings it, or says why it cannot",
+        )
+    engine.tag(held, plan.kept)
 
 
 def commands(
@@ -158,6 +193,13 @@ def commands(
             why,
             engine.shown("pull", "--platform", str(request.platform), name),
             engine.shown("tag", name, plan.kept),
+            engine.shown("tag", plan.kept, plan.name),
+        )
+    if plan.recipe.variant.target.from_image:
+        upstream = kept_name(*plan.pins[0].key, plan.pins[0].digest) if plan.pins else "(its image)"
+        return (
+            why,
+            engine.shown("tag", upstream, plan.kept),
             engine.shown("tag", plan.kept, plan.name),
         )
     return (
@@ -220,7 +262,7 @@ def _write_copy(plan: BuildPlan, state: State) -> None:
     state.write(f"{copy}.dockerignore", os.fsencode(plan.ignore))
 
 
-def _accept(plan: BuildPlan, engine: Engine, state: State) -> None:
+def accept(plan: BuildPlan, engine: Engine, state: State) -> None:
     """Give an image its lasting name, unless it was made from something else than was planned."""
     try:
         changed = changed_files(plan, state)
@@ -235,7 +277,7 @@ def _accept(plan: BuildPlan, engine: Engine, state: State) -> None:
         engine.untag(plan.staged)
 
 
-def _ended(
+def ended(
     plan: BuildPlan,
     result: str,
     decision: Decision,
@@ -252,7 +294,7 @@ def _ended(
             remedy="another program may have removed it; run it again",
         )
     _name(plan, engine)
-    remember(plan, state, image.id)
+    remember(plan, state, image.id, bases_id(plan.recipe, engine))
     return BuildResult(
         target=variant.target.name,
         platform=str(variant.platform),
@@ -271,12 +313,8 @@ def _ended(
     )
 
 
-def _failed(
-    plan: BuildPlan, log: str, log_path: Path, engine: Engine, console: Console
-) -> BuildError | EngineError:
-    if console.live:
-        for line in log.splitlines()[-LOG_LINES:]:
-            console.say(line)
+def failed(plan: BuildPlan, log: str, log_path: Path, engine: Engine) -> BuildError | EngineError:
+    """Return the error for a failed build."""
     if not engine.answers():
         return EngineError(
             f"the engine stopped while {plan.recipe.variant} was built",

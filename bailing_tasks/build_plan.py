@@ -131,7 +131,7 @@ def plan_build(
     inputs = _inputs(recipe, pins, folder, ignore, _digests(recipe, state))
     digest = fingerprint(inputs)
     found = sources(recipe, pins, engine)
-    bases_id = _bases_id(recipe, engine)
+    id_of_bases = bases_id(recipe, engine)
     name = local_name(variant, settings, host)
     copy = f"{name.replace(':', '-').replace('/', '-')}.Dockerfile"
     return BuildPlan(
@@ -149,7 +149,7 @@ def plan_build(
         ),
         remote=tuple(each.pattern for each in remote_inputs(recipe.text, **recipe.selection)),
         unattested="" if engine.attests else _asked_for(settings),
-        bases_id=bases_id,
+        bases_id=id_of_bases,
         request=request(
             settings,
             recipe,
@@ -157,7 +157,7 @@ def plan_build(
             engine,
             sources=found,
             dockerfile=state.folder / "dockerfiles" / copy,
-            labels=_labels(settings, recipe, origin, inputs, digest, bases_id),
+            labels=_labels(settings, recipe, origin, inputs, digest, id_of_bases),
             staged=staging_name(target, digest),
             epoch=origin.epoch,
         ),
@@ -191,7 +191,8 @@ def _labels(
     }
 
 
-def _bases_id(recipe: Recipe, engine: Engine) -> str:
+def bases_id(recipe: Recipe, engine: Engine) -> str:
+    """Return names and contents of the images that stand for `own`; empty where one is not here."""
     names = sorted({recipe.bases.get(each.base.key, "") for each in recipe.own})
     found = [(name, engine.image(name)) for name in names if name]
     if len(found) < len(names):

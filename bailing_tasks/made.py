@@ -38,17 +38,16 @@ def last_made(plan: BuildPlan, state: State) -> Made | None:
         return None
 
 
-def remember(plan: BuildPlan, state: State, image: str) -> None:
+def remember(plan: BuildPlan, state: State, image: str, bases: str) -> None:
     """Write down what an image was made from, unless that is what is known already.
 
     Args:
         plan: How it was made.
         state: Where it is written.
         image: Its id in the engine.
+        bases: Names and contents of what it is built on; empty for nothing of the workspace's.
     """
-    made = Made(
-        fingerprint=plan.fingerprint, image=image, builder=plan.bases_id, inputs=plan.inputs
-    )
+    made = Made(fingerprint=plan.fingerprint, image=image, builder=bases, inputs=plan.inputs)
     before = last_made(plan, state)
     if before and (before.fingerprint, before.image, before.builder) == (
         made.fingerprint,

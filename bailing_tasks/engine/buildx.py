@@ -68,7 +68,7 @@ class BuildRequest:
         argv += _repeated("--build-arg", self.build_args)
         argv += _repeated("--build-context", self.build_contexts)
         for name, place in sorted(self.secrets.items()):
-            argv += ["--secret", _secret(name, place)]
+            argv += ["--secret", secret(name, place)]
         argv += _repeated("--label", self.labels)
         argv += self.destination
         if self.no_cache:
@@ -92,7 +92,8 @@ def fields(*parts: str) -> str:
     return text.getvalue()
 
 
-def _secret(name: str, place: str) -> str:
+def secret(name: str, place: str) -> str:
+    """Return what buildx is told of a build secret."""
     from_file = not place.startswith("env:")
     return fields(
         f"id={name}", f"src={place}" if from_file else f"env={place.removeprefix('env:')}"

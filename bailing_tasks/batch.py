@@ -1,0 +1,344 @@
+"""Builds many images in the order of their needs, as many at a time as fit.
+
+What has to be built goes to BuildKit together: an image of the same run that one is built on is
+linked to it, and never leaves BuildKit in between. One that fails leaves out those that need it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from bailing_tasks import build
+from bailing_tasks.board import Board
+from bailing_tasks.build import BuildResult
+from bailing_tasks.build_plan import BuildPlan
+from bailing_tasks.decision import BUILD, PULL, Decision
+from bailing_tasks.engine import baking
+from bailing_tasks.engine.baking import Part, PartLog
+from bailing_tasks.engine.connect import check_buildx
+from bailing_tasks.errors import BailingError, BuildError, PullError
+from bailing_tasks.names import pin_name
+from bailing_tasks.prefetch import Prefetcher
+from bailing_tasks.published import take
+from bailing_tasks.recipes import image_key
+from bailing_tasks.state import State
+from bailing_tasks.variants import Key, Variant
+
+FILE = "bake/{}.json"
+FAILED = "failed"
+LEFT_OUT = "left out"
+STOPPED = "stopped"
+_NOT_IN_PART = re.compile(r"[^a-zA-Z0-9_-]+")
+
+Step = tuple[BuildPlan, Decision]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """How one step of a run ended.
+
+    Attributes:
+        variant: What it was for.
+        result: `built`, `pulled`, `skipped`; `failed`; `left out`, since something that it needs
+            failed; `stopped`, since the run ended before.
+        reason: Why.
+        seconds: How long it took.
+        built: What there is now; None where there is nothing.
+        error: What failed.
+        log: The last lines of what BuildKit said, where it failed.
+    """
+
+    variant: Variant
+    result: str
+    reason: str
+    seconds: float = 0.0
+    built: BuildResult | None = None
+    error: BailingError | None = None
+    log: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether its image is here."""
+        return self.built is not None
+
+
+@dataclass(kw_only=True)
+class Batch:
+    """Builds the steps of a run on one engine.
+
+    Attributes:
+        prefetcher: Knows the engine, and pulls.
+        state: Where copies of Dockerfiles, definitions and logs are written.
+        board: Shows what is going on.
+        tell: Told of each step as it ends.
+        jobs: How many are given to BuildKit at a time; 0 for all that can be.
+        no_cache: Let BuildKit not use its cache.
+        keep_going: Whether the others go on after a failure.
+    """
+
+    prefetcher: Prefetcher
+    state: State
+    board: Board
+    tell: Callable[[Ended], None]
+    jobs: int = 0
+    no_cache: bool = False
+    keep_going: bool = False
+    _ended: dict[Key, Ended] = field(default_factory=dict, init=False)
+    _names: dict[Key, str] = field(default_factory=dict, init=False)
+
+    def run(self, steps: Iterable[Step]) -> tuple[Ended, ...]:
+        """Carry out steps that stand in order; a failure is how a step ended.
+
+        Raises:
+            EngineError: There is no buildx, a platform cannot be run, or the engine stopped.
+            PullError: A registry would have to be asked, and may not.
+        """
+        waiting = [step for step in steps if not self._settled(*step)]
+        if waiting:
+            check_buildx()
+        waiting = self._left(waiting)
+        while waiting:
+            self._bake(waiting[: self.jobs or None])
+            waiting = self._left(waiting)
+        return tuple(self._ended.values())
+
+    def _left(self, steps: Sequence[Step]) -> list[Step]:
+        """Return the steps that are still to be carried out."""
+        left = [step for step in steps if not self._is_over(step[0])]
+        if self.keep_going or all(each.result != FAILED for each in self._ended.values()):
+            return left
+        for plan, _ in left:
+            self._end(
+                Ended(
+                    variant=plan.recipe.variant,
+                    result=STOPPED,
+                    reason="another one failed before it was done",
+                )
+            )
+        return []
+
+    def _settled(self, plan: BuildPlan, decision: Decision) -> bool:
+        """Carry out a step that needs no build."""
+        started = time.monotonic()
+        if plan.recipe.variant.target.from_image and decision.action == BUILD:
+            self._rename(plan, decision, started)
+            return True
+        if decision.action == BUILD:
+            return False
+        if decision.action == PULL:
+            try:
+                take(plan, self.prefetcher)
+            except PullError as error:
+                console = self.prefetcher.console
+                console.warn(f"{error.message}: it is built instead\n{error.cause}")
+                return False
+        self._accepted(plan, decision, "pulled" if decision.action == PULL else "skipped", started)
+        return True
+
+    def _rename(self, plan: BuildPlan, decision: Decision, started: float) -> None:
+        """Give another's image the names that it has here."""
+        try:
+            build.rename(plan, self.prefetcher.engine)
+        except PullError as error:
+            self._end(
+                Ended(
+                    variant=plan.recipe.variant, result=FAILED, reason=error.message, error=error
+                )
+            )
+            return
+        self._accepted(plan, decision, "pulled", started)
+
+    def _is_over(self, plan: BuildPlan) -> bool:
+        """Whether a step has ended; one that needs what failed is left out."""
+        if plan.recipe.variant.key in self._ended:
+            return True
+        failed = [
+            self._ended[need.key].variant
+            for need in plan.recipe.needs
+            if need.key in self._ended and not self._ended[need.key].ok
+        ]
+        if not failed:
+            return False
+        names = ", ".join(variant.target.name for variant in failed)
+        self._end(Ended(variant=plan.recipe.variant, result=LEFT_OUT, reason=f"it needs {names}"))
+        return True
+
+    def _bake(self, steps: Sequence[Step]) -> None:
+        """Give builds to BuildKit together, and take in what came of it."""
+        parts = self._parts(steps)
+        file = self.state.write(
+            FILE.format(_NOT_IN_PART.sub("-", self.prefetcher.engine.builder)),
+            json.dumps(baking.definition({name: part for name, (part, _) in parts.items()})),
+        )
+        started = time.monotonic()
+
+        def on_event(log: PartLog, line: str) -> None:
+            self.board.show(log.name, line)
+            if log.ended and not log.error:
+                self._take(parts[log.name][1], log, started)
+
+        with self._receiving(steps):
+            baked = baking.bake({name: part for name, (part, _) in parts.items()}, file, on_event)
+        for name, (_, step) in parts.items():
+            build.write_log(step[0], "\n".join(baked.logs[name].lines), self.state)
+        if baked.interrupted:
+            raise KeyboardInterrupt
+        for name, (_, step) in parts.items():
+            if baked.ok or baked.logs[name].ended:
+                self._take(step, baked.logs[name], started)
+        if not baked.ok:
+            self._blame(parts, baked)
+        self.board.clear()
+
+    def _parts(self, steps: Sequence[Step]) -> dict[str, tuple[Part, Step]]:
+        """Return the builds by the names that BuildKit tells of them by."""
+        names = {plan.recipe.variant.key: self._name(plan.recipe.variant) for plan, _ in steps}
+        found = {}
+        for plan, decision in steps:
+            build.prepare(plan, self.prefetcher, self.state)
+            bases = {
+                pin_name(*image_key(each.image)): names[each.base.key]
+                for each in plan.recipe.own
+                if each.base.key in names
+            }
+            part = Part(request=replace(plan.request, no_cache=self.no_cache), bases=bases)
+            found[names[plan.recipe.variant.key]] = (part, (plan, decision))
+        return found
+
+    @contextlib.contextmanager
+    def _receiving(self, steps: Sequence[Step]) -> Iterator[None]:
+        with contextlib.ExitStack() as stack:
+            for plan, _ in steps:
+                stack.enter_context(self.prefetcher.engine.receiving(plan.staged))
+            yield
+
+    def _take(self, step: Step, log: PartLog, started: float) -> None:
+        """Accept what BuildKit made, as soon as the engine has it."""
+        plan, decision = step
+        if plan.recipe.variant.key in self._ended:
+            return
+        if self.prefetcher.engine.image(plan.staged) is None:
+            return
+        began = log.began or started
+        try:
+            build.accept(plan, self.prefetcher.engine, self.state)
+        except BuildError as error:
+            self._end(
+                Ended(
+                    variant=plan.recipe.variant,
+                    result=FAILED,
+                    reason=error.cause,
+                    seconds=log.seconds,
+                    error=error,
+                )
+            )
+            return
+        self._accepted(plan, decision, "built", began, log)
+
+    def _accepted(
+        self,
+        plan: BuildPlan,
+        decision: Decision,
+        result: str,
+        started: float,
+        log: PartLog | None = None,
+    ) -> None:
+        engine = self.prefetcher.engine
+        made = build.ended(plan, result, decision, engine, self.state, started)
+        if log:
+            made = replace(made, steps=len(log.steps), cached=len(log.cached), seconds=log.seconds)
+        self._end(
+            Ended(
+                variant=plan.recipe.variant,
+                result=result,
+                reason=decision.reason,
+                seconds=made.seconds,
+                built=made,
+            )
+        )
+
+    def _blame(self, parts: Mapping[str, tuple[Part, Step]], baked: baking.Baked) -> None:
+        """Find out which builds failed by themselves; the others were ended with them.
+
+        Where BuildKit does not say, what is left is built one after the other.
+        """
+        wrong = {name for name, log in baked.logs.items() if log.error}
+        blamed = [name for name in wrong if not wrong & set(parts[name][0].bases.values())]
+        for name in sorted(blamed):
+            self._fail(parts[name][1][0], baked.logs[name], baked.said)
+        if not blamed:
+            for _, step in parts.values():
+                if not self._is_over(step[0]):
+                    self._alone(step)
+                    if not self.keep_going and not self._ended[step[0].recipe.variant.key].ok:
+                        return
+
+    def _fail(self, plan: BuildPlan, log: PartLog, said: str) -> None:
+        text = "\n".join([*log.lines, *said.splitlines()])
+        path = build.write_log(plan, text, self.state)
+        error = build.failed(plan, text, path, self.prefetcher.engine)
+        if not isinstance(error, BuildError):
+            raise error
+        self._end(
+            Ended(
+                variant=plan.recipe.variant,
+                result=FAILED,
+                reason=error.cause,
+                seconds=log.seconds,
+                error=error,
+                log=tuple(text.splitlines()[-build.LOG_LINES :]),
+            )
+        )
+
+    def _alone(self, step: Step) -> None:
+        plan, decision = step
+        started = time.monotonic()
+        try:
+            made = build.build(
+                plan,
+                decision,
+                prefetcher=self.prefetcher,
+                state=self.state,
+                no_cache=self.no_cache,
+            )
+        except BuildError as error:
+            self._end(
+                Ended(
+                    variant=plan.recipe.variant,
+                    result=FAILED,
+                    reason=error.cause,
+                    seconds=time.monotonic() - started,
+                    error=error,
+                )
+            )
+            return
+        self._end(
+            Ended(
+                variant=plan.recipe.variant,
+                result=made.result,
+                reason=made.reason,
+                seconds=made.seconds,
+                built=made,
+            )
+        )
+
+    def _name(self, variant: Variant) -> str:
+        """Return what a build is called in BuildKit's own words, and on the board."""
+        if variant.key not in self._names:
+            parts = (variant.target.name, variant.platform.short, variant.python)
+            name = _NOT_IN_PART.sub("-", "-".join(filter(None, parts)))
+            taken = set(self._names.values())
+            self._names[variant.key] = f"{name}-{len(taken)}" if name in taken else name
+        return self._names[variant.key]
+
+    def _end(self, ended: Ended) -> None:
+        self._ended[ended.variant.key] = ended
+        self.board.ended(self._name(ended.variant))
+        self.tell(ended)
+
+
