@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from invoke.collection import Collection
 
-from bailing_tasks.tasks import ci, events, looking, pipeline, planning, release, sandbox
+from bailing_tasks.tasks import ci, events, looking, pipeline, planning, preparing, release, sandbox
 
 namespace = Collection()
 for _task in (
@@ -18,6 +18,8 @@ for _task in (
     pipeline.build_app,
     pipeline.verify,
     planning.plan,
+    preparing.configure,
+    preparing.render,
     looking.images,
     looking.settings,
     events.changed,

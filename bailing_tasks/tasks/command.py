@@ -48,7 +48,7 @@ HELP = {
     "replace": "take versions from what they stand for",
     "to": "the version that tags go back to",
     "purge": "remove its engine, images and state as well",
-    "overwrite": "replace workflow files that ci-write did not write",
+    "overwrite": "replace files that were written or edited by hand",
     "store": "image store of the private engine: containerd or classic",
 }
 """What each option does, the same wherever it stands."""

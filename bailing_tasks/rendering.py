@@ -1,0 +1,177 @@
+"""Renders a workspace's templates, and leaves alone what somebody has edited since."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import stat
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bailing_tasks import dotenv, templates
+from bailing_tasks.errors import UsageError
+from bailing_tasks.state import State, write_in_one_step
+
+RECORD = "rendered.json"
+"""By path, the digest of what was rendered there last, and of what that replaces.
+
+It is written before the files are: whenever a run dies, what stands there is known for ours.
+"""
+
+NEW, CHANGED, UNCHANGED, KEPT = "new", "changed", "unchanged", "kept"
+_EXECUTABLE = 0o111
+
+
+@dataclass(frozen=True, kw_only=True)
+class RenderedFile:
+    """A file as it is to be.
+
+    Attributes:
+        path: Its path from the workspace's root.
+        template: That of its template.
+        content: What it is to hold.
+        mode: Its permissions: its template's, and executable where it is so already.
+        status: `new`, `changed` or `unchanged`, compared with what is there; `kept` where that was
+            edited by hand, or was never rendered from here.
+        replaces: The digest of what is there, if it was rendered from here; else empty.
+    """
+
+    path: str
+    template: str
+    content: bytes
+    mode: int
+    status: str
+    replaces: str
+
+
+def planned(
+    root: Path, patterns: Iterable[str], values: Mapping[str, str], *, overwrite: bool = False
+) -> tuple[RenderedFile, ...]:
+    """Return what all templates become; nothing is written.
+
+    Args:
+        root: The workspace's folder.
+        patterns: What the templates are found by; see `templates.find`.
+        values: What names stand for.
+        overwrite: Whether files that were edited by hand are replaced.
+
+    Raises:
+        SettingsError: A pattern makes no sense.
+        UsageError: A name is not defined, or a file cannot be read.
+    """
+    outputs = templates.find(root, patterns)
+    texts = {path: _read(root / path) for path in outputs.values()}
+    rendered = templates.render({path: text or b"" for path, text in texts.items()}, values)
+    record = _record(root)
+    return tuple(
+        _compared(root, output, path, rendered[path], record.get(output, ()), overwrite=overwrite)
+        for output, path in outputs.items()
+    )
+
+
+def in_memory(
+    root: Path, patterns: Sequence[str], environment: Mapping[str, str]
+) -> dict[str, bytes]:
+    """Return what rendered files will hold when images are built, by path; nothing is written.
+
+    Args:
+        root: The workspace's folder.
+        patterns: What the templates are found by.
+        environment: The variables of the process; beneath them is `.env`, as it is to be.
+
+    Raises:
+        SettingsError: A pattern makes no sense.
+        UsageError: A name is not defined, or a file cannot be read.
+    """
+    if not patterns:
+        return {}
+    values = dotenv.variables(dotenv.planned(root), environment)
+    return {file.path: file.content for file in planned(root, patterns, values)}
+
+
+def write(root: Path, files: Iterable[RenderedFile]) -> None:
+    """Write rendered files, each in one step; those that stand there already, or are kept, are not.
+
+    Raises:
+        UsageError: One cannot be written.
+    """
+    known = _record(root)
+    ours = {
+        file.path: list(dict.fromkeys(filter(None, (_digest(file.content), file.replaces))))
+        for file in files
+        if file.status != KEPT
+    }
+    if known | ours != known:
+        State(root).write(RECORD, json.dumps(known | ours, indent=2) + "\n")
+    for file in files:
+        if file.status in (NEW, CHANGED):
+            path = root / file.path
+            try:
+                write_in_one_step(path, file.content, mode=file.mode)
+            except OSError as error:
+                raise UsageError(f"{path} cannot be written", cause=str(error)) from error
+
+
+def _compared(
+    root: Path,
+    path: str,
+    template: str,
+    content: bytes,
+    known: Sequence[str],
+    *,
+    overwrite: bool,
+) -> RenderedFile:
+    """Compare what a template became with what is there."""
+    mode = _mode(root / template)
+    here = _read(root / path)
+    if here is None:
+        status, replaces = NEW, ""
+    else:
+        digest, executable = _digest(here), _mode(root / path) & _EXECUTABLE
+        mode |= executable
+        replaces = digest if digest in known else ""
+        if here == content:
+            status = UNCHANGED if mode & _EXECUTABLE == executable else CHANGED
+        else:
+            status = CHANGED if replaces or overwrite else KEPT
+        if status == KEPT:
+            content = here
+    return RenderedFile(
+        path=path, template=template, content=content, mode=mode, status=status, replaces=replaces
+    )
+
+
+def _record(root: Path) -> dict[str, list[str]]:
+    path = State(root).folder / RECORD
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(found, dict):
+            raise TypeError("it is no object")
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError) as error:
+        raise UsageError(
+            f"{path} cannot be read",
+            cause=str(error),
+            remedy=f"remove {path}; rendered files that are not as they would be rendered now then "
+            "count as edited by hand",
+        ) from error
+    return found
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read", cause=str(error)) from error
+
+
+def _mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode) & 0o777
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

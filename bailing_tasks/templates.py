@@ -1,0 +1,210 @@
+"""Templates: files with `{{NAME}}` in them, that others are rendered from. Pure, but for finding.
+
+A placeholder is a name between two braces on either side, blanks allowed: `{{NAME}}`, `{{ NAME }}`.
+Everything else between braces belongs to whoever reads the file later, and stays as it is:
+`{{ .Values.x }}`, `{{ range … }}` and `{{ $labels.job }}` (Go: Helm, Prometheus), `{{ a.b }}` and
+`{{ a | upper }}` (Jinja, Ansible), `${{ github.sha }}` (GitHub). So do the four words that stand
+alone in Go's templates: `{{ else }}`, `{{ end }}`, `{{ break }}`, `{{ continue }}`. A plain name
+that somebody else is to fill, such as Grafana's `{{instance}}`, is written as in a Helm chart:
+`{{ "{{" }}instance}}`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from bailing_tasks.errors import SettingsError, UsageError
+
+_PLACEHOLDER = re.compile(
+    rb"\{\{[ \t]*(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*)|(?P<quote>[\"'])\{\{(?P=quote))[ \t]*\}\}"
+)
+_GO_WORDS = frozenset({"else", "end", "break", "continue"})
+_WILD = re.compile(r"[*?\[]")
+_SUFFIX = re.compile(r"(?s:.*[^/])(?P<suffix>\.[^./*?\[\]]+)")
+_SKIPPED = "node_modules"
+"""A folder of other people's files, by the thousand, in which no `**` looks."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a placeholder stands.
+
+    Attributes:
+        name: What it names.
+        path: The file.
+        line: The 1-based line.
+    """
+
+    name: str
+    path: str
+    line: int
+
+
+def render(templates: Mapping[str, bytes], values: Mapping[str, str]) -> dict[str, bytes]:
+    """Return what templates become; bytes that are no placeholder stay as they are.
+
+    Values are put in as they are, and not looked through for further placeholders.
+
+    Args:
+        templates: The text of each template, by its path.
+        values: What names stand for.
+
+    Raises:
+        UsageError: Names are not defined; every place is named.
+    """
+    unknown = [
+        place
+        for path, text in templates.items()
+        for place in _places(text, path)
+        if place.name not in values
+    ]
+    if unknown:
+        raise _undefined(unknown, values)
+
+    def replaced(match: re.Match[bytes]) -> bytes:
+        if match["quote"]:
+            return b"{{"
+        name = match["name"].decode()
+        return match[0] if name in _GO_WORDS else os.fsencode(values[name])
+
+    return {path: _PLACEHOLDER.sub(replaced, text) for path, text in templates.items()}
+
+
+def _places(text: bytes, path: str) -> Iterator[Place]:
+    line, position = 1, 0
+    for match in _PLACEHOLDER.finditer(text):
+        line += text.count(b"\n", position, match.start())
+        position = match.start()
+        if match["name"] and match["name"].decode() not in _GO_WORDS:
+            yield Place(name=match["name"].decode(), path=path, line=line)
+
+
+def _undefined(unknown: Sequence[Place], values: Mapping[str, str]) -> UsageError:
+    names = list(dict.fromkeys(place.name for place in unknown))
+    near = {name: difflib.get_close_matches(name, values, n=1, cutoff=0.75) for name in names}
+    perhaps = [f"{name}: perhaps you meant {close[0]}" for name, close in near.items() if close]
+    return UsageError(
+        f"templates name {', '.join(names)}, which {'are' if names[1:] else 'is'} not defined",
+        cause="; ".join(f"{place.path}:{place.line}: {place.name}" for place in unknown),
+        remedy="\n  ".join(
+            [
+                *perhaps,
+                "define it in .env, and in .env.example for everybody, or in the environment",
+                'what another program is to fill in is written {{ "{{" }}NAME}}',
+            ]
+        ),
+    )
+
+
+def find(root: Path, patterns: Iterable[str]) -> dict[str, str]:
+    """Return the templates that patterns find, by the path of what each is rendered to.
+
+    All paths are from the workspace's root, and sorted. `*` and `**` enter no hidden folder, `**`
+    follows no link to a folder and leaves `node_modules` out; all of these are found by their name.
+
+    Args:
+        root: The workspace's folder.
+        patterns: Globs, in which `**` is any number of folders; one with a leading `!` excludes.
+
+    Raises:
+        SettingsError: A pattern finds nothing, has no suffix or leaves the workspace, or two
+            templates are rendered to one file.
+    """
+    found: dict[str, str] = {}
+    for pattern in patterns:
+        parts = _parts(pattern.removeprefix("!"))
+        paths = set(_walk(root, "", parts))
+        if pattern.startswith("!"):
+            found = {path: suffix for path, suffix in found.items() if path not in paths}
+            continue
+        suffix = _suffix(pattern)
+        paths = {path for path in paths if PurePosixPath(path).name != suffix}
+        if not paths:
+            raise SettingsError(
+                f"[tool.bailing-tasks] templates: no file is called {pattern!r}",
+                cause=f"it is looked for in {root}",
+                remedy='write a pattern from the workspace\'s root, such as "src/**/*.tpl"',
+            )
+        found |= dict.fromkeys(paths, suffix)
+    return _outputs(found)
+
+
+def _outputs(found: Mapping[str, str]) -> dict[str, str]:
+    """Return templates by their outputs; given is the suffix of each."""
+    outputs: dict[str, str] = {}
+    for path in sorted(found):
+        output = path.removesuffix(found[path])
+        if output in outputs or output in found:
+            other = f"rendered from {outputs[output]}" if output in outputs else "a template itself"
+            raise SettingsError(
+                f"{output} would be rendered from {path}, and is {other}",
+                remedy="rename one of them, or exclude it by a pattern with a leading !",
+            )
+        outputs[output] = path
+    return dict(sorted(outputs.items()))
+
+
+def _suffix(pattern: str) -> str:
+    """Return the suffix that all files of a pattern lose when they are rendered."""
+    match = _SUFFIX.fullmatch(pattern)
+    if match is None:
+        raise SettingsError(
+            f"[tool.bailing-tasks] templates: {pattern!r} has no suffix",
+            cause="a file is rendered to the same name without the suffix of its pattern",
+            remedy='end the pattern in one, such as "src/**/*.tpl"',
+        )
+    return match["suffix"]
+
+
+def _parts(pattern: str) -> tuple[str, ...]:
+    path = PurePosixPath(pattern)
+    if path.is_absolute() or ".." in path.parts or not path.parts:
+        raise SettingsError(
+            f"[tool.bailing-tasks] templates: {pattern!r} is not below the workspace",
+            remedy='write a pattern from the workspace\'s root, such as "src/**/*.tpl"',
+        )
+    return path.parts
+
+
+def _walk(root: Path, folder: str, parts: Sequence[str]) -> Iterator[str]:
+    """Yield the files below a folder that the parts of a pattern take."""
+    part, rest = parts[0], parts[1:]
+    if part == "**" and rest:
+        yield from _walk(root, folder, rest)
+        for entry in _listed(root / folder):
+            if _is_entered(entry) and not entry.is_symlink() and entry.name != _SKIPPED:
+                yield from _walk(root, f"{folder}{entry.name}/", parts)
+        return
+    for name in _named(root / folder, part, folders=bool(rest)):
+        if rest:
+            yield from _walk(root, f"{folder}{name}/", rest)
+        else:
+            yield f"{folder}{name}"
+
+
+def _named(folder: Path, part: str, *, folders: bool) -> list[str]:
+    """Return the files, or the folders, that a part of a pattern takes in a folder."""
+    if not _WILD.search(part):
+        return [part] if folders or (folder / part).is_file() else []
+    taken = (entry for entry in _listed(folder) if fnmatch.fnmatchcase(entry.name, part))
+    return [entry.name for entry in taken if (_is_entered(entry) if folders else entry.is_file())]
+
+
+def _is_entered(entry: os.DirEntry[str]) -> bool:
+    return not entry.name.startswith(".") and entry.is_dir()
+
+
+def _listed(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be read", cause=str(error)) from error
