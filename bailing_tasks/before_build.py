@@ -57,7 +57,9 @@ def _run(
         except (EngineError, OSError) as error:
             raise BuildError(
                 f"{shown} could not be started",
-                cause=getattr(error, "message", "") or str(error),
+                cause=f"{error.message}: {error.cause}"
+                if isinstance(error, EngineError)
+                else str(error),
                 remedy="correct `before-build` in [tool.bailing-tasks], or install the program; "
                 "what needs a shell is written as ['sh', '-c', '…']",
             ) from error

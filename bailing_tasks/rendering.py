@@ -146,8 +146,10 @@ def _record(root: Path) -> dict[str, list[str]]:
     path = State(root).folder / RECORD
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(found, dict):
-            raise TypeError("it is no object")
+        if not isinstance(found, dict) or not all(
+            isinstance(each, list) for each in found.values()
+        ):
+            raise TypeError("it has no list of digests for each file")
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, TypeError) as error:
