@@ -117,7 +117,10 @@ def as_commands(value: Any) -> tuple[tuple[str, ...], ...]:
     """Return commands, each with its arguments."""
     if isinstance(value, str) or not isinstance(value, Sequence):
         raise TypeError("a list of commands, each a list of strings")
-    return tuple(as_texts(item) for item in value)
+    commands = tuple(as_texts(item) for item in value)
+    if not all(commands):
+        raise TypeError("a list of commands, each a list that begins with a program")
+    return commands
 
 
 def as_flag(value: Any) -> bool:

@@ -158,6 +158,7 @@ def test_an_unknown_key_of_a_target_is_answered_as_well() -> None:
         ({"builders": {"linux/arm64": "x", "arm64": "y"}}, "linux/arm64 has two builders"),
         ({"verify": {"smaller-than-builder": "x"}}, "expected true or false"),
         ({"verify": {"commands": "ls"}}, "expected a list of commands"),
+        ({"before-build": [["make"], []]}, "begins with a program"),
     ],
 )
 def test_a_value_of_another_type_is_refused(document: dict[str, Any], message: str) -> None:
