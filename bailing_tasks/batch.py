@@ -146,12 +146,11 @@ class Batch:
             build.rename(plan, self.prefetcher.engine)
         except PullError as error:
             self._end(
-                Ended(
-                    variant=plan.recipe.variant, result=FAILED, reason=error.message, error=error
-                )
+                Ended(variant=plan.recipe.variant, result=FAILED, reason=error.message, error=error)
             )
             return
-        self._accepted(plan, decision, "pulled", started)
+        reason = f"it is {plan.recipe.variant.target.from_image}"
+        self._accepted(plan, replace(decision, reason=reason), "pulled", started)
 
     def _is_over(self, plan: BuildPlan) -> bool:
         """Whether a step has ended; one that needs what failed is left out."""
@@ -340,5 +339,3 @@ class Batch:
         self._ended[ended.variant.key] = ended
         self.board.ended(self._name(ended.variant))
         self.tell(ended)
-
-

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 
 from bailing_tasks.build_plan import BuildPlan
 from bailing_tasks.engine.base import Engine
-from bailing_tasks.errors import PullError, UsageError
+from bailing_tasks.errors import PullError, UnreachableError, UsageError
 from bailing_tasks.kept import held_name
 from bailing_tasks.names import LABEL, published_name
 from bailing_tasks.parallel import in_parallel
@@ -52,7 +52,7 @@ class Lookup:
     def __init__(self, resolver: Resolver, state: State) -> None:
         self._resolver = resolver
         self._state = state
-        self._silent: dict[str, Published] = {}
+        self._silent: dict[str, str] = {}
         self._known = _read(state)
         self._one_at_a_time = threading.RLock()
 
@@ -87,22 +87,27 @@ class Lookup:
                 return self._known[name]
             if self._resolver.offline:
                 return Published(why=f"{target.repository} was not asked (--offline)")
-            self._known[name] = self._silent.get(host) or self._ask(image)
+            if host in self._silent:
+                self._known[name] = Published(why=self._silent[host])
+            else:
+                self._known[name] = self._ask(image)
             return self._known[name]
 
     def _ask(self, image: WantedImage) -> Published:
-        repository = image.reference.repository
+        repository, host = image.reference.repository, image.reference.host
         answers = in_parallel(self._resolver.has, [image], jobs=1, within=ASKING_SECONDS)
         try:
             for _, there in answers:
                 if there:
                     return Published(name=image.reference.familiar)
                 return Published(why=f"{repository} does not have it")
+        except UnreachableError as error:
+            self._silent[host] = f"{host} could not be asked"
+            return Published(why=f"{repository} could not be asked: {error.cause}")
         except PullError as error:
             return Published(why=f"{repository} could not be asked: {error.cause}")
-        silent = Published(why=f"{repository} did not answer within {ASKING_SECONDS:.0f} s")
-        self._silent[image.reference.host] = silent
-        return silent
+        self._silent[host] = f"{host} did not answer within {ASKING_SECONDS:.0f} s"
+        return Published(why=f"{repository} did not answer within {ASKING_SECONDS:.0f} s")
 
 
 def _read(state: State) -> dict[str, Published]:

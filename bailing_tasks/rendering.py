@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import stat
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,7 +46,12 @@ class RenderedFile:
 
 
 def planned(
-    root: Path, patterns: Iterable[str], values: Mapping[str, str], *, overwrite: bool = False
+    root: Path,
+    patterns: Iterable[str],
+    values: Mapping[str, str],
+    *,
+    overwrite: bool = False,
+    only: Collection[str] | None = None,
 ) -> tuple[RenderedFile, ...]:
     """Return what all templates become; nothing is written.
 
@@ -55,12 +60,14 @@ def planned(
         patterns: What the templates are found by; see `templates.find`.
         values: What names stand for.
         overwrite: Whether files that were edited by hand are replaced.
+        only: The files that it is about; all by default.
 
     Raises:
         SettingsError: A pattern makes no sense.
         UsageError: A name is not defined, or a file cannot be read.
     """
-    outputs = templates.find(root, patterns)
+    found = templates.find(root, patterns)
+    outputs = {path: found[path] for path in found if only is None or path in only}
     texts = {path: _read(root / path) for path in outputs.values()}
     rendered = templates.render({path: text or b"" for path, text in texts.items()}, values)
     record = _record(root)
@@ -71,7 +78,10 @@ def planned(
 
 
 def in_memory(
-    root: Path, patterns: Sequence[str], environment: Mapping[str, str]
+    root: Path,
+    patterns: Sequence[str],
+    environment: Mapping[str, str],
+    only: Collection[str] | None,
 ) -> dict[str, bytes]:
     """Return what rendered files will hold when images are built, by path; nothing is written.
 
@@ -79,6 +89,7 @@ def in_memory(
         root: The workspace's folder.
         patterns: What the templates are found by.
         environment: The variables of the process; beneath them is `.env`, as it is to be.
+        only: The files that it is about; None for all.
 
     Raises:
         SettingsError: A pattern makes no sense.
@@ -87,7 +98,7 @@ def in_memory(
     if not patterns:
         return {}
     values = dotenv.variables(dotenv.planned(root), environment)
-    return {file.path: file.content for file in planned(root, patterns, values)}
+    return {file.path: file.content for file in planned(root, patterns, values, only=only)}
 
 
 def write(root: Path, files: Iterable[RenderedFile]) -> None:

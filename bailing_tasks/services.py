@@ -7,14 +7,13 @@ called beside `Dockerfile` (`Dockerfile.backend`, `backend.Dockerfile`).
 from __future__ import annotations
 
 import difflib
-import glob
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from bailing_tasks import triggers
+from bailing_tasks import globs, triggers
 from bailing_tasks.errors import SettingsError
 from bailing_tasks.option import as_image
 from bailing_tasks.options import SERVICE_OPTIONS
@@ -79,26 +78,15 @@ def find(root: Path, patterns: Sequence[str], rendered: Collection[str]) -> tupl
     found: set[str] = set()
     for pattern in patterns:
         text = pattern.removeprefix("!")
-        paths = {path for path in rendered if triggers.matches(text, path)}
-        paths.update(_files(root, text))
+        paths = set(globs.files(root, text, "services"))
+        paths.update(path for path in rendered if triggers.matches(text, path))
         if pattern.startswith("!"):
             found -= paths
             continue
         if not paths:
-            raise SettingsError(
-                f"[tool.bailing-tasks] services: no file is called {pattern!r}",
-                cause=f"it is looked for in {root}",
-                remedy='write a pattern from the workspace\'s root, such as "src/*/Dockerfile"',
-            )
+            raise globs.nothing(root, pattern, "services")
         found |= paths
     return tuple(sorted(found))
-
-
-def _files(root: Path, pattern: str) -> Iterator[str]:
-    # Path.glob would look into hidden folders too.
-    for path in glob.iglob(pattern, root_dir=root, recursive=True):  # noqa: PTH207
-        if (root / path).is_file():
-            yield PurePosixPath(path).as_posix()
 
 
 def name_of(dockerfile: str) -> str:

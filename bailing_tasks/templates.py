@@ -12,23 +12,20 @@ that somebody else is to fill, such as Grafana's `{{instance}}`, is written as i
 from __future__ import annotations
 
 import difflib
-import fnmatch
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from bailing_tasks import globs
 from bailing_tasks.errors import SettingsError, UsageError
 
 _PLACEHOLDER = re.compile(
     rb"\{\{[ \t]*(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*)|(?P<quote>[\"'])\{\{(?P=quote))[ \t]*\}\}"
 )
 _GO_WORDS = frozenset({"else", "end", "break", "continue"})
-_WILD = re.compile(r"[*?\[]")
 _SUFFIX = re.compile(r"(?s:.*[^/])(?P<suffix>\.[^./*?\[\]]+)")
-_SKIPPED = "node_modules"
-"""A folder of other people's files, by the thousand, in which no `**` looks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,19 +115,14 @@ def find(root: Path, patterns: Iterable[str]) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for pattern in patterns:
-        parts = _parts(pattern.removeprefix("!"))
-        paths = set(_walk(root, "", parts))
+        paths = set(globs.files(root, pattern.removeprefix("!"), "templates"))
         if pattern.startswith("!"):
             found = {path: suffix for path, suffix in found.items() if path not in paths}
             continue
         suffix = _suffix(pattern)
         paths = {path for path in paths if PurePosixPath(path).name != suffix}
         if not paths:
-            raise SettingsError(
-                f"[tool.bailing-tasks] templates: no file is called {pattern!r}",
-                cause=f"it is looked for in {root}",
-                remedy='write a pattern from the workspace\'s root, such as "src/**/*.tpl"',
-            )
+            raise globs.nothing(root, pattern, "templates")
         found |= dict.fromkeys(paths, suffix)
     return _outputs(found)
 
@@ -160,51 +152,3 @@ def _suffix(pattern: str) -> str:
             remedy='end the pattern in one, such as "src/**/*.tpl"',
         )
     return match["suffix"]
-
-
-def _parts(pattern: str) -> tuple[str, ...]:
-    path = PurePosixPath(pattern)
-    if path.is_absolute() or ".." in path.parts or not path.parts:
-        raise SettingsError(
-            f"[tool.bailing-tasks] templates: {pattern!r} is not below the workspace",
-            remedy='write a pattern from the workspace\'s root, such as "src/**/*.tpl"',
-        )
-    return path.parts
-
-
-def _walk(root: Path, folder: str, parts: Sequence[str]) -> Iterator[str]:
-    """Yield the files below a folder that the parts of a pattern take."""
-    part, rest = parts[0], parts[1:]
-    if part == "**" and rest:
-        yield from _walk(root, folder, rest)
-        for entry in _listed(root / folder):
-            if _is_entered(entry) and not entry.is_symlink() and entry.name != _SKIPPED:
-                yield from _walk(root, f"{folder}{entry.name}/", parts)
-        return
-    for name in _named(root / folder, part, folders=bool(rest)):
-        if rest:
-            yield from _walk(root, f"{folder}{name}/", rest)
-        else:
-            yield f"{folder}{name}"
-
-
-def _named(folder: Path, part: str, *, folders: bool) -> list[str]:
-    """Return the files, or the folders, that a part of a pattern takes in a folder."""
-    if not _WILD.search(part):
-        return [part] if folders or (folder / part).is_file() else []
-    taken = (entry for entry in _listed(folder) if fnmatch.fnmatchcase(entry.name, part))
-    return [entry.name for entry in taken if (_is_entered(entry) if folders else entry.is_file())]
-
-
-def _is_entered(entry: os.DirEntry[str]) -> bool:
-    return not entry.name.startswith(".") and entry.is_dir()
-
-
-def _listed(folder: Path) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as entries:
-            return list(entries)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as error:
-        raise UsageError(f"{folder} cannot be read", cause=str(error)) from error

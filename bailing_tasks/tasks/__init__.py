@@ -8,7 +8,17 @@ from __future__ import annotations
 
 from invoke.collection import Collection
 
-from bailing_tasks.tasks import ci, events, looking, pipeline, planning, preparing, release, sandbox
+from bailing_tasks.tasks import (
+    ci,
+    events,
+    looking,
+    pipeline,
+    planning,
+    preparing,
+    release,
+    sandbox,
+    services,
+)
 
 namespace = Collection()
 for _task in (
@@ -17,6 +27,10 @@ for _task in (
     pipeline.build_builder,
     pipeline.build_app,
     pipeline.verify,
+    services.services,
+    services.build_service,
+    services.build_all,
+    services.status,
     planning.plan,
     preparing.configure,
     preparing.render,

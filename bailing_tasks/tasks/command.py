@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 from invoke.exceptions import Exit
-from invoke.tasks import task
+from invoke.tasks import Task, task
 
 from bailing_tasks.tasks.run import current
 
@@ -60,7 +60,10 @@ REPEATABLE = {option for option, text in HELP.items() if text.endswith("(repeata
 
 
 def command(
-    *options: str, name: str | None = None, repeatable: Collection[str] = ()
+    *options: str,
+    name: str | None = None,
+    repeatable: Collection[str] = (),
+    klass: type[Task[Any]] = Task,
 ) -> Callable[[Callable[..., None]], Any]:
     """Make an Invoke task of a function: help for its options, its failures as exit codes.
 
@@ -70,10 +73,12 @@ def command(
         options: The options it has.
         name: Its name, where that is not the function's.
         repeatable: Options that may be given more than once in this task, though not in all.
+        klass: What it is made as.
     """
 
     def decorate(body: Callable[..., None]) -> Any:
         return task(
+            klass=klass,
             name=name,
             help={
                 option: f"{HELP[option]} (repeatable)" if option in repeatable else HELP[option]

@@ -56,7 +56,7 @@ def prefetch(
     """Pull every external image that the builder and the app are built from."""
     run = current(json=json, dry_run=dry_run, frozen=frozen, offline=offline)
     settings = run.settings(platform, python, jobs=jobs, timeout=timeout)
-    choose = _chooser(run, "stop" if strict else on_failure)
+    choose = chooser(run, "stop" if strict else on_failure)
     fetch(run, run.wanted(settings), refresh=refresh, choose=choose)
     if not run.dry_run and not run.offline and any(each.repository for each in settings.targets):
         look_ahead(run, settings)
@@ -181,7 +181,7 @@ def verify(
     verify_apps(run, run.settings(platform, python))
 
 
-def _chooser(run: Run, wish: str) -> Callable[[Sequence[Outcome]], str]:
+def chooser(run: Run, wish: str) -> Callable[[Sequence[Outcome]], str]:
     """Return what decides about failed pulls: a person on a terminal, else to go on."""
     import sys
 

@@ -10,6 +10,7 @@ import functools
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,13 +75,13 @@ class Run:
             python: Python versions, likewise.
             others: The values of settings of `[tool.bailing-tasks.prefetch]`.
         """
-        from bailing_tasks import git, hosting
+        from bailing_tasks import git, hosting, rendering, templates
         from bailing_tasks.configuration import load
 
         key = (tuple(platform), tuple(python), tuple(others.items()))
         if key not in self._settings:
             remote = git.remote_url(self.root) or ""
-            self._settings[key] = load(
+            settings = load(
                 self.root,
                 environment=os.environ,
                 overrides={"platforms": list(platform), "python": list(python)}
@@ -88,6 +89,14 @@ class Run:
                 remote_path=hosting.repository_path(remote),
                 source=hosting.web_address(remote) or "",
                 describe=lambda: self.origin.named,
+                rendered=lambda patterns: templates.find(self.root, patterns),
+            )
+            dockerfiles = {target.dockerfile for target in settings.targets}
+            self._settings[key] = replace(
+                settings,
+                rendered=rendering.in_memory(
+                    self.root, settings.templates, os.environ, dockerfiles
+                ),
             )
         return self._settings[key]
 
@@ -144,6 +153,10 @@ class Run:
         from bailing_tasks.origin import checked_out
 
         return checked_out(self.root, os.environ)
+
+    def read_settings_anew(self) -> None:
+        """Forget the settings: the files that they are found by may have changed."""
+        self._settings.clear()
 
     def read_anew(self) -> None:
         """Forget the lock file and the pins: they may have changed."""

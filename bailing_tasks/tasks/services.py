@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from invoke.context import Context
 
-from bailing_tasks.tasks.building import fetch, foreseen, named_target
-from bailing_tasks.tasks.building_services import Wishes, build_services
+from bailing_tasks.tasks.batching import Wishes, build_targets, outlook
+from bailing_tasks.tasks.building import fetch, named_target
 from bailing_tasks.tasks.command import command
+from bailing_tasks.tasks.pipeline import chooser
+from bailing_tasks.tasks.preparing import render_templates, run_before_build, update_env
 from bailing_tasks.tasks.run import Run, current
+from bailing_tasks.tasks.several import WordsTask
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bailing_tasks.lanes import Lane
     from bailing_tasks.recipes import Recipe
-    from bailing_tasks.settings import Settings
+    from bailing_tasks.settings import Settings, Target
+    from bailing_tasks.wanted import WantedImage
+
+NO_SERVICES = (
+    'there are no services: name their Dockerfiles, such as services = ["src/*/Dockerfile"] in '
+    "[tool.bailing-tasks]"
+)
 
 
 @command("platform", "json")
@@ -24,32 +34,29 @@ def services(_context: Context, platform: list[str], json: bool = False) -> None
     run = current(json=json)
     settings = run.settings(platform)
     recipes = [each for target in settings.services for each in run.recipes(settings, target)]
-    if not recipes:
-        run.console.say(
-            'there are no services: name their Dockerfiles, services = ["src/*/Dockerfile"] in '
-            "[tool.bailing-tasks]"
-        )
+    described = {recipe.variant.target.name: _described(recipe) for recipe in recipes}
+    if described:
+        headings = ("service", "made from", "context", "image", "external images", "needs")
+        run.console.table(headings, [_row(each) for each in described.values()])
     else:
-        run.console.table(
-            ("service", "made from", "context", "image", "external images", "needs"),
-            list(dict.fromkeys(map(_row, recipes))),
-        )
-    run.report("services", {"services": [_described(recipe) for recipe in recipes]})
+        run.console.say(NO_SERVICES)
+    run.report("services", {"services": list(described.values())})
     run.in_order(settings, recipes)
 
 
 @command(
+    "names",
     "platform",
     "force",
     "jobs",
     "keep_going",
+    "strict",
     "frozen",
     "offline",
-    "strict",
     "json",
     "dry_run",
     name="build-service",
-    several="names",
+    klass=WordsTask,
 )
 def build_service(
     _context: Context,
@@ -58,20 +65,142 @@ def build_service(
     force: bool = False,
     jobs: str = "",
     keep_going: bool = False,
+    strict: bool = False,
     frozen: bool = False,
     offline: bool = False,
-    strict: bool = False,
     json: bool = False,
     dry_run: bool = False,
 ) -> None:
-    """Build services, and before them what they are built on; their base images come first."""
+    """Build services, after what they are built on and the base images of all of it."""
     run = current(json=json, dry_run=dry_run, frozen=frozen, offline=offline)
     settings = run.settings(platform)
     chosen = [named_target(settings, name) for name in dict.fromkeys(names)]
-    wishes = Wishes.read(force=force, jobs=jobs, keep_going=keep_going, strict=strict)
-    fetch(run, _wanted(run, settings, chosen), choose=wishes.choose)
-    build_services(run, "build-service", settings, chosen, wishes)
+    wishes = Wishes.read(jobs=jobs, force=force, keep_going=keep_going)
+    fetch(run, _wanted(run, settings, chosen), choose=chooser(run, "stop" if strict else ""))
+    build_targets(run, "build-service", settings, chosen, wishes)
 
 
-def _wanted(run, settings, chosen):
-    ...
+@command(
+    "platform",
+    "force",
+    "jobs",
+    "keep_going",
+    "overwrite",
+    "strict",
+    "frozen",
+    "offline",
+    "json",
+    "dry_run",
+    name="build-all",
+)
+def build_all(
+    _context: Context,
+    platform: list[str],
+    force: bool = False,
+    jobs: str = "",
+    keep_going: bool = False,
+    overwrite: bool = False,
+    strict: bool = False,
+    frozen: bool = False,
+    offline: bool = False,
+    json: bool = False,
+    dry_run: bool = False,
+) -> None:
+    """Prefetch all base images, bring configuration up to date, render templates, build all."""
+    run = current(json=json, dry_run=dry_run, frozen=frozen, offline=offline)
+    settings = run.settings(platform)
+    wishes = Wishes.read(jobs=jobs, force=force, keep_going=keep_going)
+    console = run.console
+    run.in_order(settings, _recipes(run, settings, run.targets(settings)))
+    console.say("==> step 1 of 4: base images")
+    fetch(run, run.wanted(settings), choose=chooser(run, "stop" if strict else ""))
+    console.say("==> step 2 of 4: configuration")
+    update_env(run)
+    console.say("==> step 3 of 4: templates")
+    render_templates(run, settings.templates, overwrite=overwrite)
+    run_before_build(run, settings.before_build)
+    console.say("==> step 4 of 4: images")
+    run.read_settings_anew()
+    settings = run.settings(platform)
+    build_targets(run, "build-all", settings, run.targets(settings), wishes)
+
+
+@command("platform", "offline", "json")
+def status(
+    _context: Context, platform: list[str], offline: bool = False, json: bool = False
+) -> None:
+    """Tell of each image of each platform whether it is up to date, or why not."""
+    run = current(json=json, offline=offline)
+    settings = run.settings(platform or ["all"], ["all"])
+    found = [
+        {
+            "target": plan.recipe.variant.target.name,
+            "platform": str(plan.recipe.variant.platform),
+            "python": plan.recipe.variant.python,
+            "image": plan.name,
+            "up_to_date": decision.action == "skip",
+            "reason": decision.reason,
+            "fingerprint": plan.fingerprint,
+        }
+        for plan, decision in outlook(run, settings)
+    ]
+    run.console.table(
+        ("image", "platform", "status", "why"),
+        [
+            (
+                str(each["image"]),
+                str(each["platform"]),
+                "up to date" if each["up_to_date"] else "not up to date",
+                str(each["reason"]),
+            )
+            for each in found
+        ],
+    )
+    current_ones = sum(bool(each["up_to_date"]) for each in found)
+    run.console.say(f"{current_ones} of {len(found)} up to date")
+    run.report("status", {"images": found})
+
+
+def _wanted(
+    run: Run, settings: Settings, chosen: Sequence[Target]
+) -> list[tuple[Lane, Sequence[WantedImage]]]:
+    """Return the external images of targets and of what they need, for each engine."""
+    from bailing_tasks.wanted import wanted_images
+
+    return [
+        (lane, wanted_images(run.in_order(lane.settings, _recipes(run, lane.settings, chosen))))
+        for lane in run.lanes(settings)
+    ]
+
+
+def _recipes(run: Run, settings: Settings, targets: Sequence[Target]) -> list[Recipe]:
+    return [recipe for target in targets for recipe in run.recipes(settings, target)]
+
+
+def _described(recipe: Recipe) -> dict[str, Any]:
+    target = recipe.variant.target
+    return {
+        "name": target.name,
+        "dockerfile": target.dockerfile,
+        "stage": target.stage,
+        "from_image": target.from_image,
+        "context": target.context,
+        "image": f"{target.image}:{target.tag}",
+        "repository": target.repository,
+        "build_args": dict(recipe.build_args),
+        "external": sorted({image.reference.familiar for image in recipe.external}),
+        "needs": sorted({need.target.name for need in recipe.needs}),
+    }
+
+
+def _row(service: dict[str, Any]) -> tuple[str, ...]:
+    made_from = service["dockerfile"] or f"(image) {service['from_image']}"
+    stage = f" ({service['stage']})" if service["stage"] else ""
+    return (
+        service["name"],
+        f"{made_from}{stage}",
+        service["context"] if service["dockerfile"] else "-",
+        service["image"],
+        ", ".join(service["external"]) or "-",
+        ", ".join(service["needs"]) or "-",
+    )

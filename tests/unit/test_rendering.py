@@ -146,14 +146,14 @@ def test_in_memory_it_is_what_a_build_will_see(root: Path) -> None:
     root.joinpath(".env").write_text("OTHER=mine\n")
     root.joinpath("src/b.tpl").write_bytes(b"{{OTHER}}{{SHELL_HAS}}")
     root.joinpath("src/b").write_bytes(b"by hand")
-    assert rendering.in_memory(root, PATTERNS, {"SHELL_HAS": "x"}) == {
+    assert rendering.in_memory(root, PATTERNS, {"SHELL_HAS": "x"}, None) == {
         OUTPUT: b"FROM new\r\n# \xff\n",
         "src/b": b"by hand",
     }
     assert root.joinpath(".env").read_text() == "OTHER=mine\n"
     assert not root.joinpath(OUTPUT).exists()
     root.joinpath(".env").write_text("malformed line\n")
-    assert rendering.in_memory(root, [], {}) == {}
+    assert rendering.in_memory(root, [], {}, None) == {}
 
 
 def files(planned: Iterable[RenderedFile]) -> dict[str, str]:

@@ -1,0 +1,202 @@
+"""What the tasks share that build many images: the plan first, then a line for each that ends."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from bailing_tasks.tasks.building import foreseen, print_commands
+from bailing_tasks.tasks.run import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bailing_tasks.batch import Ended
+    from bailing_tasks.console import Console
+    from bailing_tasks.lanes import Lane
+    from bailing_tasks.settings import Settings, Target
+    from bailing_tasks.tasks.building import Step
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wishes:
+    """What the command line says of builds.
+
+    Attributes:
+        jobs: How many at a time; 0 for as many as there are.
+        force: Whether they are built in any case, without the build cache.
+        keep_going: Whether the others go on after a failure.
+    """
+
+    jobs: int
+    force: bool
+    keep_going: bool
+
+    @classmethod
+    def read(cls, *, jobs: str, force: bool, keep_going: bool) -> Wishes:
+        """Read them.
+
+        Raises:
+            UsageError: The number is none.
+        """
+        from bailing_tasks.errors import UsageError
+        from bailing_tasks.option import as_positive
+
+        try:
+            number = as_positive(jobs) if jobs else 0
+        except TypeError as error:
+            raise UsageError(f"--jobs: expected {error}, got {jobs!r}") from error
+        return cls(jobs=number, force=force, keep_going=keep_going)
+
+
+def outlook(run: Run, settings: Settings) -> Iterator[Step]:
+    """Yield what builds of all targets would do, and why, whatever platform they are for."""
+    yield from foreseen(run, settings, run.targets(settings), force=False)
+
+
+def build_targets(
+    run: Run, name: str, settings: Settings, chosen: Sequence[Target], wishes: Wishes
+) -> None:
+    """Build targets and what they need, in the order of their needs; on all engines at once.
+
+    Args:
+        run: The run.
+        name: The task.
+        settings: The run's settings.
+        chosen: The targets.
+        wishes: What the command line says.
+
+    Raises:
+        BuildError: Some could not be built.
+    """
+    from bailing_tasks.lanes import side_by_side
+
+    if not run.dry_run:
+        run.hold()
+    lanes = run.lanes(settings)
+    _ = run.pins, run.lookup(settings)  # made once, before several threads ask for them
+    steps = {
+        lane.engine: list(foreseen(run, lane.settings, chosen, force=wishes.force))
+        for lane in lanes
+    }
+    every = [step for of_one in steps.values() for step in of_one]
+    _show_plan(run, every)
+    if run.dry_run:
+        lines = [line for lane in lanes for line in _commands(lane, steps[lane.engine], wishes)]
+        print_commands(run, name, lines, "nothing changed")
+        return
+    tally = _Tally(run, len(every))
+    started = time.monotonic()
+
+    def work(lane: Lane) -> None:
+        from bailing_tasks.batch import Batch
+        from bailing_tasks.board import board
+
+        with board(lane.console) as shown:
+            batch = Batch(
+                prefetcher=run.prefetcher(lane),
+                state=run.state,
+                board=shown,
+                tell=lambda ended: tally.tell(ended, lane.console),
+                jobs=wishes.jobs,
+                no_cache=wishes.force,
+                keep_going=wishes.keep_going,
+            )
+            batch.run(steps[lane.engine])
+
+    try:
+        side_by_side(lanes, work)
+    finally:
+        run.report(name, {"images": [_document(ended) for ended in tally.ended]})
+    for plan, _ in every:
+        run.lookup(settings).built(plan)
+    tally.end(time.monotonic() - started)
+
+
+class _Tally:
+    """Counts and tells how steps end, whichever engine they end on."""
+
+    def __init__(self, run: Run, count: int) -> None:
+        self.ended: list[Ended] = []
+        self._run = run
+        self._count = count
+        self._one_at_a_time = threading.Lock()
+
+    def tell(self, ended: Ended, console: Console) -> None:
+        """Write the line that ends one step; where it failed, the end of its log before it."""
+        with self._one_at_a_time:
+            self.ended.append(ended)
+            for line in ended.log:
+                console.say(f"  {ended.variant.target.name} | {line}")
+            number = f"[{len(self.ended)}/{self._count}]"
+            console.say(f"{number} {ended.variant}: {_line(ended)}")
+            if ended.error and ended.error.remedy:
+                console.say(f"  remedy: {ended.error.remedy}")
+
+    def end(self, seconds: float) -> None:
+        """Write the summary.
+
+        Raises:
+            BuildError: Some failed.
+        """
+        from bailing_tasks.errors import BuildError
+
+        counts = Counter(ended.result for ended in self.ended)
+        words = ("built", "pulled", "skipped", "failed", "left out", "stopped")
+        said = ", ".join(f"{counts[word]} {word}" for word in words if counts[word])
+        self._run.console.say(f"{len(self.ended)} images: {said or 'none'}; {seconds:.1f} s")
+        failed = [ended for ended in self.ended if not ended.ok]
+        if not failed:
+            return
+        names = ", ".join(str(ended.variant) for ended in failed if ended.result == "failed")
+        without = [str(ended.variant) for ended in failed if ended.result != "failed"]
+        raise BuildError(
+            f"{len(failed)} of {len(self.ended)} images could not be built: {names}"
+            + (f"; without {', '.join(without)}" if without else ""),
+            cause=next((ended.reason for ended in failed if ended.result == "failed"), ""),
+            remedy=f"the logs are in {self._run.state.folder / 'logs'}; what is built stays, and "
+            "is not built again",
+        )
+
+
+def _line(ended: Ended) -> str:
+    """Return how a step ended, in a line."""
+    if ended.result == "built" and ended.built:
+        took = f"{ended.seconds:.1f} s, {ended.built.cached} of {ended.built.steps} steps cached"
+        return f"built in {took}: {ended.reason}"
+    if ended.result == "failed":
+        return f"FAILED after {ended.seconds:.1f} s: {ended.reason}"
+    return f"{ended.result}: {ended.reason}"
+
+
+def _show_plan(run: Run, steps: Sequence[Step]) -> None:
+    run.console.table(
+        ("image", "platform", "action", "why"),
+        [
+            (plan.name, str(plan.recipe.variant.platform), decision.action, decision.reason)
+            for plan, decision in steps
+        ],
+    )
+
+
+def _commands(lane: Lane, steps: Sequence[Step], wishes: Wishes) -> Iterator[str]:
+    from bailing_tasks.build import commands
+
+    for plan, decision in steps:
+        yield from commands(plan, decision, lane.engine, no_cache=wishes.force)
+
+
+def _document(ended: Ended) -> dict[str, Any]:
+    variant = ended.variant
+    known = asdict(ended.built) if ended.built else {"seconds": ended.seconds}
+    return {
+        **known,
+        "target": variant.target.name,
+        "platform": str(variant.platform),
+        "python": variant.python,
+        "result": ended.result,
+        "reason": ended.reason,
+    }
