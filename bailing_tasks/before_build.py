@@ -54,7 +54,7 @@ def _run(
     with console.group(shown):
         try:
             done = process.stream(command, console.say, env=variables, cwd=root)
-        except (EngineError, OSError) as error:
+        except (EngineError, OSError, ValueError) as error:  # ValueError: it holds a NUL
             raise BuildError(
                 f"{shown} could not be started",
                 cause=f"{error.message}: {error.cause}"

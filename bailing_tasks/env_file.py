@@ -34,7 +34,7 @@ _QUOTED = re.compile(
 )
 _OPENED = re.compile(rf"{_BLANK}['\"]")
 _PLAIN = re.compile(r"(?P<value>[^\n]*?)(?:[ \t]#[^\n]*)?(?:\n|\Z)")
-_ESCAPE = re.compile(r"\\(?P<octal>0[0-7]{1,3})|\\(?P<letter>[abfnrtv$\"\\])")
+_ESCAPE = re.compile(r"\\0(?P<octal>[0-3][0-7]{2}|[0-7]{1,2})|\\(?P<letter>[abfnrtv$\"\\])")
 _LETTERS = dict(zip("abfnrtv", "\a\b\f\n\r\t\v", strict=True)) | {"$": "$$"}
 
 

@@ -69,7 +69,7 @@ def planned(
     found = templates.find(root, patterns)
     outputs = {path: found[path] for path in found if only is None or path in only}
     texts = {path: _read(root / path) for path in outputs.values()}
-    rendered = templates.render({path: text or b"" for path, text in texts.items()}, values)
+    rendered = templates.render(texts, values)
     record = _record(root)
     return tuple(
         _compared(root, output, path, rendered[path], record.get(output, ()), overwrite=overwrite)
@@ -135,10 +135,9 @@ def _compared(
 ) -> RenderedFile:
     """Compare what a template became with what is there."""
     mode = _mode(root / template)
-    here = _read(root / path)
-    if here is None:
-        status, replaces = NEW, ""
-    else:
+    status, replaces = NEW, ""
+    if (root / path).exists():
+        here = _read(root / path)
         digest, executable = _digest(here), _mode(root / path) & _EXECUTABLE
         mode |= executable
         replaces = digest if digest in known else ""
@@ -146,8 +145,7 @@ def _compared(
             status = UNCHANGED if mode & _EXECUTABLE == executable else CHANGED
         else:
             status = CHANGED if replaces or overwrite else KEPT
-        if status == KEPT:
-            content = here
+        content = here if status == KEPT else content
     return RenderedFile(
         path=path, template=template, content=content, mode=mode, status=status, replaces=replaces
     )
@@ -173,11 +171,9 @@ def _record(root: Path) -> dict[str, list[str]]:
     return found
 
 
-def _read(path: Path) -> bytes | None:
+def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
-    except FileNotFoundError:
-        return None
     except OSError as error:
         raise UsageError(f"{path} cannot be read", cause=str(error)) from error
 

@@ -36,7 +36,7 @@ from bailing_tasks.errors import UsageError
         ("A='x # $y' # z\nB=2", {"A": "x # $y", "B": "2"}),
         ("A='it\\'s \\n \\\\'", {"A": "it's \\n \\\\"}),
         ("A='x\n# y\n'\nB=2", {"A": "x\n# y\n", "B": "2"}),
-        ('A="a\\nb\\tc\\\\d\\"e\\$HOME \\0123\\x"', {"A": 'a\nb\tc\\d"e$HOME S\\x'}),
+        ('A="a\\nb\\tc\\\\d\\"e\\$HOME \\0123 \\0777 \\x"', {"A": 'a\nb\tc\\d"e$HOME S ?7 \\x'}),
         ("B=1\nA=$B-${B}x", {"B": "1", "A": "1-1x"}),
         ('B=1\nA="$B"', {"B": "1", "A": "1"}),
         ("A=$$x $1", {"A": "$x $1"}),

@@ -207,6 +207,12 @@ def test_a_program_that_cannot_be_started_is_told(
     assert said in caught.value.cause
 
 
+def test_what_no_program_can_be_told_is_refused(commands: Commands) -> None:
+    with pytest.raises(BuildError, match="could not be started") as caught:
+        commands("pass", NAME="\0")
+    assert "null byte" in caught.value.cause
+
+
 def test_commands_get_the_env_file_beneath_the_environment(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
