@@ -68,6 +68,8 @@ class Digests:
             return {}
 
     def _write(self, folder: Path, files: Mapping[str, list[str]]) -> None:
+        if not self._state.folder.exists():
+            return  # it is made by a run that changes something
         document = {"of": _of(folder), "files": files}
         with contextlib.suppress(UsageError):  # it only saves time
             self._state.write(self._name, json.dumps(document, separators=(",", ":")))

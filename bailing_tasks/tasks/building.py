@@ -90,26 +90,45 @@ def planned(
 ) -> Iterator[Step]:
     """Yield what builds of recipes would do, which stand in order; otherwise as `foreseen`."""
     from bailing_tasks.decision import SKIP
-    from bailing_tasks.recipes import on_bases
 
-    steps: dict[Key, Step] = {}
-    for read in recipes:
-        below = [(each.base, *steps[each.base.key]) for each in read.own]
-        bases = {base.key: plan.kept for base, plan, _ in below}
-        recipe = on_bases(settings, read, bases) if bases else read
-        target, plan = recipe.variant.target, run.plan(settings, recipe)
-        decision = run.decide(
+    plans = _plans(run, settings, recipes)
+    decided: dict[Key, Decision] = {}
+    for key, plan in plans.items():
+        target = plan.recipe.variant.target
+        below = [
+            (each.base.target, decided[each.base.key])
+            for each in plan.recipe.own
+            if each.base.key in decided
+        ]
+        decided[key] = run.decide(
             settings,
             plan,
             force=force and target in chosen,
             bases_come=any(
-                decided.action != SKIP and (base.target in chosen or not base.target.per_python)
-                for base, _, decided in below
+                decision.action != SKIP and (base in chosen or not base.per_python)
+                for base, decision in below
             ),
-            bases_certain=all(decided.certain for *_, decided in below),
+            bases_certain=all(decision.certain for _, decision in below),
         )
-        steps[recipe.variant.key] = (plan, decision)
-        yield plan, decision
+        yield plan, decided[key]
+
+
+def _plans(run: Run, settings: Settings, recipes: Iterable[Recipe]) -> dict[Key, BuildPlan]:
+    """Return the plans of recipes that stand in order, each on the images that there will be."""
+    from bailing_tasks.decision import ask_ahead
+    from bailing_tasks.recipes import on_bases
+
+    plans: dict[Key, BuildPlan] = {}
+    by_engine: dict[Engine, list[BuildPlan]] = {}
+    for recipe in recipes:
+        below = [each.base.key for each in recipe.own if each.base.key in plans]
+        bases = {key: plans[key].kept for key in below}
+        plan = run.plan(settings, on_bases(settings, recipe, bases) if bases else recipe)
+        plans[recipe.variant.key] = plan
+        by_engine.setdefault(run.engine_for(recipe.variant.platform), []).append(plan)
+    for engine, of_one in by_engine.items():
+        ask_ahead(of_one, engine)
+    return plans
 
 
 def look_ahead(run: Run, settings: Settings) -> None:
