@@ -35,6 +35,7 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Digests:
     for name in ("a", "b"):
         (tmp_path / name).write_text("one")
     (tmp_path / "ln").symlink_to("a")
+    (tmp_path / ".bailing-tasks").mkdir()
     return Digests(State(tmp_path), "app")
 
 
@@ -85,6 +86,12 @@ def test_what_is_kept_may_be_damaged_or_of_another_folder(
     other.mkdir()
     (other / "a").write_text("two")
     assert kept.of(other, ["a"]) != first
+
+
+def test_looking_makes_no_state(kept: Digests, tmp_path: Path) -> None:
+    (tmp_path / ".bailing-tasks").rmdir()
+    assert kept.of(tmp_path, PATHS)
+    assert not (tmp_path / ".bailing-tasks").exists()
 
 
 def test_a_state_that_cannot_be_written_only_costs_time(
