@@ -174,12 +174,13 @@ class Batch:
             FILE.format(_NOT_IN_PART.sub("-", self.prefetcher.engine.builder)),
             json.dumps(baking.definition({name: part for name, (part, _) in parts.items()})),
         )
-        started = time.monotonic()
+        handed_over: dict[str, PartLog] = {}
 
         def on_event(log: PartLog, line: str) -> None:
             self.board.show(log.name, line)
-            if log.ended and not log.error:
-                self._take(parts[log.name][1], log, started)
+            if log.ended and not log.error and log.name not in handed_over:
+                handed_over[log.name] = log
+                self._take(parts, handed_over)
 
         with self._receiving(steps):
             baked = baking.bake({name: part for name, (part, _) in parts.items()}, file, on_event)
@@ -187,9 +188,7 @@ class Batch:
             build.write_log(step[0], "\n".join(baked.logs[name].lines), self.state)
         if baked.interrupted:
             raise KeyboardInterrupt
-        for name, (_, step) in parts.items():
-            if baked.ok or baked.logs[name].ended:
-                self._take(step, baked.logs[name], started)
+        self._take(parts, baked.logs if baked.ok else handed_over)
         if not baked.ok:
             self._blame(parts, baked)
         self.board.clear()
@@ -216,14 +215,22 @@ class Batch:
                 stack.enter_context(self.prefetcher.engine.receiving(plan.staged))
             yield
 
-    def _take(self, step: Step, log: PartLog, started: float) -> None:
-        """Accept what BuildKit made, as soon as the engine has it."""
-        plan, decision = step
-        if plan.recipe.variant.key in self._ended:
-            return
-        if self.prefetcher.engine.image(plan.staged) is None:
-            return
-        began = log.began or started
+    def _take(
+        self, parts: Mapping[str, tuple[Part, Step]], handed_over: Mapping[str, PartLog]
+    ) -> None:
+        """Accept what BuildKit has made and the engine has, each after what it is built on."""
+        for name, (part, (plan, decision)) in parts.items():
+            key = plan.recipe.variant.key
+            below = (parts[base][1][0].recipe.variant.key for base in part.bases.values())
+            if (
+                name in handed_over
+                and key not in self._ended
+                and all(base in self._ended for base in below)
+                and self.prefetcher.engine.image(plan.staged)
+            ):
+                self._accept(plan, decision, handed_over[name])
+
+    def _accept(self, plan: BuildPlan, decision: Decision, log: PartLog) -> None:
         try:
             build.accept(plan, self.prefetcher.engine, self.state)
         except BuildError as error:
@@ -237,7 +244,7 @@ class Batch:
                 )
             )
             return
-        self._accepted(plan, decision, "built", began, log)
+        self._accepted(plan, decision, "built", time.monotonic(), log)
 
     def _accepted(
         self,

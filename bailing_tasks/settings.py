@@ -226,6 +226,10 @@ class Settings:
         """Return the Python versions of a run: those chosen for it, else the first."""
         return self.python if self._chosen("python") else self.python[:1]
 
+    def pythons_of(self, target: Target) -> tuple[str, ...]:
+        """Return the Python versions that a target has; one that is empty for a service."""
+        return self.python if target.per_python else ("",)
+
     def is_default(self, key: str) -> bool:
         """Whether nobody said anything of a setting."""
         return self.origins[key] == FROM_DEFAULT

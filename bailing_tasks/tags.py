@@ -115,7 +115,7 @@ class _Policy:
         repository = self._repository(target)
         found = [
             tag
-            for python in self._settings.python
+            for python in self._settings.pythons_of(target)
             for text in target.tags
             if (tag := self._tag(Pattern(text), python, repository, latest))
         ]
@@ -238,7 +238,7 @@ def _check_distinct(settings: Settings, planned: Sequence[TargetTags]) -> None:
     seen: dict[tuple[str, str], str] = {}
     for target, made in zip(settings.targets, planned, strict=True):
         for each in made.tags:
-            image = f"{target.name} (Python {each.python})"
+            image = f"{target.name} (Python {each.python})" if each.python else target.name
             other = seen.setdefault((_place(target), each.tag), image)
             if other != image:
                 raise SettingsError(

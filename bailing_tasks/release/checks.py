@@ -25,8 +25,7 @@ Check = tuple[str, Callable[[], str]]
 
 SHOWN = 5
 """How many of the files that are in the way are named."""
-_EVERY = "--platform all --python all"
-BUILT_BY = f"`invoke prefetch {_EVERY} build-builder {_EVERY} build-app {_EVERY}`"
+BUILT_BY = "`invoke build-all --platform all --python all`"
 
 
 @dataclass(frozen=True)
@@ -258,5 +257,6 @@ def built(plan: BuildPlan, decision: Decision, engine: Engine) -> BuiltImage:
         fingerprint=plan.fingerprint,
         identity=image.id if image else "",
         content=image.content if image else "",
-        certain=decision.certain,
+        # Another's image does not say that it was made from these inputs.
+        certain=decision.certain and not plan.recipe.variant.target.from_image,
     )

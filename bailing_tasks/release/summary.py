@@ -112,7 +112,7 @@ def _by_key(release: Release) -> dict[Key, list[MovedTag]]:
 
 
 def _title(key: Key) -> str:
-    return f"{key[0]} (Python {key[1]})"
+    return f"{key[0]} (Python {key[1]})" if key[1] else key[0]
 
 
 def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -50,8 +50,9 @@ def show_tags(
         ("target", "tag", "rule"),
         [(made.target, each.tag, each.rule) for made in planned for each in made.tags],
     )
-    for made in planned:
-        run.console.say(f"latest of {made.target}: {made.latest}")
+    for why in dict.fromkeys(made.latest for made in planned):
+        names = ", ".join(made.target for made in planned if made.latest == why)
+        run.console.say(f"latest of {names}: {why}")
     targets = {
         made.target: {
             "tags": [{"tag": each.tag, "rule": each.rule} for each in made.tags],

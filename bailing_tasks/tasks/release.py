@@ -114,9 +114,11 @@ def rollback(
     check_repositories(targets)
     releaser = releaser_of(run)
     plan, indexes = plan_rollback(settings, to, releaser.registry, targets)
-    for name, version in ((each.name, python) for each in targets for python in settings.python):
-        if (name, version) not in indexes:
-            run.console.warn(f"{name} (Python {version}) is not published as {to}: it stays")
+    for each in targets:
+        for python in settings.pythons_of(each):
+            if (each.name, python) not in indexes:
+                which = f"{each.name} (Python {python})" if python else each.name
+                run.console.warn(f"{which} is not published as {to}: it stays")
     if not run.dry_run:
         run.hold()
         require(passed(may_push(plan.repositories, releaser.registry), run.console))

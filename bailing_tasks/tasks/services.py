@@ -82,6 +82,7 @@ def build_service(
 
 @command(
     "platform",
+    "python",
     "force",
     "jobs",
     "keep_going",
@@ -96,6 +97,7 @@ def build_service(
 def build_all(
     _context: Context,
     platform: list[str],
+    python: list[str],
     force: bool = False,
     jobs: str = "",
     keep_going: bool = False,
@@ -108,7 +110,7 @@ def build_all(
 ) -> None:
     """Prefetch all base images, bring configuration up to date, render templates, build all."""
     run = current(json=json, dry_run=dry_run, frozen=frozen, offline=offline)
-    settings = run.settings(platform)
+    settings = run.settings(platform, python)
     wishes = Wishes.read(jobs=jobs, force=force, keep_going=keep_going)
     console = run.console
     run.in_order(settings, _recipes(run, settings, run.targets(settings)))
@@ -121,7 +123,7 @@ def build_all(
     run_before_build(run, settings.before_build)
     console.say("==> step 4 of 4: images")
     run.read_settings_anew()
-    settings = run.settings(platform)
+    settings = run.settings(platform, python)
     build_targets(run, "build-all", settings, run.targets(settings), wishes)
 
 
