@@ -230,6 +230,11 @@ class Settings:
         """Return the Python versions that a target has; one that is empty for a service."""
         return self.python if target.per_python else ("",)
 
+    def origin(self, target: Target, key: str) -> str:
+        """Return where the value of a target's setting came from."""
+        place = target.name if target.per_python else f"service.{target.name}"
+        return self.origins.get(f"{place}.{key}", FROM_DEFAULT)
+
     def is_default(self, key: str) -> bool:
         """Whether nobody said anything of a setting."""
         return self.origins[key] == FROM_DEFAULT

@@ -24,6 +24,8 @@ ALLOWED = {"BUILDX_BAKE_ENTITLEMENTS_FS": "0"}
 """Lets a definition name folders elsewhere (buildx 0.19 and later): it is our own."""
 
 _NAME = re.compile(r"\[(?P<build>[\w-]+)(?: (?P<step>[^\]]*))?\] ?(?P<what>.*)", re.DOTALL)
+_ALONE = re.compile(r"(?:\[(?P<step>[^\]]*)\] ?)?(?P<what>.*)", re.DOTALL)
+"""How a step is called: where there is one build, without the build."""
 _STEP = re.compile(r"(?:\S+ )?\d+/\d+")
 _TEMPLATE = re.compile(r"([$%])\{")
 
@@ -205,16 +207,16 @@ class _Reader:
 
     def _vertex(self, vertex: Mapping[str, Any]) -> None:
         """Take what is known of a step, under the name that one of its builds has for it."""
-        match = _NAME.fullmatch(vertex["name"])
-        log = self.logs.get(match["build"]) if match else None
-        if match is None or log is None:
+        log, step, what = self._named(vertex["name"])
+        if log is None:
             return
-        digest, step = vertex["digest"], match["step"] or ""
+        digest = vertex["digest"]
         self._owners.setdefault(digest, {})[log.name] = step
         if not vertex.get("started"):
             return
-        log.began = log.began or time.monotonic()
-        self._say(log, digest, "begin", f"{f'[{step}] ' if step else ''}{match['what']}")
+        if step != "internal":
+            log.began = log.began or time.monotonic()
+        self._say(log, digest, "begin", f"{f'[{step}] ' if step else ''}{what}")
         if _STEP.fullmatch(step):
             log.steps.add(digest)
             if vertex.get("cached"):
@@ -225,9 +227,19 @@ class _Reader:
                 log.error = log.error or vertex["error"]
             self._say(log, digest, "end", f"ERROR: {vertex['error']}")
         elif vertex.get("completed"):
-            if not step and match["what"].startswith("exporting"):
+            if not step and what.startswith("exporting"):
                 log.ended = time.monotonic()
             self._say(log, digest, "end", "DONE")
+
+    def _named(self, name: str) -> tuple[PartLog | None, str, str]:
+        """Return whose a step is, its place in the Dockerfile, and what it does."""
+        if len(self.logs) == 1:
+            match = _ALONE.fullmatch(name)
+            log = self.logs.get(next(iter(self.logs)))
+        else:
+            match = _NAME.fullmatch(name)
+            log = self.logs.get(match["build"] if match else "")
+        return (log, match["step"] or "", match["what"]) if match else (None, "", "")
 
     def _say(self, log: PartLog, digest: str, what: str, text: str) -> None:
         """Write a line about a step, once: BuildKit tells the same again and again."""

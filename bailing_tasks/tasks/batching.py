@@ -12,9 +12,10 @@ from bailing_tasks.tasks.building import foreseen, print_commands
 from bailing_tasks.tasks.run import Run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from bailing_tasks.batch import Ended
+    from bailing_tasks.build import BuildResult
     from bailing_tasks.console import Console
     from bailing_tasks.lanes import Lane
     from bailing_tasks.settings import Settings, Target
@@ -58,8 +59,13 @@ def outlook(run: Run, settings: Settings) -> Iterator[Step]:
 
 
 def build_targets(
-    run: Run, name: str, settings: Settings, chosen: Sequence[Target], wishes: Wishes
-) -> None:
+    run: Run,
+    name: str,
+    settings: Settings,
+    chosen: Sequence[Target],
+    wishes: Wishes,
+    suited: Callable[[Lane, Iterable[Step]], Iterable[Step]] = lambda lane, steps: steps,
+) -> list[BuildResult]:
     """Build targets and what they need, in the order of their needs; on all engines at once.
 
     Args:
@@ -68,6 +74,7 @@ def build_targets(
         settings: The run's settings.
         chosen: The targets.
         wishes: What the command line says.
+        suited: Returns the steps of a lane as they are to be carried out.
 
     Raises:
         BuildError: Some could not be built.
@@ -79,7 +86,7 @@ def build_targets(
     lanes = run.lanes(settings)
     _ = run.pins, run.lookup(settings)  # made once, before several threads ask for them
     steps = {
-        lane.engine: list(foreseen(run, lane.settings, chosen, force=wishes.force))
+        lane.engine: list(suited(lane, foreseen(run, lane.settings, chosen, force=wishes.force)))
         for lane in lanes
     }
     every = [step for of_one in steps.values() for step in of_one]
@@ -87,7 +94,7 @@ def build_targets(
     if run.dry_run:
         lines = [line for lane in lanes for line in _commands(lane, steps[lane.engine], wishes)]
         print_commands(run, name, lines, "nothing changed")
-        return
+        return []
     tally = _Tally(run, len(every))
     started = time.monotonic()
 
@@ -114,6 +121,7 @@ def build_targets(
     for plan, _ in every:
         run.lookup(settings).built(plan)
     tally.end(time.monotonic() - started)
+    return [ended.built for ended in tally.ended if ended.built]
 
 
 class _Tally:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 from invoke.context import Context
 
+from bailing_tasks.tasks.batching import Wishes, build_targets
 from bailing_tasks.tasks.building import (
     app_steps,
     build_all,
@@ -179,7 +181,9 @@ def _build(
         run.prefetcher(lane).settle(images, keep=not run.dry_run)
     steps = list(foreseen(run, settings, chosen, force=force))
     builders, apps = _needed(settings, steps, chosen)
-    recipes = [plan.recipe for plan, decision in (*builders, *apps) if decision.action == "build"]
+    services = [step for step in steps if step[0].recipe.variant.target in settings.services]
+    needed = (*builders, *apps, *services)
+    recipes = [plan.recipe for plan, decision in needed if decision.action == "build"]
     if parts := _wanted(run, settings, recipes):
         fetch(run, parts)
 
@@ -195,9 +199,19 @@ def _build(
         results += build_all(run, "build-builder", settings, builder_steps, no_cache=False)
     if apps:
         results += build_all(run, "build-app", settings, steps_of_app, no_cache=False)
+    named = [target for target in chosen if target in settings.services]
+    if named:
+        results += build_targets(
+            run,
+            "build-service",
+            settings,
+            named,
+            Wishes(jobs=0, force=force, keep_going=False),
+            functools.partial(_with_cache, run, publishes=publishes),
+        )
     planned = [
         BuiltImage(variant=plan.recipe.variant, name=plan.kept, fingerprint=plan.fingerprint)
-        for plan, _ in (*builders, *apps)
+        for plan, _ in needed
     ]
     made = planned if run.dry_run else built_images(results, settings)
     return [image for image in made if image.variant.target in chosen]

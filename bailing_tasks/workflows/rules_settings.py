@@ -153,7 +153,7 @@ def settings_triggers(facts: Facts) -> Iterator[Finding]:
         if target is None or target.name in seen or facts.reading(build).problem:
             continue
         seen.add(target.name)
-        if settings.origins[f"{target.name}.triggers"] == FROM_FILE:
+        if settings.origin(target, "triggers") == FROM_FILE:
             yield from _untaken(facts, build, target)
 
 
