@@ -166,6 +166,14 @@ class Resolver:
         served = (found for found in self._sources(image) if found.repository == pin.served_from)
         return next(served, None) or origin(Reference.parse(pin.image), self.plain_http)
 
+    def places(self, image: WantedImage, pin: Pin | None) -> tuple[Source, ...]:
+        """Return the registries that may have an image, the one that served its pin first."""
+        found = self._sources(image)
+        if not pin or not pin.served_from:
+            return found
+        served = self.source(pin, image)
+        return (served, *(each for each in found if each != served))
+
     def _warn_once(self, text: str) -> None:
         """Warn of what several images may meet, in the words of the first."""
         first = text.partition("\n")[0]

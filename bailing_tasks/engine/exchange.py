@@ -9,8 +9,10 @@ from __future__ import annotations
 import base64
 import contextlib
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import BinaryIO, Protocol
 from urllib.parse import urlsplit
 
 import requests
@@ -38,6 +40,20 @@ _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 
 _NO_TLS = re.compile("wrong version number|record layer failure|packet length too long", re.I)
 """How OpenSSL, before 3.2 and since, calls the answer of a server that speaks no TLS."""
+
+
+class Passing(Protocol):
+    """What is sent as it comes from elsewhere; how much that will be is known."""
+
+    def __len__(self) -> int:
+        """Return its bytes."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield it in pieces."""
+
+
+Body = bytes | Path | Callable[[], AbstractContextManager[Passing]] | None
+"""What is sent with a request; each attempt opens it anew."""
 
 
 class _Session(requests.Session):
@@ -84,7 +100,7 @@ class Exchange:
         *,
         params: Mapping[str, str] | None = None,
         method: str = "GET",
-        body: bytes | Path | None = None,
+        body: Body = None,
         stall: float | None = None,
     ) -> requests.Response:
         """Go where a registry sends; a login is for the registry alone."""
@@ -191,7 +207,7 @@ class Exchange:
         params: Mapping[str, str] | None = None,
         form: Mapping[str, str] | None = None,
         method: str = "GET",
-        body: bytes | Path | None = None,
+        body: Body = None,
         stall: float | None = None,
     ) -> requests.Response:
         """Ask; with `stall` the answer's body is left to the caller, to be read as it comes."""
@@ -206,8 +222,12 @@ class Exchange:
         between = min(stall or between, left)
         try:
             with contextlib.ExitStack() as files:
-                # From the file as it is read: a layer may be larger than the memory.
-                sent = files.enter_context(body.open("rb")) if isinstance(body, Path) else body
+                # As it is read: a layer may be larger than the memory.
+                sent: bytes | BinaryIO | Passing | None
+                if isinstance(body, Path):
+                    sent = files.enter_context(body.open("rb"))
+                else:
+                    sent = files.enter_context(body()) if callable(body) else body
                 response = self._session.request(
                     method,
                     url,

@@ -135,18 +135,25 @@ class Registries(Exchange):
             PullError: As `resolve`, or the connection broke while the body was read.
         """
         failed = Failed(reference=reference, platform="", host=source.host)
-        url = f"{source.url}/v2/{source.name}/blobs/{digest}"
-        headers = {"Accept-Encoding": "identity"}
-        headers |= {"Range": f"bytes={start}-"} if start else {}
-        with self._authorized(
-            source, failed, lambda login: self._follow(url, headers | login, failed, stall=stall)
-        ) as response:
-            if not response.ok:
-                raise failed.status(response, url)
+        with self._open_blob(digest, source, failed, start=start, stall=stall) as response:
             try:
                 yield response
             except requests.RequestException as error:
                 raise failed(reason(error), sign="connection aborted") from error
+
+    def _open_blob(
+        self, digest: str, source: Source, failed: Failed, *, start: int, stall: float
+    ) -> requests.Response:
+        url = f"{source.url}/v2/{source.name}/blobs/{digest}"
+        headers = {"Accept-Encoding": "identity"}
+        headers |= {"Range": f"bytes={start}-"} if start else {}
+        response = self._authorized(
+            source, failed, lambda login: self._follow(url, headers | login, failed, stall=stall)
+        )
+        if not response.ok:
+            with response:
+                raise failed.status(response, url)
+        return response
 
     def _manifest(
         self, source: Source, wanted: str, failed: Failed, *, method: str = "GET"

@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlencode
 
 import requests
 
@@ -23,6 +24,7 @@ from bailing_tasks.engine.answers import (
     read,
     retry_after,
 )
+from bailing_tasks.engine.exchange import Body
 from bailing_tasks.engine.layout import Blob, Layout, Manifest
 from bailing_tasks.engine.registry import ACCEPT, Registries
 from bailing_tasks.errors import EngineError, IncompleteError, RegistryError
@@ -153,7 +155,9 @@ class Uploads(Registries):
         """
         source, failed = self._towards(destination)
         digest = image_index.digest(raw)
-        media_type = json.loads(raw).get("mediaType", OCI_MANIFEST)
+        document = json.loads(raw)
+        kind = image_index.MEDIA_TYPE if "manifests" in document else OCI_MANIFEST
+        media_type = document.get("mediaType", kind)
         url = _manifest(source, destination)
         response = self._send("PUT", url, source, failed, body=raw, media_type=media_type)
         if not response.ok:
@@ -196,11 +200,13 @@ class Uploads(Registries):
     def _blob(self, blob: Blob, path: Path, destination: Reference) -> None:
         source, failed = self._towards(destination)
         # One that cannot tell takes it all the same: of a full disk, half a link may be left.
-        if self._has(blob, source, failed, unknown=False):
-            return
-        place = self._begin(source, failed)
+        if not self._has(blob, source, failed, unknown=False):
+            self._end(self._begin(source, failed), blob, path, source, failed)
+
+    def _end(self, place: str, blob: Blob, body: Body, source: Source, failed: PushFailed) -> None:
+        """Send a blob to where its upload goes."""
         url = f"{place}{'&' if '?' in place else '?'}digest={blob.digest}"
-        ended = self._send("PUT", url, source, failed, body=path, media_type=OCTETS)
+        ended = self._send("PUT", url, source, failed, body=body, media_type=OCTETS)
         if not ended.ok:
             raise failed.status(ended, _place(ended))
 
@@ -221,12 +227,27 @@ class Uploads(Registries):
 
     def _begin(self, source: Source, failed: Failed) -> str:
         """Begin an upload; return where it goes."""
-        begun = self._send("POST", f"{source.url}/v2/{source.name}/blobs/uploads/", source, failed)
+        begun = self._send("POST", _uploads(source), source, failed)
         if not begun.ok:
             raise failed.status(begun, _place(begun))
         if "Location" not in begun.headers:
             raise failed("it does not say where the upload goes", sign="redirects")
         return self._sent_to(begun, failed)
+
+    def _mount(self, blob: Blob, name: str, source: Source, failed: Failed) -> bool:
+        """Have a repository take a blob from another one of its registry; whether it did.
+
+        A registry need not: it begins an upload instead, which is taken back. A login may push
+        here that may not read there.
+        """
+        asked = urlencode({"mount": blob.digest, "from": name})
+        with contextlib.suppress(RegistryError):
+            begun = self._send("POST", f"{_uploads(source)}?{asked}", source, failed)
+            if begun.status_code == requests.codes.created:
+                return True
+            if begun.ok and "Location" in begun.headers:
+                self._send("DELETE", self._sent_to(begun, failed), source, failed)
+        return False
 
     def _send(
         self,
@@ -235,7 +256,7 @@ class Uploads(Registries):
         source: Source,
         failed: Failed,
         *,
-        body: bytes | Path | None = None,
+        body: Body = None,
         media_type: str = "",
         follow: bool = True,
     ) -> requests.Response:
@@ -264,6 +285,10 @@ class Uploads(Registries):
 
 def _manifest(source: Source, reference: Reference) -> str:
     return f"{source.url}/v2/{source.name}/manifests/{reference.tag or reference.digest}"
+
+
+def _uploads(source: Source) -> str:
+    return f"{source.url}/v2/{source.name}/blobs/uploads/"
 
 
 def _place(response: requests.Response) -> str:
