@@ -54,7 +54,7 @@ def fetch(console: Console, parts: Sequence[Part], *, choose: Chooser) -> Prefet
 def summary(result: PrefetchResult) -> str:
     """Return a prefetch's result in a line."""
     counts = ", ".join(f"{count} {status}" for status, count in result.counts().items())
-    return f"prefetch: {counts}; {size(result.bytes)} in {result.seconds:.1f} s"
+    return f"{counts}; {size(result.bytes)} in {result.seconds:.1f} s"
 
 
 def _bring(

@@ -256,15 +256,15 @@ def mirrors_setting(hosts: Iterable[str], at: Place, names: Mapping[str, str]) -
     )
 
 
-def through(
-    settings: Settings, at: Place, hosts: Iterable[str], names: Mapping[str, str]
-) -> Settings:
+def through(settings: Settings, at: Place, hosts: Iterable[str]) -> Settings:
     """Return settings by which images are taken from a place first, and believed.
 
     Raises:
         SettingsError: As `prefixes`.
     """
-    first = {host: (address,) for host, address in mirrors(hosts, at, names).items()}
+    first = {
+        host: (address,) for host, address in mirrors(hosts, at, settings.mirror_names).items()
+    }
     behind = without(settings.mirrors, at)
     return replace(
         settings,

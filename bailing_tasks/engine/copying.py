@@ -129,7 +129,9 @@ class Copies(Uploads):
         with response, contextlib.closing(self._checked(blob, response, job)) as found:
             yield _Passing(blob.size, found)
 
-    def _checked(self, blob: Blob, response: requests.Response, job: _Job) -> Generator[bytes, None, None]:
+    def _checked(
+        self, blob: Blob, response: requests.Response, job: _Job
+    ) -> Generator[bytes, None, None]:
         """Yield a blob as it comes; the last piece only if all of it is what it has to be."""
         found, count = hashlib.sha256(), 0
         try:

@@ -29,6 +29,7 @@ def fetch(
     *,
     refresh: bool = False,
     choose: Callable[[Sequence[Outcome]], str] = lambda failed: "continue",
+    name: str = "prefetch",
 ) -> None:
     """Bring external images, or print the commands that would.
 
@@ -37,6 +38,7 @@ def fetch(
         parts: The images of each engine.
         refresh: Whether tags that have moved are followed.
         choose: Decides about failed pulls: `retry`, `continue` or `stop`.
+        name: What people are told that it is.
 
     Raises:
         PullError: Images could not be pulled, and `choose` says to stop.
@@ -52,14 +54,14 @@ def fetch(
     bringing = [(run.prefetcher(lane, refresh=refresh), images) for lane, images in parts]
     if run.dry_run:
         commands = [line for prefetcher, images in bringing for line in prefetcher.commands(images)]
-        print_commands(run, "prefetch", commands, f"{count} images, all present")
+        print_commands(run, name, commands, f"{count} images, all present")
         return
     for prefetcher, _ in bringing if len(bringing) > 1 else ():
         prefetcher.place = f" on {prefetcher.engine.builder}"
-    with run.console.group(f"prefetch: {count} images"):
+    with run.console.group(f"{name}: {count} images"):
         result = fetch(run.console, bringing, choose=choose)
-    run.console.say(summary(result))
-    run.report("prefetch", {**result.counts(), **asdict(result)})
+    run.console.say(f"{name}: {summary(result)}")
+    run.report(name, {**result.counts(), **asdict(result)})
     result.check()
 
 

@@ -49,6 +49,7 @@ HELP = {
     "to": "the version that tags go back to",
     "purge": "remove its engine, images and state as well",
     "overwrite": "replace files that were written or edited by hand",
+    "place": "the registry and the project there, as registry.example/project",
     "store": "image store of the private engine: containerd or classic",
 }
 """What each option does, the same wherever it stands."""

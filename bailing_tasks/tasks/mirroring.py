@@ -6,25 +6,25 @@ from typing import TYPE_CHECKING
 
 from invoke.context import Context
 
-from bailing_tasks.tasks.building import chooser, fetch, print_commands
+from bailing_tasks.tasks.building import fetch, print_commands
 from bailing_tasks.tasks.command import command
+from bailing_tasks.tasks.pipeline import chooser
 from bailing_tasks.tasks.run import Run, current
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from bailing_tasks.build_plan import BuildPlan
     from bailing_tasks.lanes import Lane
     from bailing_tasks.mirroring import Place
+    from bailing_tasks.outcomes import Outcome
     from bailing_tasks.settings import Settings
-    from bailing_tasks.variants import Variant
+    from bailing_tasks.variants import Key, Variant
     from bailing_tasks.wanted import WantedImage
 
 
 @command("place", "json", "dry_run", name="mirror-push")
-def mirror_push(
-    _context: Context, place: str, json: bool = False, dry_run: bool = False
-) -> None:
+def mirror_push(_context: Context, place: str, json: bool = False, dry_run: bool = False) -> None:
     """Copy every external image, all platforms, to REGISTRY/PROJECT, registry to registry."""
     from dataclasses import asdict, replace
 
@@ -39,7 +39,7 @@ def mirror_push(
     wanted = needs.wanted_anywhere(settings, [lane.engine.platform for lane in lanes])
     # What an engine has under a name alone, as a prefetch may have found it, no registry knows.
     pins = locking.bind(run.state.pins(), run.locked or {})
-    copies = mirroring.copies(wanted, pins, to, mirror_names(settings))
+    copies = mirroring.copies(wanted, pins, to, settings.mirror_names)
     elsewhere = replace(settings, mirrors=mirroring.without(settings.mirrors, to))
     mirror = Mirror(
         resolver=run.resolver(replace(lanes[0], settings=elsewhere)),
@@ -55,11 +55,11 @@ def mirror_push(
         result = mirror.push(copies)
     run.console.say(f"mirror-push: {result}")
     hosts = {image.reference.host for image in wanted}
-    lines = mirroring.mirrors_setting(hosts, to, mirror_names(settings))
+    lines = mirroring.mirrors_setting(hosts, to, settings.mirror_names)
     run.console.say("on the other network, in pyproject.toml:")
     for line in lines:
         run.console.say(f"  {line}".rstrip())
-    mirrors = mirroring.mirrors(hosts, to, mirror_names(settings))
+    mirrors = mirroring.mirrors(hosts, to, settings.mirror_names)
     run.report("mirror-push", {**result.counts(), **asdict(result), "mirrors": mirrors})
     result.check()
 
@@ -94,18 +94,15 @@ def pull_all(
     run = current(json=json, dry_run=dry_run)
     at = mirroring.place(place)
     settings = run.settings(platform, python, jobs=jobs, timeout=timeout)
-    wish = "stop" if strict else on_failure
-    _externals(run, settings, at, wish)
-    _built(run, settings, at, wish)
+    choose = chooser(run, "stop" if strict else on_failure)
+    _externals(run, settings, at, choose)
+    _built(run, settings, at, choose)
 
 
-def mirror_names(settings: Settings) -> Mapping[str, str]:
-    """Return the folders of a mirror that the settings name, by host."""
-    return getattr(settings, "mirror_names", {})
-
-
-def _externals(run: Run, settings: Settings, at: Place, wish: str) -> None:
-    """Bring the external images, through the mirror."""
+def _externals(
+    run: Run, settings: Settings, at: Place, choose: Callable[[Sequence[Outcome]], str]
+) -> None:
+    """Bring the external images, from the place first."""
     from dataclasses import replace
 
     from bailing_tasks.kept import is_present
@@ -115,31 +112,105 @@ def _externals(run: Run, settings: Settings, at: Place, wish: str) -> None:
         run.hold()
     parts = run.wanted(settings)
     hosts = {image.reference.host for _, images in parts for image in images}
-    from_there = through(settings, at, hosts, mirror_names(settings))
     for lane, images in parts:
         for image in images:
             pin = run.pins.get(image.key)
             if pin and not is_present(lane.engine, pin, image):
-                # The same image, from wherever the settings of this run say.
+                # The same image, but from the place.
                 run.pins[image.key] = replace(pin, served_from="")
-    fetch(run, [(_through(lane, from_there), images) for lane, images in parts], choose=chooser(run, wish))
+    lanes = [
+        (replace(lane, settings=through(lane.settings, at, hosts)), images)
+        for lane, images in parts
+    ]
+    fetch(run, lanes, choose=choose)
 
 
-def _through(lane: Lane, settings: Settings) -> Lane:
-    """Return a lane whose images come from the mirrors of some settings."""
-    from dataclasses import replace
+def _built(
+    run: Run, settings: Settings, at: Place, choose: Callable[[Sequence[Outcome]], str]
+) -> None:
+    """Bring the images that are built elsewhere, and give them their names here."""
+    from dataclasses import asdict
 
-    mirrors, prefetch = settings.mirrors, settings.prefetch
-    return replace(lane, settings=replace(lane.settings, mirrors=mirrors, prefetch=prefetch))
+    from bailing_tasks import pull_all
+
+    host, lanes = run.host, run.lanes(settings)
+    found = [(lane, variant, image) for lane in lanes for variant, image in _there(run, lane, at)]
+    # What is only another image under a name of its own came as such.
+    parts = [
+        (
+            lane,
+            [
+                image
+                for its, variant, image in found
+                if its is lane and not variant.target.from_image
+            ],
+        )
+        for lane in lanes
+    ]
+    fetch(run, parts, refresh=True, choose=choose, name="pull-built")
+    if run.dry_run:
+        lines = [
+            pull_all.command(variant, image, run.pins, lane.engine, settings=settings, host=host)
+            for lane, variant, image in found
+        ]
+        print_commands(run, "pull-all", lines, "nothing is built here")
+        return
+    plans = _plans(run, settings)
+    names = [
+        pull_all.named(
+            variant,
+            image,
+            plans.get(variant.key),
+            pins=run.pins,
+            engine=lane.engine,
+            settings=settings,
+            host=host,
+            state=run.state,
+        )
+        for lane, variant, image in found
+    ]
+    here = [each for each in names if each]
+    for each in here:
+        run.console.say(str(each))
+    run.report("pull-all", {"images": [asdict(each) for each in here]})
 
 
-def _built(run: Run, settings: Settings, at: Place, wish: str) -> None:
-    """Bring the images that the workspace builds, and give them their names."""
-    parts = [(lane, _there(run, lane, at)) for lane in run.lanes(settings)]
-    fetch(
-        run,
-        [(lane, list(found.values())) for lane, found in parts],
-        refresh=True,
-        choose=chooser(run, wish),
-        name="pull-all",
+def _there(run: Run, lane: Lane, at: Place) -> list[tuple[Variant, WantedImage]]:
+    """Return what the images of a lane are called in a place."""
+    from bailing_tasks.parallel import in_parallel
+    from bailing_tasks.pull_all import there
+    from bailing_tasks.variants import variants
+
+    settings, resolver = lane.settings, run.resolver(lane)
+    version = settings.version or run.origin.named
+    wanted = [
+        variant
+        for target in run.targets(settings)
+        for variant in variants(settings, target, lane.engine.platform)
+    ]
+    found = in_parallel(
+        lambda variant: there(variant, at, version, settings=settings, resolver=resolver),
+        wanted,
+        jobs=settings.prefetch.jobs,
     )
+    names = {variant.key: image for variant, image in found}
+    return [(variant, names[variant.key]) for variant in wanted]
+
+
+def _plans(run: Run, settings: Settings) -> dict[Key, BuildPlan]:
+    """Return how the images would be built here, as far as that can be told."""
+    from contextlib import suppress
+
+    from bailing_tasks.errors import BailingError
+    from bailing_tasks.recipes import on_bases
+
+    plans: dict[Key, BuildPlan] = {}
+    with suppress(BailingError):
+        recipes = [
+            each for target in run.targets(settings) for each in run.recipes(settings, target)
+        ]
+        for read in run.in_order(settings, recipes):
+            bases = {each.base.key: plans[each.base.key].kept for each in read.own}
+            recipe = on_bases(settings, read, bases) if bases else read
+            plans[recipe.variant.key] = run.plan(settings, recipe)
+    return plans
