@@ -147,7 +147,7 @@ class Mirror:
                 return ""
         except RemoteError as error:
             return f"# {copy.image.reference}: {error.cause}"
-        argv = ("docker", "buildx", "imagetools", "create", "--prefer-index=false", "--tag")
+        argv = ("docker", "buildx", "imagetools", "create", "--tag")
         return process.quote([*argv, str(copy.destination), f"{source.repository}@{digest}"])
 
     def _tell(

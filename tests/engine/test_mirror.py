@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -11,13 +14,12 @@ import pytest
 from bailing_tasks.engine.uploads import Uploads
 from bailing_tasks.references import Reference
 from tests.engine import registries, tiny
-from tests.engine.proxy import Fault, RegistryProxy
+from tests.engine.proxy import RegistryProxy, SendingFault
 from tests.engine.pushing import write_config
-from tests.engine.support import Workspace, unique
+from tests.engine.remote import remote
+from tests.engine.support import Workspace, made, started, unique
 
-PLATFORMS = ("linux/amd64", "linux/arm64")
-FILES = {platform: {"file": platform.encode()} for platform in PLATFORMS}
-BUILD = "FROM scratch\nCOPY --from={0} / /0/\nCOPY --from={1} / /1/\nCOPY file /\n"
+FILES = {platform: {"file": platform.encode()} for platform in ("linux/amd64", "linux/arm64")}
 
 
 @pytest.fixture
@@ -33,18 +35,22 @@ def mirror(tmp_path: Path) -> Iterator[RegistryProxy]:
 def log_in(
     workspace: Workspace, folder: Path, patch: pytest.MonkeyPatch, mirror: RegistryProxy
 ) -> None:
-    config = json.loads(
-        Path(workspace.engine.environment["DOCKER_CONFIG"], "config.json").read_text()
-    )
-    write_config(folder, patch, config)
+    known = Path(workspace.engine.environment["DOCKER_CONFIG"], "config.json")
+    write_config(folder, patch, json.loads(known.read_text()))
     registries.log_in(folder, patch, mirror.address)
     workspace.environment["DOCKER_CONFIG"] = str(folder / "docker")
 
 
 def sent(mirror: RegistryProxy) -> list[str]:
-    """Return the digests of the blobs that were sent."""
-    puts = [path for method, path, _ in mirror.log if method == "PUT" and "/blobs/" in path]
-    return [path.rpartition("digest=")[2] for path in puts]
+    """Return the digests of the blobs that arrived."""
+    arrived = [path for method, path, status in mirror.log if (method, status) == ("PUT", 201)]
+    return [path.rpartition("digest=")[2] for path in arrived if "/blobs/" in path]
+
+
+def uses(workspace: Workspace, *images: str) -> None:
+    """Let the app be made from images."""
+    copies = [f"COPY --from={name} / /{number}/" for number, name in enumerate(images)]
+    workspace.write("Dockerfile", "\n".join(["FROM scratch", *copies, ""]))
 
 
 def test_what_is_there_is_not_sent_again_and_a_failure_is_named(
@@ -55,41 +61,107 @@ def test_what_is_there_is_not_sent_again_and_a_failure_is_named(
         port = source.rpartition(":")[2]
         tiny.push_index(source, "a/b:1", FILES)
         other = tiny.push(source, "a/c:1", 20, 30)
-        names = [
-            f"{source}/a/b:1",
-            f"localhost:{port}/a/b:1",
-            f"{source}/a/c:1@{other.digest}",
-            f"{source}/none:1",
-        ]
-        plain.write(
-            "Dockerfile",
-            "\n".join(["FROM scratch", *(f"COPY --from={name} / /" for name in names)]),
-        )
-        place = f"{mirror.address}/team/images"
-        mirror.fault(Fault.RESET, on="manifests", method="PUT", times=1)
+        one, same, its = f"{source}/a/b:1", f"localhost:{port}/a/b:1", f"{source}/a/c:1"
+        uses(plain, one, same, f"{its}@{other.digest}", f"{source}/none:1")
+        to = f"{mirror.address}/team/images"
+        mirror.fault(SendingFault.RESET, on="blobs", method="PUT", times=1)
 
-        failed = plain.invoke("mirror-push", place, "--json")
+        failed = plain.invoke("mirror-push", to)
         assert failed.returncode == 8
-        document = json.loads(failed.stdout)
-        (result,) = document["results"]
-        assert (result["sent"], result["failed"]) == (3, 1)
-        assert f"{source}/none:1: " in document["error"]["cause"]
-        assert "has no such image" in document["error"]["cause"]
-        blobs = sent(mirror)
-        assert len(blobs) == len(set(blobs))
+        assert "3 sent, 0 present, 1 failed" in failed.stdout
+        assert f"{mirror.address} did not answer, or the connection broke" in failed.stdout
+        assert f"{source}/none:1: {source} has no such image" in failed.stderr
+        assert "check the spelling" in failed.stderr
+        # Both hosts are one registry: its blobs came once, and stand in both folders.
+        assert len(sent(mirror)) == len(set(sent(mirror))) == 7
 
-        expected = [f"127.0.0.1_{port}/a/b:1", f"localhost_{port}/a/b:1"]
-        for name in expected:
-            reference = Reference.parse(f"{place}/{name}")
-            assert Uploads().standing(reference) == Uploads().standing(Reference.parse(names[0]))
-        digest = other.digest.replace(":", "-")
-        assert (
-            Uploads().standing(Reference.parse(f"{place}/127.0.0.1_{port}/a/c:at-{digest}"))
-            == other.digest
-        )
+        uploads, tag = Uploads(), other.digest.replace(":", "-")
+        digest = uploads.standing(Reference.parse(one))
+        for name, expected in (
+            (f"127.0.0.1_{port}/a/b:1", digest),
+            (f"localhost_{port}/a/b:1", digest),
+            (f"127.0.0.1_{port}/a/c:at-{tag}", other.digest),
+        ):
+            assert uploads.standing(Reference.parse(f"{to}/{name}")) == expected
 
-        del mirror.log[:]
-        again = plain.invoke("mirror-push", place)
-        print(failed.stdout, failed.stderr, again.stdout, again.stderr, blobs, plain.invoke("mirror-push", place, "--dry-run").stdout,plain.invoke("mirror-push", place+"2", "--dry-run").stdout)
+        mirror.log.clear()
+        again = plain.invoke("mirror-push", to)
         assert "0 sent, 3 present, 1 failed" in again.stdout
-        assert not [line for line in mirror.log if line[0] in ("POST", "PUT", "GET")]
+        assert {method for method, _, _ in mirror.log} == {"HEAD"}
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A mirror that has all of a workspace, whose sources are gone.
+
+    Attributes:
+        place: The mirror.
+        name: The local name of the app.
+        dockerfile: The app's Dockerfile.
+        mirrors: The setting that `mirror-push` names.
+        repositories: Where the external images stand.
+    """
+
+    place: str
+    name: str
+    dockerfile: str
+    mirrors: str
+    repositories: frozenset[str]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"BAILING_TASKS_APP_IMAGE": self.name, "BAILING_TASKS_VERSION": "v1.2.3"}
+
+
+@pytest.fixture(scope="module")
+def filled(home: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
+    folder = tmp_path_factory.mktemp("filled")
+    name, builds = unique(folder, "m"), made(folder, started("classic"))
+    with registries.running(folder / "mirror") as mirror:
+        with registries.running(folder / "source") as source:
+            tiny.push_index(source, f"{name}/a:1", FILES)
+            other = tiny.push(source, f"{name}/b:1", 20)
+            uses(builds, f"{source}/{name}/a:1", f"{source}/{name}/b@{other.digest}")
+            found = Filled(
+                place=f"{mirror}/team",
+                name=name,
+                dockerfile=(builds.root / "Dockerfile").read_text(),
+                mirrors="",
+                repositories=frozenset(
+                    f"{mirror}/team/{source.replace(':', '_')}/{name}/{each}" for each in "ab"
+                ),
+            )
+            builds.environment |= found.environment
+            argv = ("prefetch", "build-app", "mirror-push", found.place, "--json")
+            result = builds.document(*argv)["mirror-push"]
+        built = f"{found.place}/{name}:1.2.3"
+        builds.engine.must("tag", name, built)
+        builds.engine.must("push", "-q", built)
+        mirrors = {host: [its] for host, its in result["mirrors"].items()}
+        yield replace(found, mirrors=json.dumps(mirrors))
+
+
+@pytest.mark.parametrize("kind", ["classic", "containerd", "buildkit"])
+def test_on_the_other_network_all_comes_from_the_mirror(
+    filled: Filled, kind: str, tmp_path: Path
+) -> None:
+    with ExitStack() as stack:
+        engine = started("classic" if kind == "classic" else "containerd")
+        engine = stack.enter_context(remote(engine, tmp_path)) if kind == "buildkit" else engine
+        workspace = made(tmp_path, engine)
+        workspace.environment |= filled.environment
+        workspace.write("Dockerfile", filled.dockerfile)
+
+        found = workspace.document("pull-all", filled.place, "--strict", "build-app", "--json")
+        served = {image["served_from"] for image in found["prefetch"]["images"]}
+        assert served == filled.repositories
+        (image,) = found["pull-all"]["images"]
+        assert image["image"] == f"{filled.name}:latest"
+        assert image["pulled"] == f"{filled.place}/{filled.name}:1.2.3"
+        assert image["same_inputs"]
+        assert found["build-app"]["images"][0]["result"] == "skipped"
+
+        shutil.rmtree(workspace.root / ".bailing-tasks")
+        variables = {"BAILING_TASKS_MIRRORS": filled.mirrors}
+        again = workspace.document("prefetch", "--strict", "--json", **variables)["prefetch"]
+        assert {image["served_from"] for image in again["images"]} == filled.repositories
