@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -11,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from bailing_tasks.engine.copying import Copies, Tally
 from bailing_tasks.engine.uploads import Uploads
+from bailing_tasks.errors import PullError
 from bailing_tasks.references import Reference
 from tests.engine import registries, tiny
-from tests.engine.proxy import RegistryProxy, SendingFault
+from tests.engine.proxy import Fault, RegistryProxy, SendingFault
 from tests.engine.pushing import write_config
 from tests.engine.remote import remote
 from tests.engine.support import Workspace, made, started, unique
@@ -88,6 +91,42 @@ def test_what_is_there_is_not_sent_again_and_a_failure_is_named(
         again = plain.invoke("mirror-push", to)
         assert "0 sent, 3 present, 1 failed" in again.stdout
         assert {method for method, _, _ in mirror.log} == {"HEAD"}
+
+
+def test_what_breaks_on_the_way_is_told_of_the_registry_that_broke(
+    home: None, tmp_path: Path
+) -> None:
+    with (
+        registries.running(tmp_path / "source") as behind,
+        registries.running(tmp_path / "mirror") as mirror,
+        RegistryProxy(behind) as source,
+    ):
+        image = tiny.push(behind, "a/b:1", 100_000, 200_000)
+        wanted = Reference.parse(f"{source.address}/a/b:1")
+        destination = Reference.parse(f"{mirror}/a/b:1")
+        copies, tally = Copies(), Tally(on_progress=lambda progress: None)
+
+        def copy() -> None:
+            place = copies.origin(wanted)
+            copies.copy(wanted, image.digest, place, destination, tally)
+
+        for fault, said in (
+            (Fault.CORRUPT, "answered with something else"),
+            (Fault.SHORT, "connection broke"),
+            (Fault.ANOTHER, "something else than was asked for|connection broke"),
+        ):
+            source.fault(fault, on="blobs", path=image.layers[1], times=1)
+            with pytest.raises(PullError, match="could not be pulled") as caught:
+                copy()
+            assert re.search(said, caught.value.cause), fault
+            assert source.address in caught.value.cause
+            assert caught.value.transient
+            assert copies.standing(destination) is None
+        copy()
+        assert copies.standing(destination) == image.digest
+        # What arrived before it broke was not sent again.
+        assert len([path for _, path, _ in source.log if image.layers[0] in path]) == 1
+        assert (tally.layers, tally.sent & tally.layers) == (set(image.layers), set(image.layers))
 
 
 @dataclass(frozen=True)
