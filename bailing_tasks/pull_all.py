@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from bailing_tasks.build_plan import BuildPlan
+from bailing_tasks.build_plan import BuildPlan, bases_id
 from bailing_tasks.engine.base import Engine
 from bailing_tasks.errors import PullError
 from bailing_tasks.kept import held_name
@@ -116,11 +116,11 @@ def named(
         return None
     name = local_name(variant, settings, host)
     engine.tag(held, name)
-    same = plan is not None and made_from(held, plan, engine)
+    same = plan is not None and (bool(variant.target.from_image) or made_from(held, plan, engine))
     if plan and same:
         engine.tag(held, plan.kept)
         if found := engine.image(plan.kept):
-            remember(plan, state, found.id)
+            remember(plan, state, found.id, bases_id(plan.recipe, engine))
     return Named(
         target=variant.target.name,
         platform=str(variant.platform),

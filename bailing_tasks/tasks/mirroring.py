@@ -156,6 +156,9 @@ def _built(
         print_commands(run, "pull-all", lines, "nothing is built here")
         return
     plans = _plans(run, settings)
+    # Each after what it is built on, as they are planned.
+    order = {key: number for number, key in enumerate(plans)}
+    found.sort(key=lambda each: order.get(each[1].key, len(order)))
     names = [
         pull_all.named(
             variant,
