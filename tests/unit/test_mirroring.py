@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -108,19 +109,45 @@ def test_a_host_is_its_folder_where_a_path_may_hold_it(host: str, prefix: str) -
     assert prefix_of(host) == prefix
 
 
+def test_hosts_that_look_alike_have_folders_of_their_own() -> None:
+    labels = [".".join(each) for count in (2, 3) for each in product("aA0", repeat=count)]
+    alike = {f"{name}{end}" for name in labels for end in ("", ":0", ":00", "_0", "_0_0", "-0")}
+    alike |= {"localhost", "localhost:0", "[::1]:0", "host:0", "host_x:61", "HOST", "a_x.0"}
+    folders = {prefix_of(host) for host in alike}
+    assert len(folders) == len(alike)
+    assert all(map(COMPONENT.fullmatch, folders))
+
+
 @given(hosts, hosts)
 def test_no_two_hosts_have_one_folder(one: str, other: str) -> None:
-    assert COMPONENT.fullmatch(prefix_of(one))
     assert (prefix_of(one) == prefix_of(other)) == (one == other)
+
+
+def test_images_that_look_alike_have_names_of_their_own() -> None:
+    paths = ["a", "a/a", "a.a/a", "0/a", "a.a_0/a"]
+    alike = [
+        Reference(host, path, tag, digest)
+        for host in ("a.a", "a.a:0", "a.a_0", "localhost:0", "A")
+        for path in paths
+        for tag, digest in (("1", None), ("2", None), (None, DIGEST), (None, OTHER))
+    ]
+    folders = prefixes([reference.host for reference in alike], {})
+    names = {mirror_reference(reference, TEAM, folders) for reference in alike}
+    assert len(names) == len(alike)
+    # Where there is a digest, the tag means nothing: two of one tag are two images.
+    for tag in ("1", "2"):
+        tagged = {
+            mirror_reference(replace(each, tag=tag), TEAM, folders) for each in alike if each.digest
+        }
+        assert tagged < names
 
 
 @given(references, references)
 def test_no_two_images_have_one_name(one: Reference, other: Reference) -> None:
     folders = prefixes([one.host, other.host], {})
-    # Where there is a digest, the tag means nothing.
-    same = replace(one, tag=None) == replace(other, tag=None) if one.digest else one == other
     names = [mirror_reference(each, TEAM, folders) for each in (one, other)]
-    assert (names[0] == names[1]) == same
+    images = [replace(each, tag=None) if each.digest else each for each in (one, other)]
+    assert (names[0] == names[1]) == (images[0] == images[1])
     for name in names:
         assert Reference.parse(str(name)) == name
         assert (name.host, name.digest) == (TEAM.host, None)
