@@ -98,8 +98,8 @@ class MirrorResult:
         failed = [image for image in self.images if image.status == FAILED]
         if failed:
             raise RegistryError(
-                f"{len(failed)} of {len(self.images)} images could not be mirrored; "
-                "the others are there",
+                f"{len(failed)} of {len(self.images)} images could not be mirrored"
+                + ("; the others are there" if len(failed) < len(self.images) else ""),
                 cause="\n  ".join(f"{image.reference}: {image.cause}" for image in failed),
                 remedy="\n  ".join(dict.fromkeys(image.remedy for image in failed)),
             )
