@@ -223,11 +223,7 @@ class Exchange:
         try:
             with contextlib.ExitStack() as files:
                 # As it is read: a layer may be larger than the memory.
-                sent: bytes | BinaryIO | Passing | None
-                if isinstance(body, Path):
-                    sent = files.enter_context(body.open("rb"))
-                else:
-                    sent = files.enter_context(body()) if callable(body) else body
+                sent = files.enter_context(_opened(body))
                 response = self._session.request(
                     method,
                     url,
@@ -251,6 +247,13 @@ class Exchange:
             said = OVER if is_over(self.limits) else reason(error)
             raise failed.unreachable(said, said.replace(host, "")) from error
         return response
+
+
+def _opened(body: Body) -> AbstractContextManager[bytes | BinaryIO | Passing | None]:
+    """Open what is sent, from its beginning."""
+    if isinstance(body, Path):
+        return body.open("rb")
+    return body() if callable(body) else contextlib.nullcontext(body)
 
 
 def _basic(login: Mapping[str, str]) -> str:

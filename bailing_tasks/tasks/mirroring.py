@@ -136,17 +136,8 @@ def _built(
     host, lanes = run.host, run.lanes(settings)
     found = [(lane, variant, image) for lane in lanes for variant, image in _there(run, lane, at)]
     # What is only another image under a name of its own came as such.
-    parts = [
-        (
-            lane,
-            [
-                image
-                for its, variant, image in found
-                if its is lane and not variant.target.from_image
-            ],
-        )
-        for lane in lanes
-    ]
+    built = [(lane, image) for lane, variant, image in found if not variant.target.from_image]
+    parts = [(lane, [image for its, image in built if its is lane]) for lane in lanes]
     fetch(run, parts, refresh=True, choose=choose, name="pull-built")
     if run.dry_run:
         lines = [
