@@ -125,7 +125,7 @@ def _own(task: OwnTask, call: Call) -> list[Build]:
             pushes=task.pushes and not call.pulled,
         )
         for target in settings.targets
-        if target.name in task.targets
+        if target.name in task.targets and not target.from_image
     ]
 
 
