@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bailing_tasks.dockerfile import ExternalImage
 from bailing_tasks.platforms import Platform
-from bailing_tasks.recipes import Recipe, image_key
+from bailing_tasks.recipes import Recipe
 from bailing_tasks.references import Reference
 
 
@@ -18,8 +17,8 @@ class WantedImage:
     Attributes:
         reference: What it is.
         platform: For which platform.
-        named_at: Where the Dockerfiles name it, as `docker/Dockerfile:12`.
-        targets: The targets that need it.
+        named_at: Where it is named, as `docker/Dockerfile:12`.
+        targets: The targets that need it; none for one that no Dockerfile names.
     """
 
     reference: Reference
@@ -35,22 +34,31 @@ class WantedImage:
 
 def wanted_images(recipes: Iterable[Recipe]) -> tuple[WantedImage, ...]:
     """Return each external image of some recipes once a platform, sorted by name."""
-    places: dict[tuple[str, str], list[tuple[ExternalImage, Recipe]]] = {}
-    for recipe in recipes:
-        for image in recipe.external:
-            places.setdefault(image_key(image), []).append((image, recipe))
+    return joined(
+        WantedImage(
+            reference=image.reference,
+            platform=image.platform,
+            named_at=tuple(
+                f"{recipe.variant.target.dockerfile}:{mention.line}" for mention in image.mentions
+            ),
+            targets=(recipe.variant.target.name,),
+        )
+        for recipe in recipes
+        for image in recipe.external
+    )
+
+
+def joined(images: Iterable[WantedImage]) -> tuple[WantedImage, ...]:
+    """Return images, each once a platform with all that is known of it, sorted by name."""
+    same: dict[tuple[str, str], list[WantedImage]] = {}
+    for image in images:
+        same.setdefault(image.key, []).append(image)
     return tuple(
         WantedImage(
-            reference=found[0][0].reference,
-            platform=found[0][0].platform,
-            named_at=tuple(
-                dict.fromkeys(
-                    f"{recipe.variant.target.dockerfile}:{mention.line}"
-                    for image, recipe in found
-                    for mention in image.mentions
-                )
-            ),
-            targets=tuple(dict.fromkeys(recipe.variant.target.name for _, recipe in found)),
+            reference=found[0].reference,
+            platform=found[0].platform,
+            named_at=tuple(dict.fromkeys(place for image in found for place in image.named_at)),
+            targets=tuple(dict.fromkeys(name for image in found for name in image.targets)),
         )
-        for _, found in sorted(places.items())
+        for _, found in sorted(same.items())
     )

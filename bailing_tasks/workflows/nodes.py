@@ -136,7 +136,7 @@ class _Reader:
             if key.value in own:
                 raise UsageError(
                     f"{self._path}:{line}: {key.value!r} stands there twice",
-                    cause="GitHub refuses a file with the same key twice in one mapping",
+                    cause="a key may stand once in a mapping",
                     remedy="join the two",
                 )
             node = self.node(value, line)

@@ -1,0 +1,81 @@
+"""The images that no Dockerfile names: those of the settings, and those of Compose files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from bailing_tasks import compose
+from bailing_tasks.errors import SettingsError, UsageError
+from bailing_tasks.platforms import Platform
+from bailing_tasks.references import Reference
+from bailing_tasks.wanted import WantedImage, joined
+
+NAMED_AT = "extra-images in pyproject.toml"
+
+
+def extra_wanted(
+    root: Path,
+    platforms: Sequence[Platform],
+    *,
+    names: Collection[str],
+    compose_files: Collection[str],
+    variables: Mapping[str, str],
+    is_own: Callable[[Reference], bool],
+) -> tuple[WantedImage, ...]:
+    """Return the images that no Dockerfile names, each once a platform.
+
+    Those of a service that asks for a platform are for that one alone, whichever the run is for.
+
+    Args:
+        root: The workspace's folder.
+        platforms: The platforms that the run is for.
+        names: The images that the settings name.
+        compose_files: The Compose files that the settings name, relative to the workspace.
+        variables: The variables that Compose files may name.
+        is_own: Whether the workspace itself builds an image: it is no external one.
+
+    Raises:
+        SettingsError: A Compose file is not there.
+        UsageError: One cannot be read as that, or names what is no image or platform.
+    """
+    found = [
+        *((NAMED_AT, name, "") for name in names),
+        *(
+            (image.place, image.name, image.platform)
+            for file in compose_files
+            for image in compose.images(file, variables, read=lambda path: _read(root, path))
+            if not image.built
+        ),
+    ]
+    return joined(
+        image
+        for each in found
+        for image in _wanted(*each, platforms)
+        if not is_own(image.reference)
+    )
+
+
+def _wanted(
+    place: str, name: str, platform: str, platforms: Sequence[Platform]
+) -> Iterator[WantedImage]:
+    try:
+        reference = Reference.parse(name)
+        chosen = (Platform.parse(platform),) if platform else platforms
+    except UsageError as error:
+        raise UsageError(
+            f"{place}: {error.message}", cause=error.cause, remedy=error.remedy
+        ) from error
+    for each in chosen:
+        yield WantedImage(reference=reference, platform=each, named_at=(place,), targets=())
+
+
+def _read(root: Path, path: str) -> str:
+    try:
+        return (root / path).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            f"the Compose file {path} cannot be read",
+            cause=str(error),
+            remedy="name another one in compose-files, or what it includes in extra-images",
+        ) from error
