@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from bailing_tasks.errors import UsageError
-from bailing_tasks.interpolation import interpolate
+from bailing_tasks.interpolation import UnresolvedError, interpolate
 from bailing_tasks.workflows.nodes import Node, parse
 
 
@@ -155,4 +155,11 @@ class _Reader:
         return _Found()
 
     def _text(self, path: str, node: Node) -> str:
-        return interpolate(node.value, self.variables, place=f"{path}:{node.line}")
+        try:
+            return interpolate(node.value, self.variables)
+        except UnresolvedError as error:
+            raise UsageError(
+                f"{path}:{node.line}: {node.value!r} cannot be filled in",
+                cause=error.cause,
+                remedy=f"{error.remedy}; variables are taken from .env and the environment",
+            ) from error

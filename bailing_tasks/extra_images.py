@@ -2,48 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bailing_tasks import compose
 from bailing_tasks.errors import SettingsError, UsageError
 from bailing_tasks.platforms import Platform
 from bailing_tasks.references import Reference
+from bailing_tasks.settings import Settings
 from bailing_tasks.wanted import WantedImage, joined
 
 NAMED_AT = "extra-images in pyproject.toml"
 
 
 def extra_wanted(
-    root: Path,
-    platforms: Sequence[Platform],
-    *,
-    names: Collection[str],
-    compose_files: Collection[str],
-    variables: Mapping[str, str],
-    is_own: Callable[[Reference], bool],
+    settings: Settings, host: Platform, variables: Mapping[str, str]
 ) -> tuple[WantedImage, ...]:
     """Return the images that no Dockerfile names, each once a platform.
 
     Those of a service that asks for a platform are for that one alone, whichever the run is for.
 
     Args:
-        root: The workspace's folder.
-        platforms: The platforms that the run is for.
-        names: The images that the settings name.
-        compose_files: The Compose files that the settings name, relative to the workspace.
+        settings: The workspace's settings.
+        host: The platform of the engine.
         variables: The variables that Compose files may name.
-        is_own: Whether the workspace itself builds an image: it is no external one.
 
     Raises:
         SettingsError: A Compose file is not there.
         UsageError: One cannot be read as that, or names what is no image or platform.
     """
+    root, platforms = settings.root, settings.chosen_platforms(host)
     found = [
-        *((NAMED_AT, name, "") for name in names),
+        *((NAMED_AT, name, "") for name in settings.extra_images),
         *(
             (image.place, image.name, image.platform)
-            for file in compose_files
+            for file in settings.compose_files
             for image in compose.images(file, variables, read=lambda path: _read(root, path))
             if not image.built
         ),
@@ -52,7 +45,7 @@ def extra_wanted(
         image
         for each in found
         for image in _wanted(*each, platforms)
-        if not is_own(image.reference)
+        if not settings.owner(image.reference)
     )
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from bailing_tasks.errors import UsageError
+from bailing_tasks.extra_images import extra_wanted
 from bailing_tasks.platforms import Platform
 from bailing_tasks.recipes import Recipe, read_recipe
 from bailing_tasks.settings import Settings, Target
 from bailing_tasks.variants import variants
-from bailing_tasks.wanted import WantedImage, wanted_images
+from bailing_tasks.wanted import WantedImage, joined, wanted_images
 
 
 def machine() -> Platform:
@@ -36,12 +38,13 @@ def recipes(
 def wanted(
     settings: Settings, host: Platform, *, all_stages: bool = False
 ) -> tuple[WantedImage, ...]:
-    """Return every external image of all targets, once a platform."""
-    found = {
-        target.name: recipes(settings, target, host, all_stages=all_stages)
+    """Return every external image of all targets, and those that no Dockerfile names."""
+    found = wanted_images(
+        recipe
         for target in targets(settings, host)
-    }
-    return wanted_images(recipe for of_one in found.values() for recipe in of_one)
+        for recipe in recipes(settings, target, host, all_stages=all_stages)
+    )
+    return joined((*found, *extra_wanted(settings, host, os.environ)))
 
 
 def targets(settings: Settings, host: Platform) -> tuple[Target, ...]:
@@ -60,7 +63,7 @@ def targets(settings: Settings, host: Platform) -> tuple[Target, ...]:
 
 
 def wanted_anywhere(settings: Settings, hosts: Sequence[Platform]) -> tuple[WantedImage, ...]:
-    """Return every external image of all targets, on whichever platform they are built.
+    """Return what `wanted` does, on whichever platform the targets are built.
 
     Some are for the machine that builds (`FROM --platform=$BUILDPLATFORM`): it may be one of those
     that build here, or one of the platforms of the settings.
