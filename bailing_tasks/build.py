@@ -160,7 +160,7 @@ def prepare(plan: BuildPlan, prefetcher: Prefetcher, state: State) -> None:
 
 def write_log(plan: BuildPlan, text: str, state: State) -> Path:
     """Keep the log of a build; return where it is."""
-    return state.write(f"logs/{plan.request.dockerfile.stem}.log", text + "\n")
+    return state.write(plan.log, text + "\n")
 
 
 def rename(plan: BuildPlan, engine: Engine) -> None:

@@ -93,6 +93,11 @@ class BuildPlan:
         return staging_name(self.recipe.variant.target, self.fingerprint)
 
     @property
+    def log(self) -> str:
+        """Where the log of its last build is, in the state."""
+        return f"logs/{self.request.dockerfile.stem}.log"
+
+    @property
     def label(self) -> str:
         """What the image's label says if it was made from these inputs."""
         variant = self.recipe.variant

@@ -148,8 +148,11 @@ def build_arguments(given: Sequence[str], environment: Mapping[str, str]) -> dic
 
 
 def standin_needs(settings: Settings) -> tuple[Sequence[str], Sequence[str]]:
-    """Return the references and platforms that the sandbox has to stand in for."""
-    found = wanted(settings, machine())
+    """Return the references and platforms that the sandbox has to stand in for.
+
+    It has none for images that no Dockerfile names.
+    """
+    found = [image for image in wanted(settings, machine()) if image.targets]
     return (
         sorted({str(image.reference) for image in found}),
         sorted({str(image.platform) for image in found}),

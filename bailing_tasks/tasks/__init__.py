@@ -11,6 +11,7 @@ from invoke.collection import Collection
 from bailing_tasks.tasks import (
     ci,
     events,
+    keeping,
     looking,
     mirroring,
     pipeline,
@@ -37,6 +38,7 @@ for _task in (
     preparing.render,
     looking.images,
     looking.settings,
+    keeping.history,
     events.changed,
     events.tags,
     release.push_builder,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -267,10 +268,14 @@ def build_all(
         print_commands(run, name, lines, "nothing changed")
         return []
     images: dict[Engine, list[BuildResult]] = {lane.engine: [] for lane in lanes}
-    _ = run.pins, run.lookup(settings)  # made once, before several threads ask for them
+    _ = (
+        run.pins,
+        run.lookup(settings),
+        run.history,
+    )  # made once, before several threads ask for them
 
     def work(lane: Lane) -> None:
-        for result in _built(run, lane, steps(lane), no_cache=no_cache):
+        for result in _built(run, name, lane, steps(lane), no_cache=no_cache):
             images[lane.engine].append(result)
 
     try:
@@ -288,7 +293,9 @@ def _commands(lane: Lane, steps: Iterable[Step], *, no_cache: bool) -> Iterator[
         yield from commands(*step, lane.engine, no_cache=no_cache)
 
 
-def _built(run: Run, lane: Lane, steps: Iterable[Step], *, no_cache: bool) -> Iterator[BuildResult]:
+def _built(
+    run: Run, name: str, lane: Lane, steps: Iterable[Step], *, no_cache: bool
+) -> Iterator[BuildResult]:
     """Build what a lane has to build; yield each result as it ends."""
     from bailing_tasks.build import build
     from bailing_tasks.emulation import word
@@ -299,7 +306,10 @@ def _built(run: Run, lane: Lane, steps: Iterable[Step], *, no_cache: bool) -> It
         emulated = word(plan.recipe.variant.platform, lane.engine.platform)
         if emulated and decision.action == "build":
             run.warn_once(emulated, lane.console)
-        result = build(plan, decision, prefetcher=prefetcher, state=run.state, no_cache=no_cache)
+        carry_out = functools.partial(
+            build, plan, decision, prefetcher=prefetcher, state=run.state, no_cache=no_cache
+        )
+        result = run.history.recorded(name, plan, decision, carry_out)
         yield result
         if result.result == "built":
             run.lookup(lane.settings).built(plan)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 HELP = {
     "platform": "platform such as linux/arm64, or all (repeatable)",
     "python": "Python version such as 3.11, or all (repeatable)",
+    "last": "how many builds are listed",
     "json": "print one JSON document about the run on standard output",
     "dry_run": "print the exact commands and change nothing",
     "force": "build even if nothing changed",

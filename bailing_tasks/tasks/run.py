@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bailing_tasks.decision import Decision
     from bailing_tasks.engine.base import Engine
     from bailing_tasks.engines import Engines
+    from bailing_tasks.history import History
     from bailing_tasks.lanes import Lane
     from bailing_tasks.lockfile import Key, Locked
     from bailing_tasks.origin import Origin
@@ -157,6 +158,13 @@ class Run:
     def read_settings_anew(self) -> None:
         """Forget the settings: the files that they are found by may have changed."""
         self._settings.clear()
+
+    @functools.cached_property
+    def history(self) -> History:
+        """What the workspace has built, and this run adds to."""
+        from bailing_tasks.history import History
+
+        return History(self.state, self.origin.revision)
 
     def read_anew(self) -> None:
         """Forget the lock file and the pins: they may have changed."""
