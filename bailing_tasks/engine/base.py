@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -39,6 +39,23 @@ class Image:
     size: int
     user: str
     labels: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """An image in the list of those that an engine holds.
+
+    Attributes:
+        id: Its id there, as `Image.id`.
+        names: What it can be named by; none where a newer image has taken its name.
+        size: Bytes, as the engine counts them.
+        labels: Its labels.
+    """
+
+    id: str
+    names: tuple[str, ...]
+    size: int
+    labels: Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +147,13 @@ class Engine(Protocol):
     def image(self, name: str) -> Image | None:
         """Return an image by name, digest or id; None where it is not there."""
 
+    def images(self, label: str) -> tuple[Held, ...]:
+        """Return the images that have a label, whatever its value.
+
+        Raises:
+            EngineError: The engine failed.
+        """
+
     def entry(self, name: str, platform: Platform) -> Entry | None:
         """Return what an index says of an image once it is pushed; None where that is not known."""
 
@@ -189,6 +213,18 @@ class Engine(Protocol):
 
         Raises:
             EngineError: The engine refuses.
+        """
+
+    def collect(self, *, dry_run: bool) -> int:
+        """Free what is left of images that have no name any more; return its bytes.
+
+        Nothing else may be at work in the workspace.
+
+        Args:
+            dry_run: Only count it.
+
+        Raises:
+            EngineError: It could not be freed.
         """
 
     def source(self, name: str) -> str:

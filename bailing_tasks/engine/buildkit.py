@@ -17,7 +17,7 @@ from pathlib import Path
 
 from bailing_tasks import image_index, process
 from bailing_tasks.engine.archive import archive
-from bailing_tasks.engine.base import Container, Image, Limits, Progress
+from bailing_tasks.engine.base import Container, Held, Image, Limits, Progress
 from bailing_tasks.engine.buildx import Builder, fields
 from bailing_tasks.engine.docker import DockerEngine
 from bailing_tasks.engine.downloads import Downloads
@@ -64,6 +64,10 @@ class BuildKitEngine:
     def image(self, name: str) -> Image | None:
         """Return an image by name or digest; None where it is not here in all its parts."""
         return self._layout.image(name)
+
+    def images(self, label: str) -> tuple[Held, ...]:
+        """Return the images that have a label, as `Engine.images`."""
+        return self._layout.images(label)
 
     def entry(self, name: str, platform: Platform) -> Entry | None:
         """Return what an index says of an image once it is pushed; None where it is not here."""
@@ -121,6 +125,10 @@ class BuildKitEngine:
     def untag(self, name: str) -> None:
         """Take a name from an image."""
         self._layout.untag(name)
+
+    def collect(self, *, dry_run: bool) -> int:
+        """Free the blobs that no image needs, as `Engine.collect`."""
+        return self._layout.collect(dry_run=dry_run)
 
     def source(self, name: str) -> str:
         """Return where a build takes an image from: from here, else BuildKit from its registry."""
@@ -226,7 +234,7 @@ class BuildKitEngine:
 
     def _incoming(self, name: str) -> Path:
         short = hashlib.sha256(name.encode()).hexdigest()[:16]
-        return self._layout.folder / "incoming" / short
+        return self._layout.incoming / short
 
 
 def _check_name(image: str, owner: str) -> str:

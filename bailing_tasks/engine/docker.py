@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import os
 import shutil
-import uuid
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from bailing_tasks import image_content, process
-from bailing_tasks.engine.base import Container, Image, Limits, Progress
+from bailing_tasks.engine.base import Container, Held, Image, Limits, Progress
 from bailing_tasks.engine.buildx import docker
+from bailing_tasks.engine.listing import held
 from bailing_tasks.engine.transport import (
     BROKEN,
     ENGINE_ERRORS,
@@ -104,6 +105,13 @@ class DockerEngine:
             self._lasting[name] = found
         return found
 
+    def images(self, label: str) -> tuple[Held, ...]:
+        """Return the images that have a label, as `Engine.images`."""
+        params = {"filters": json.dumps({"label": [label]})}
+        with engine_errors("the images could not be listed"):
+            found = self._transport.ask("GET", f"{self._api}/images/json", params)
+        return tuple(map(held, found))
+
     def entry(self, name: str, platform: Platform) -> None:
         """Return nothing: the engine shows its manifests to registries alone."""
 
@@ -137,7 +145,7 @@ class DockerEngine:
         limits: Limits,
     ) -> None:
         """Pull an image by `repository@digest` or `repository:tag`, as `Engine.pull`."""
-        from bailing_tasks.engine.pulling import TICK_SECONDS, Pull
+        from bailing_tasks.engine.pulling import TICK_SECONDS, Pull, forget_damaged
 
         repository, tag = _split(name)
         params = {"fromImage": repository, "tag": tag}
@@ -165,23 +173,8 @@ class DockerEngine:
             raise pull.broken(str(error)) from error
         except PullError as error:
             if DAMAGED in error.cause:
-                self._forget_damaged()
+                forget_damaged(self._transport)
             raise
-
-    def _forget_damaged(self) -> None:
-        """Have the containerd store forget a blob that came damaged.
-
-        It keeps what came as the beginning of the blob, and would not ask the registry again for
-        hours. Only where an image is removed it collects at once what nothing needs.
-        """
-        from docker.errors import DockerException
-
-        nothing = f"localhost/bailing-tasks/nothing:{uuid.uuid4().hex}"
-        repository, tag = _split(nothing)
-        with contextlib.suppress(DockerException, OSError):
-            client = self._transport.client()
-            client.import_image_from_data(bytes(1024), repository=repository, tag=tag)
-            client.remove_image(nothing)
 
     def _login(self, repository: str, failed: Callable[..., RemoteError]) -> dict[str, str]:
         """Return what tells the engine the login for a repository, as `docker pull` does."""
@@ -264,6 +257,10 @@ class DockerEngine:
             except RefusedError as error:
                 if error.status != NOT_FOUND:
                     raise
+
+    def collect(self, *, dry_run: bool) -> int:  # noqa: ARG002
+        """Leave it to the engine, which frees what it can as names go."""
+        return 0
 
     def _image(self, name: str) -> str:
         return f"{self._api}/images/{_quoted(name)}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bailing_tasks import image_content, image_index
-from bailing_tasks.engine.base import Image
+from bailing_tasks.engine.base import Held, Image
 from bailing_tasks.errors import EngineError, UsageError
 from bailing_tasks.image_index import OCI_MANIFEST
 from bailing_tasks.platforms import Platform
@@ -95,10 +96,14 @@ class Layout:
 
     Args:
         folder: Where it is; made on the first write.
+
+    Attributes:
+        incoming: Where the result of a build is while it comes.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
+        self.incoming = self.folder / "incoming"
         self._index = threading.Lock()
 
     def path(self, digest: str) -> Path:
@@ -168,6 +173,56 @@ class Layout:
             labels=settings.get("Labels") or {},
         )
 
+    def images(self, label: str) -> tuple[Held, ...]:
+        """Return the images that are there in all their parts and have a label, with their names.
+
+        Raises:
+            EngineError: The index cannot be read.
+        """
+        names: dict[str, list[str]] = {}
+        for name, digest in self._names().items():
+            names.setdefault(digest, []).append(Reference.parse(name).familiar)
+        return tuple(
+            Held(id=digest, names=tuple(of_one), size=image.size, labels=image.labels)
+            for digest, of_one in names.items()
+            if (image := self.image(digest)) and label in image.labels
+        )
+
+    def collect(self, *, dry_run: bool) -> int:
+        """Remove the blobs that no named image consists of; return their bytes.
+
+        What came of a download that was interrupted stays: it is gone on with.
+
+        Args:
+            dry_run: Only count them.
+
+        Raises:
+            EngineError: The folder cannot be written to, or the index cannot be read.
+        """
+        with self._index, unwritable(self.folder):
+            needed = self._needed()
+            left = [blob for blob in self.path("").glob("*") if blob.name not in needed]
+            size = sum(blob.stat().st_size for blob in left)
+            if not dry_run:
+                shutil.rmtree(self.incoming, ignore_errors=True)
+                for blob in left:
+                    blob.unlink()
+        return size
+
+    def _needed(self) -> set[str]:
+        """Return the file names of the blobs that the named images consist of."""
+        needed = set(self._names().values())
+        for digest in tuple(needed):
+            with contextlib.suppress(OSError, AttributeError, KeyError, TypeError, ValueError):
+                document = json.loads(self.path(digest).read_bytes())
+                needed.update(Blob.parse(each).digest for each in document.get("manifests", ()))
+        for digest in tuple(needed):
+            # Of an index, not all platforms have to be here.
+            with contextlib.suppress(OSError, ValueError):
+                manifest = Manifest.parse(self.path(digest).read_bytes())
+                needed.update(blob.digest for blob in manifest.blobs)
+        return {digest.removeprefix("sha256:") for digest in needed}
+
     def tag(self, name: str, new: str) -> None:
         """Give an image a further name.
 
@@ -184,7 +239,7 @@ class Layout:
         self._rename(lambda names: names | {_canonical(new): image.id})
 
     def untag(self, name: str) -> None:
-        """Take a name from an image; its blobs stay.
+        """Take a name from an image; its blobs stay until `collect`.
 
         Raises:
             EngineError: The index cannot be written.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -15,6 +17,7 @@ from bailing_tasks.references import Reference
 
 if TYPE_CHECKING:
     from bailing_tasks.engine.docker import Traffic
+    from bailing_tasks.engine.transport import Transport
 
 TICK_SECONDS = 0.2
 """How often a silent pull is looked at."""
@@ -115,3 +118,18 @@ class Pull:
         """Whether something has to come; unpacking what is here may take long, in silence."""
         statuses = {status for status, _ in self._layers.values()}
         return bool(statuses & COMING) or not statuses & HERE
+
+
+def forget_damaged(transport: Transport) -> None:
+    """Have the containerd store forget a blob that came damaged.
+
+    It keeps what came as the beginning of the blob, and would not ask the registry again for hours.
+    Only where an image is removed it collects at once what nothing needs.
+    """
+    from docker.errors import DockerException
+
+    repository, tag = "localhost/bailing-tasks/nothing", uuid.uuid4().hex
+    with contextlib.suppress(DockerException, OSError):
+        client = transport.client()
+        client.import_image_from_data(bytes(1024), repository=repository, tag=tag)
+        client.remove_image(f"{repository}:{tag}")

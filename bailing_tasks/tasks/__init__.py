@@ -39,6 +39,7 @@ for _task in (
     looking.images,
     looking.settings,
     keeping.history,
+    keeping.clean,
     events.changed,
     events.tags,
     release.push_builder,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 HELP = {
     "platform": "platform such as linux/arm64, or all (repeatable)",
     "python": "Python version such as 3.11, or all (repeatable)",
+    "all": "remove what is up to date as well",
     "last": "how many builds are listed",
     "json": "print one JSON document about the run on standard output",
     "dry_run": "print the exact commands and change nothing",
@@ -44,7 +45,7 @@ HELP = {
     "event": "push:BRANCH, pr:NUMBER[:BRANCH], tag:NAME, schedule, or github: the one it runs for",
     "base": "the revision that an event is compared with",
     "push": "publish what was built, under the event's tags",
-    "yes": "publish without asking",
+    "yes": "go ahead without asking",
     "allow_dirty": "publish although files are uncommitted, or no remote has the commit",
     "replace": "take versions from what they stand for",
     "to": "the version that tags go back to",

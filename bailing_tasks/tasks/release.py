@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from invoke.context import Context
 
+from bailing_tasks.tasks.asking import ask
 from bailing_tasks.tasks.building import foreseen, named_target, print_commands
 from bailing_tasks.tasks.command import command
 from bailing_tasks.tasks.events import show_tags
 from bailing_tasks.tasks.releasing import (
-    ask,
     at_github,
     events_of,
     files_of,
@@ -136,7 +136,7 @@ def rollback(
         ]
         print_commands(run, "rollback", lines, "no tag")
         return
-    ask(run, f"let {len(plan.tags)} tags go back to {to}?", yes=yes)
+    ask(run, f"let {len(plan.tags)} tags go back to {to}?", yes=yes, does="publishes")
     before = {each.tag.name: each.digest for each in seen}
     report(run, releaser.move(plan, before, indexes, lambda tag: goes_back))
 
@@ -187,5 +187,5 @@ def _push(
     require(checks.passed(verified(run, settings, steps, images), run.console))
     seen = policy.see(plan.tags)
     show(run, seen)
-    ask(run, f"publish {len(images)} images under {len(seen)} tags?", yes=yes)
+    ask(run, f"publish {len(images)} images under {len(seen)} tags?", yes=yes, does="publishes")
     release(run, releaser, plan, policy, seen)

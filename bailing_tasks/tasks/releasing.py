@@ -243,29 +243,6 @@ def show(run: Run, seen: Sequence[Seen]) -> None:
     )
 
 
-def ask(run: Run, question: str, *, yes: bool) -> None:
-    """Ask a person once, unless it was said before that it is wanted.
-
-    Raises:
-        UsageError: Nobody is there to be asked.
-        InterruptedRunError: The person does not want it.
-    """
-    import sys
-
-    from bailing_tasks.errors import InterruptedRunError, UsageError
-
-    if yes:
-        return
-    if sys.stdin is None or not sys.stdin.isatty():  # None where it was closed
-        raise UsageError(
-            "nobody is there to be asked whether all this is wanted",
-            cause="standard input is no terminal",
-            remedy="--yes publishes without asking",
-        )
-    if run.console.ask(question, ("yes", "no"), enter=False) == "no":
-        raise InterruptedRunError("nothing was published: it was not wanted")
-
-
 def report(run: Run, done: Release) -> None:
     """Say what there is to pull: to people, to programs, and to GitHub's page of the job."""
     import os

@@ -31,7 +31,8 @@ from bailing_tasks.state import State
 from bailing_tasks.tag_moves import BRANCH, LINE, OTHER, VERSION
 from bailing_tasks.tag_names import LATEST
 from bailing_tasks.tags import Facts, planned_tags
-from bailing_tasks.tasks.releasing import ask, push_plan
+from bailing_tasks.tasks.asking import ask
+from bailing_tasks.tasks.releasing import push_plan
 from bailing_tasks.tasks.run import Run
 from bailing_tasks.variants import Variant
 from bailing_tasks.verified import passed_at, remember
@@ -166,7 +167,7 @@ def test_a_closed_standard_input_is_nobody_to_be_asked(
 ) -> None:
     monkeypatch.setattr(sys, "stdin", None)
     with pytest.raises(UsageError, match="nobody is there to be asked"):
-        ask(Run(tmp_path), "all this?", yes=False)
+        ask(Run(tmp_path), "all this?", yes=False, does="publishes")
 
 
 def test_an_index_says_the_highest_of_the_versions_that_it_has(

@@ -1,0 +1,127 @@
+"""Which images of an engine this project built and needs no more, and how they go.
+
+An image is this project's if its label names one of the targets, and if it has the name that is
+made from the fingerprint in that label, or is known from the history to have been built here. The
+label alone tells nothing: images that others build on ours inherit it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+
+from bailing_tasks.engine.base import Engine, Held
+from bailing_tasks.errors import EngineError
+from bailing_tasks.names import LABEL, fingerprint_name, staging_name
+from bailing_tasks.references import Reference
+from bailing_tasks.settings import Target
+
+SUPERSEDED = "another build has its name now"
+LEFT_OVER = "an interrupted build left it"
+WANTED = "--all takes what is up to date as well"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Removal:
+    """An image that names are taken from; without any other it goes.
+
+    Attributes:
+        target: The target that it was built of.
+        platform: Its platform.
+        names: The names that are taken, in order; its id where it has none.
+        stays_as: The names that others gave it, under which it stays.
+        size: Its bytes, as the engine counts them; what other images share of them stays.
+        why: Why it is needed no more.
+    """
+
+    target: str
+    platform: str
+    names: tuple[str, ...]
+    stays_as: tuple[str, ...]
+    size: int
+    why: str
+
+
+def removals(
+    images: Iterable[Held],
+    targets: Iterable[Target],
+    built: Collection[str],
+    *,
+    everything: bool,
+) -> tuple[Removal, ...]:
+    """Return what is to go.
+
+    What people have a name for stays, whichever build it is of: of each target the last one for
+    each platform and Python has such a name.
+
+    Args:
+        images: The images of an engine that have our label.
+        targets: What the workspace builds.
+        built: The ids of images that are known to have been built here.
+        everything: Whether our images go that people have a name for, too.
+    """
+    owners = {target.repository or target.image: target for target in targets}
+    found = (_removal(image, owners, built, everything=everything) for image in images)
+    return tuple(sorted(filter(None, found), key=lambda each: (each.target, each.names)))
+
+
+def _removal(
+    image: Held, owners: dict[str, Target], built: Collection[str], *, everything: bool
+) -> Removal | None:
+    owner, _, fingerprint = image.labels.get(LABEL, "").rpartition(":")
+    owner, _, platform = owner.rpartition(":")
+    target = owners.get(owner)
+    if target is None:
+        return None
+    kept, staged = fingerprint_name(target, fingerprint), staging_name(target, fingerprint)
+    if image.id not in built and not {kept, staged} & set(image.names):
+        return None
+    local = _of_repository(image.names, target.image)
+    others = tuple(name for name in image.names if name not in {*local, kept, staged})
+    lasting = () if (local or others) and not everything else (*local, kept)
+    # The lasting name is the last one: where it cannot be taken, the image is as it was.
+    taken = tuple(name for name in (staged, *lasting) if name in image.names)
+    if image.names and not taken:
+        return None
+    return Removal(
+        target=target.name,
+        platform=platform,
+        names=taken or (image.id,),
+        stays_as=tuple(name for name in image.names if name not in taken),
+        size=image.size,
+        why=LEFT_OVER if taken == (staged,) else WANTED if local or others else SUPERSEDED,
+    )
+
+
+def _of_repository(names: Iterable[str], image: str) -> tuple[str, ...]:
+    """Return the tags of a repository."""
+    repository = Reference.parse(image).repository
+    return tuple(
+        name for name in names if "@" not in name and Reference.parse(name).repository == repository
+    )
+
+
+def remove(engine: Engine, removal: Removal) -> str:
+    """Take an image's names; return why the engine keeps it, empty where it does not.
+
+    An image that the engine does not let go, since a container uses it, has all its names again.
+
+    Raises:
+        EngineError: The engine has stopped.
+    """
+    taken: list[str] = []
+    for name in removal.names:
+        try:
+            engine.untag(name)
+        except EngineError as error:
+            for each in taken:
+                engine.tag(name, each)
+            return error.cause
+        taken.append(name)
+    return ""
+
+
+def commands(engine: Engine, removal: Removal) -> Iterator[str]:
+    """Yield what stands in a dry run for a removal."""
+    for name in removal.names:
+        yield engine.shown("rmi", name)

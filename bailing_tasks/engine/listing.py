@@ -1,0 +1,28 @@
+"""What a Docker engine says of an image in a list of them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bailing_tasks.engine.base import Held
+
+NOTHING = "<none>"
+"""What engines before 25.0 say of what has no name."""
+
+
+def held(listed: Mapping[str, Any]) -> Held:
+    """Read an entry of `GET /images/json`.
+
+    A digest is a name only where no tag is of the same repository: the containerd store shows one
+    for each tag.
+    """
+    tags = [name for name in listed["RepoTags"] or () if not name.startswith(NOTHING)]
+    known = {NOTHING, *(name.rpartition(":")[0] for name in tags)}
+    digests = (name for name in listed["RepoDigests"] or () if name.partition("@")[0] not in known)
+    return Held(
+        id=listed["Id"],
+        names=(*tags, *digests),
+        size=listed["Size"],
+        labels=listed["Labels"] or {},
+    )
