@@ -10,13 +10,12 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
-from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
 
 from bailing_tasks.errors import BailingError, UsageError
 from bailing_tasks.state import FOLDER, State
-from bailing_tasks.variants import Variant
 
 if TYPE_CHECKING:
     from bailing_tasks.build import BuildResult
@@ -31,9 +30,9 @@ KEPT = 1000
 LONGEST = 1000
 """Characters of a reason or a cause; what is longer is cut."""
 
-BUILT, SKIPPED = "built", "skipped"
-"""Of the results of a build."""
-FAILED, INTERRUPTED, LEFT_OUT = "failed", "interrupted", "left out"
+BUILT, FAILED, INTERRUPTED = "built", "failed", "interrupted"
+TOLD = frozenset({BUILT, "pulled", FAILED, INTERRUPTED, "left out"})
+"""The results that are remembered."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,10 +109,7 @@ class History:
             decision: What is done about it.
             work: Carries it out.
         """
-        began, started = _now(), time.monotonic()
-        common: dict[str, Any] = {"began": began, "reason": decision.reason, "image": plan.name}
-        common |= {"fingerprint": plan.fingerprint, "log": f"{FOLDER}/{plan.log}"}
-        variant = plan.recipe.variant
+        started = time.monotonic()
         try:
             done = work()
         except (BailingError, KeyboardInterrupt) as error:
@@ -121,16 +117,23 @@ class History:
             if isinstance(error, BailingError):
                 result, cause = FAILED, error.cause or error.message
             seconds = time.monotonic() - started
-            self._add(task, variant, result=result, cause=cause, seconds=seconds, **common)
+            self.add(ended(task, plan, result, decision.reason, seconds=seconds, cause=cause))
             raise
-        if done.result != SKIPPED:
-            names = ("result", "seconds", "steps", "cached", "digest")
-            self._add(task, variant, **{name: getattr(done, name) for name in names}, **common)
+        self.add(ended(task, plan, done.result, done.reason, seconds=done.seconds, built=done))
         return done
 
-    def left_out(self, task: str, variant: Variant, reason: str) -> None:
-        """Write down that something was not built since what it needs failed."""
-        self._add(task, variant, began=_now(), result=LEFT_OUT, reason=reason)
+    def add(self, build: Build) -> None:
+        """Write down a build, unless it was skipped since nothing changed."""
+        if build.result not in TOLD:
+            return
+        said = {"commit": self._commit, "reason": _cut(build.reason), "cause": _cut(build.cause)}
+        line = json.dumps(asdict(build) | said, ensure_ascii=False)
+        # It only tells what was: a full disk is the build's to meet.
+        with self._file, contextlib.suppress(UsageError):
+            self._state.append(NAME, line)
+            if self._path.stat().st_size > LARGEST:
+                kept = b"\n".join(self._lines()[-KEPT:])
+                self._state.write(NAME, kept + b"\n")
 
     def read(self, limit: int | None = None) -> list[Build]:
         """Return the builds, or as many of the last ones, the newest last.
@@ -143,25 +146,6 @@ class History:
         found = [build for line in self._lines() if (build := _parse(line))]
         return found[-limit:] if limit else found
 
-    def _add(self, task: str, variant: Variant, **known: Any) -> None:
-        target, platform, python = variant.key
-        build = Build(
-            task=task,
-            commit=self._commit,
-            target=target,
-            platform=platform,
-            python=python,
-            **known,
-        )
-        build = replace(build, reason=_cut(build.reason), cause=_cut(build.cause))
-        line = json.dumps(asdict(build), ensure_ascii=False)
-        # It only tells what was: a full disk is the build's to meet.
-        with self._file, contextlib.suppress(UsageError):
-            self._state.append(NAME, line)
-            if self._path.stat().st_size > LARGEST:
-                kept = b"\n".join(self._lines()[-KEPT:])
-                self._state.write(NAME, kept + b"\n")
-
     def _lines(self) -> list[bytes]:
         try:
             return self._path.read_bytes().splitlines()
@@ -169,6 +153,48 @@ class History:
             return []
         except OSError as error:
             raise UsageError(f"{self._path} cannot be read", cause=str(error)) from error
+
+
+def ended(
+    task: str,
+    plan: BuildPlan,
+    result: str,
+    reason: str,
+    *,
+    seconds: float,
+    cause: str = "",
+    built: BuildResult | None = None,
+) -> Build:
+    """Return what became of a planned build that has just ended.
+
+    Args:
+        task: The task that it was a part of.
+        plan: The build.
+        result: How it ended.
+        reason: Why it was built, pulled or left out.
+        seconds: How long it took.
+        cause: Why it failed.
+        built: What there is now; None where there is nothing.
+    """
+    target, platform, python = plan.recipe.variant.key
+    began = datetime.now(timezone.utc) - timedelta(seconds=seconds)
+    return Build(
+        began=began.isoformat(timespec="seconds"),
+        task=task,
+        target=target,
+        platform=platform,
+        python=python,
+        result=result,
+        reason=reason,
+        cause=cause,
+        seconds=seconds,
+        steps=built.steps if built else 0,
+        cached=built.cached if built else 0,
+        image=plan.name,
+        digest=built.digest if built else "",
+        fingerprint=plan.fingerprint,
+        log=f"{FOLDER}/{plan.log}",
+    )
 
 
 def _parse(line: bytes) -> Build | None:
@@ -181,10 +207,6 @@ def _parse(line: bytes) -> Build | None:
         return Build(**known) if right else None
     except (KeyError, TypeError, ValueError):
         return None
-
-
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
 def _cut(text: str) -> str:

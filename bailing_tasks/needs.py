@@ -7,6 +7,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from bailing_tasks import dotenv
 from bailing_tasks.errors import UsageError
 from bailing_tasks.extra_images import extra_wanted
 from bailing_tasks.platforms import Platform
@@ -44,7 +45,14 @@ def wanted(
         for target in targets(settings, host)
         for recipe in recipes(settings, target, host, all_stages=all_stages)
     )
-    return joined((*found, *extra_wanted(settings, host, os.environ)))
+    return joined((*found, *extra_wanted(settings, host, _variables(settings))))
+
+
+def _variables(settings: Settings) -> Mapping[str, str]:
+    """Return what Compose files are filled in from: the environment, then `.env` as it is to be."""
+    if not settings.compose_files:
+        return {}
+    return dotenv.variables(dotenv.planned(settings.root), os.environ)
 
 
 def targets(settings: Settings, host: Platform) -> tuple[Target, ...]:

@@ -84,7 +84,8 @@ def build_targets(
     if not run.dry_run:
         run.hold()
     lanes = run.lanes(settings)
-    _ = run.pins, run.lookup(settings)  # made once, before several threads ask for them
+    # Made once, before several threads ask for them.
+    _ = run.pins, run.lookup(settings), run.history
     steps = {
         lane.engine: list(suited(lane, foreseen(run, lane.settings, chosen, force=wishes.force)))
         for lane in lanes
@@ -95,7 +96,7 @@ def build_targets(
         lines = [line for lane in lanes for line in _commands(lane, steps[lane.engine], wishes)]
         print_commands(run, name, lines, "nothing changed")
         return []
-    tally = _Tally(run, len(every))
+    tally = _Tally(run, name, every)
     started = time.monotonic()
 
     def work(lane: Lane) -> None:
@@ -127,10 +128,11 @@ def build_targets(
 class _Tally:
     """Counts and tells how steps end, whichever engine they end on."""
 
-    def __init__(self, run: Run, count: int) -> None:
+    def __init__(self, run: Run, task: str, steps: Sequence[Step]) -> None:
         self.ended: list[Ended] = []
         self._run = run
-        self._count = count
+        self._task = task
+        self._plans = {plan.recipe.variant.key: plan for plan, _ in steps}
         self._one_at_a_time = threading.Lock()
 
     def tell(self, ended: Ended, console: Console) -> None:
@@ -139,10 +141,28 @@ class _Tally:
             self.ended.append(ended)
             for line in ended.log:
                 console.say(f"  {ended.variant.target.name} | {line}")
-            number = f"[{len(self.ended)}/{self._count}]"
+            number = f"[{len(self.ended)}/{len(self._plans)}]"
             console.say(f"{number} {ended.variant}: {_line(ended)}")
             if ended.error and ended.error.remedy:
                 console.say(f"  remedy: {ended.error.remedy}")
+            self._remember(ended)
+
+    def _remember(self, step: Ended) -> None:
+        from bailing_tasks.history import ended
+
+        reason, cause = ("", step.reason) if step.error else (step.reason, "")
+        plan = self._plans[step.variant.key]
+        self._run.history.add(
+            ended(
+                self._task,
+                plan,
+                step.result,
+                reason,
+                seconds=step.seconds,
+                cause=cause,
+                built=step.built,
+            )
+        )
 
     def end(self, seconds: float) -> None:
         """Write the summary.

@@ -36,14 +36,15 @@ def test_images_of_the_settings_and_of_compose_files_are_brought(
     refused = plain.invoke("prefetch")
     assert refused.returncode == 2
     assert "compose.yaml:2: " in refused.stderr
-    fetched = plain.document("prefetch", "--json", "--strict", TAG="1")["prefetch"]
+    plain.write(".env", "TAG=1\n")
+    fetched = plain.document("prefetch", "--json", "--strict")["prefetch"]
     assert {(each["reference"], each["platform"]) for each in fetched["images"]} == {
         (extra, "linux/amd64"),
         (cache, "linux/amd64"),
         (arm, "linux/arm64"),
     }
     assert all(map(plain.engine.has, (extra, cache)))
-    listed = plain.document("images", "--json", TAG="1")["images"]["images"]
+    listed = plain.document("images", "--json")["images"]["images"]
     assert {tuple(each["named_at"]): each["present"] for each in listed} == {
         ("extra-images in pyproject.toml",): True,
         ("compose.yaml:2",): True,

@@ -26,7 +26,11 @@ def test_builds_are_told_with_reasons_and_failures_with_causes(
     assert (first["result"], first["reason"]) == ("built", built["reason"])
     assert (first["digest"], first["fingerprint"]) == (built["digest"], built["fingerprint"])
     assert "b" in second["reason"]
+    plain.write("b", "three")
+    assert plain.invoke("build-all").ok
+    (third,) = plain.document("history", "--last", "1", "--json")["history"]["builds"]
+    assert (third["task"], third["result"]) == ("build-all", "built")
     table = plain.invoke("history", "--last", "1").stdout.splitlines()
     assert len(table) == 2
-    assert second["reason"] in table[1]
+    assert third["reason"] in table[1]
     assert plain.invoke("history", "--last", "no").returncode == 2
