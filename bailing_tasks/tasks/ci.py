@@ -14,7 +14,6 @@ from bailing_tasks.tasks.building import (
     fetch,
     foreseen,
     named_target,
-    verify_apps,
 )
 from bailing_tasks.tasks.command import command
 from bailing_tasks.tasks.events import read_event, show_changes, show_tags
@@ -30,6 +29,7 @@ from bailing_tasks.tasks.releasing import (
     show_commands,
 )
 from bailing_tasks.tasks.run import Run, current
+from bailing_tasks.tasks.verifying import verify_apps
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -13,10 +13,10 @@ from bailing_tasks.tasks.building import (
     foreseen,
     look_ahead,
     ready,
-    verify_apps,
 )
 from bailing_tasks.tasks.command import command
 from bailing_tasks.tasks.run import Run, current
+from bailing_tasks.tasks.verifying import verify_apps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

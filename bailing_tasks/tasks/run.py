@@ -9,10 +9,12 @@ import atexit
 import functools
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from bailing_tasks.tasks.document import Document
 
 if TYPE_CHECKING:
     from bailing_tasks.build_plan import BuildPlan
@@ -34,11 +36,8 @@ if TYPE_CHECKING:
     from bailing_tasks.variants import Variant
     from bailing_tasks.wanted import WantedImage
 
-SCHEMA = 1
-"""Counted up when the JSON document of a run changes its shape."""
 
-
-class Run:
+class Run(Document):
     """One run in one workspace.
 
     Args:
@@ -47,13 +46,10 @@ class Run:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.results: list[dict[str, Any]] = []
-        self._at_top: dict[str, Any] = {}
-        self.json = False
+        super().__init__()
         self.dry_run = False
         self.frozen = False
         self.offline = False
-        self.failed: dict[str, Any] | None = None
         self._settings: dict[tuple[object, ...], Settings] = {}
         self._lookup: Lookup | None = None
         self._locked = False
@@ -316,32 +312,6 @@ class Run:
             atexit.register(lock.__exit__, None, None, None)
             self._locked = True
             self.read_anew()
-
-    def report(self, name: str, result: Mapping[str, Any], *, at_top: bool = False) -> None:
-        """Add a task's result to the run's document.
-
-        Args:
-            name: The task.
-            result: What it has to say, as plain data.
-            at_top: Whether it stands at the document's top level as well.
-        """
-        self.results.append({"task": name, **result})
-        if at_top:
-            self._at_top |= result
-
-    def print_document(self) -> None:
-        """Print the run's one JSON document, if a task asked for it."""
-        from bailing_tasks.console import no_longer_read
-        from bailing_tasks.state import to_json
-
-        if self.json:
-            document = {"schema": SCHEMA, **self._at_top, "results": self.results}
-            if self.failed:
-                document["error"] = self.failed
-            try:
-                print(to_json(document), flush=True)
-            except BrokenPipeError:
-                no_longer_read(sys.stdout)
 
 
 def workspace(start: Path) -> Path:

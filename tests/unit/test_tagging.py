@@ -45,7 +45,7 @@ def test_the_tags_and_their_rules_are_told(workspace: Repository) -> None:
         ["app", "1.2.3", "{version}: version 1.2.3 of the Git tag v1.2.3"],
     ]
     assert result.stdout.splitlines()[6].startswith(
-        "latest of builder: it is decided when it is pushed: the Git tag v1.2.3 is a stable"
+        "latest of builder, app: it is decided when it is pushed: the Git tag v1.2.3 is a stable"
     )
 
 
