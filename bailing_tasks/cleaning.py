@@ -42,6 +42,12 @@ class Removal:
     why: str
 
 
+def repositories(targets: Iterable[Target]) -> frozenset[str]:
+    """Return the repositories of the names that images of targets have in an engine."""
+    images = [target.image for target in targets]
+    return frozenset((*images, *(f"localhost/{image}" for image in images)))
+
+
 def removals(
     images: Iterable[Held],
     targets: Iterable[Target],
@@ -55,7 +61,7 @@ def removals(
     each platform and Python has such a name.
 
     Args:
-        images: The images of an engine that have our label.
+        images: The images of an engine.
         targets: What the workspace builds.
         built: The ids of images that are known to have been built here.
         everything: Whether our images go that people have a name for, too.

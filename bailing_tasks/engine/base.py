@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -43,7 +43,7 @@ class Image:
 
 @dataclass(frozen=True, kw_only=True)
 class Held:
-    """An image in the list of those that an engine holds.
+    """An image that an engine holds, with all its names.
 
     Attributes:
         id: Its id there, as `Image.id`.
@@ -147,8 +147,8 @@ class Engine(Protocol):
     def image(self, name: str) -> Image | None:
         """Return an image by name, digest or id; None where it is not there."""
 
-    def images(self, label: str) -> tuple[Held, ...]:
-        """Return the images that have a label, whatever its value.
+    def images(self, repositories: Collection[str]) -> tuple[Held, ...]:
+        """Return the images that have a tag of some repositories, and those without any name.
 
         Raises:
             EngineError: The engine failed.

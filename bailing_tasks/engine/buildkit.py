@@ -65,9 +65,9 @@ class BuildKitEngine:
         """Return an image by name or digest; None where it is not here in all its parts."""
         return self._layout.image(name)
 
-    def images(self, label: str) -> tuple[Held, ...]:
-        """Return the images that have a label, as `Engine.images`."""
-        return self._layout.images(label)
+    def images(self, repositories: Collection[str]) -> tuple[Held, ...]:
+        """Return the images of repositories, as `Engine.images`; here each has a name."""
+        return self._layout.images(repositories)
 
     def entry(self, name: str, platform: Platform) -> Entry | None:
         """Return what an index says of an image once it is pushed; None where it is not here."""

@@ -10,7 +10,7 @@ import functools
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -105,12 +105,17 @@ class DockerEngine:
             self._lasting[name] = found
         return found
 
-    def images(self, label: str) -> tuple[Held, ...]:
-        """Return the images that have a label, as `Engine.images`."""
-        params = {"filters": json.dumps({"label": [label]})}
+    def images(self, repositories: Collection[str]) -> tuple[Held, ...]:
+        """Return the images of repositories, and those without a name, as `Engine.images`."""
+        found: set[str] = set()
         with engine_errors("the images could not be listed"):
-            found = self._transport.ask("GET", f"{self._api}/images/json", params)
-        return tuple(map(held, found))
+            for filters in ({"reference": sorted(repositories)}, {"dangling": ["true"]}):
+                params = {"filters": json.dumps(filters)}
+                listed = self._transport.ask("GET", f"{self._api}/images/json", params)
+                found.update(each["Id"] for each in listed)
+            # In a list by repository, images on the classic store have the names of those alone.
+            ask = functools.partial(self._transport.ask, "GET")
+            return tuple(held(ask(f"{self._image(each)}/json")) for each in sorted(found))
 
     def entry(self, name: str, platform: Platform) -> None:
         """Return nothing: the engine shows its manifests to registries alone."""

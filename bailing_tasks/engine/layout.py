@@ -10,7 +10,7 @@ import contextlib
 import json
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -173,19 +173,25 @@ class Layout:
             labels=settings.get("Labels") or {},
         )
 
-    def images(self, label: str) -> tuple[Held, ...]:
-        """Return the images that are there in all their parts and have a label, with their names.
+    def images(self, repositories: Collection[str]) -> tuple[Held, ...]:
+        """Return the images that have a tag of some repositories, if they are there in all parts.
 
         Raises:
             EngineError: The index cannot be read.
         """
-        names: dict[str, list[str]] = {}
+        wanted = {Reference.parse(name).repository for name in repositories}
+        names: dict[str, list[Reference]] = {}
         for name, digest in self._names().items():
-            names.setdefault(digest, []).append(Reference.parse(name).familiar)
+            names.setdefault(digest, []).append(Reference.parse(name))
         return tuple(
-            Held(id=digest, names=tuple(of_one), size=image.size, labels=image.labels)
+            Held(
+                id=digest,
+                names=tuple(name.familiar for name in of_one),
+                size=image.size,
+                labels=image.labels,
+            )
             for digest, of_one in names.items()
-            if (image := self.image(digest)) and label in image.labels
+            if wanted & {name.repository for name in of_one} and (image := self.image(digest))
         )
 
     def collect(self, *, dry_run: bool) -> int:

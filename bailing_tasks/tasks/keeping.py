@@ -85,15 +85,17 @@ def clean(
 
 def _removals(run: Run, *, everything: bool) -> dict[Engine, tuple[Removal, ...]]:
     """Return for each engine of the workspace what is to go."""
-    from bailing_tasks.cleaning import removals
+    from bailing_tasks.cleaning import removals, repositories
     from bailing_tasks.history import BUILT
-    from bailing_tasks.names import LABEL
 
     settings = run.settings(["all"], ["all"])
     built = {build.digest for build in run.history.read() if build.result == BUILT}
     return {
         lane.engine: removals(
-            lane.engine.images(LABEL), settings.targets, built, everything=everything
+            lane.engine.images(repositories(settings.targets)),
+            settings.targets,
+            built,
+            everything=everything,
         )
         for lane in run.lanes(settings)
     }

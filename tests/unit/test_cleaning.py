@@ -111,8 +111,8 @@ def test_where_no_repository_is_known_the_label_has_the_image() -> None:
         (None, None, ()),
     ],
 )
-def test_a_listed_image_has_the_names_that_it_can_be_called_by(
+def test_an_image_has_the_names_that_it_can_be_called_by(
     tags: list[str] | None, digests: list[str] | None, names: tuple[str, ...]
 ) -> None:
-    listed = {"Id": "i", "RepoTags": tags, "RepoDigests": digests, "Size": 3, "Labels": None}
-    assert held(listed) == Held(id="i", names=names, size=3, labels={})
+    said = {"Id": "i", "RepoTags": tags, "RepoDigests": digests, "Size": 3, "Config": None}
+    assert held(said) == Held(id="i", names=names, size=3, labels={})
