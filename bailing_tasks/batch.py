@@ -17,7 +17,7 @@ from bailing_tasks import build
 from bailing_tasks.board import Board
 from bailing_tasks.build import BuildResult
 from bailing_tasks.build_plan import BuildPlan
-from bailing_tasks.decision import BUILD, PULL, Decision
+from bailing_tasks.decision import BUILD, PULL, TAG, Decision
 from bailing_tasks.engine import baking
 from bailing_tasks.engine.baking import Part, PartLog
 from bailing_tasks.engine.connect import check_buildx
@@ -44,7 +44,7 @@ class Ended:
 
     Attributes:
         variant: What it was for.
-        result: `built`, `pulled`, `skipped`; `failed`; `left out`, since something that it needs
+        result: `built`, `pulled`, `tagged`, `skipped`; `failed`; `left out`, since something that it needs
             failed; `stopped`, since the run ended before.
         reason: Why.
         seconds: How long it took.
@@ -99,11 +99,13 @@ class Batch:
             PullError: A registry would have to be asked, and may not.
         """
         waiting = [step for step in steps if not self._settled(*step)]
-        if waiting:
-            check_buildx()
+        together = check_buildx() >= baking.OLDEST_BUILDX if waiting else False
         waiting = self._left(waiting)
         while waiting:
-            self._bake(waiting[: self.jobs or None])
+            if together:
+                self._bake(waiting[: self.jobs or None])
+            else:
+                self._alone(waiting[0])
             waiting = self._left(waiting)
         return tuple(self._ended.values())
 
@@ -125,7 +127,7 @@ class Batch:
     def _settled(self, plan: BuildPlan, decision: Decision) -> bool:
         """Carry out a step that needs no build."""
         started = time.monotonic()
-        if plan.recipe.variant.target.from_image and decision.action == BUILD:
+        if decision.action == TAG:
             self._rename(plan, decision, started)
             return True
         if decision.action == BUILD:
@@ -149,8 +151,7 @@ class Batch:
                 Ended(variant=plan.recipe.variant, result=FAILED, reason=error.message, error=error)
             )
             return
-        reason = f"it is {plan.recipe.variant.target.from_image}"
-        self._accepted(plan, replace(decision, reason=reason), "pulled", started)
+        self._accepted(plan, decision, "tagged", started)
 
     def _is_over(self, plan: BuildPlan) -> bool:
         """Whether a step has ended; one that needs what failed is left out."""

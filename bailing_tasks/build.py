@@ -10,7 +10,7 @@ from pathlib import Path
 from bailing_tasks import process
 from bailing_tasks.build_plan import BuildPlan, bases_id, changed_files, check_secrets
 from bailing_tasks.console import Console
-from bailing_tasks.decision import PULL, SKIP, Decision
+from bailing_tasks.decision import PULL, SKIP, TAG, Decision
 from bailing_tasks.engine import buildx
 from bailing_tasks.engine.base import Engine
 from bailing_tasks.engine.connect import check_buildx
@@ -195,7 +195,7 @@ def commands(
             engine.shown("tag", name, plan.kept),
             engine.shown("tag", plan.kept, plan.name),
         )
-    if plan.recipe.variant.target.from_image:
+    if decision.action == TAG:
         upstream = kept_name(*plan.pins[0].key, plan.pins[0].digest) if plan.pins else "(its image)"
         return (
             why,

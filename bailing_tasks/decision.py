@@ -21,6 +21,7 @@ from bailing_tasks.published import Published
 SKIP = "skip"
 PULL = "pull"
 BUILD = "build"
+TAG = "tag"
 ASKED_AT_ONCE = 8
 """How many images an engine is asked for at once: more gain nothing on two processors."""
 
@@ -30,7 +31,7 @@ class Decision:
     """What is done about one target for one platform and Python.
 
     Attributes:
-        action: `skip`, `pull` or `build`.
+        action: `skip`, `pull`, `build`, or `tag` for another's image.
         reason: Why, in a line.
         changes: What is different since the last image of this variant here.
         certain: Whether the fingerprint tells all that the image is made from.
@@ -68,7 +69,10 @@ def decide(
     decided = functools.partial(
         Decision, changes=found, certain=not unknown and (bases_certain or not plan.recipe.own)
     )
-    if force or unknown:
+    upstream = plan.recipe.variant.target.from_image
+    if upstream and (force or built_image(plan, engine) is None):
+        return decided(action=TAG, reason=f"it is {upstream} under another name")
+    if force or (unknown and not upstream):
         return decided(action=BUILD, reason="forced" if force else unknown)
     image = built_image(plan, engine)
     if image and _on_another_builder(plan, image, made, bases_come=bases_come):

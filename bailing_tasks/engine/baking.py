@@ -20,6 +20,8 @@ from typing import Any
 from bailing_tasks import process
 from bailing_tasks.engine.buildx import BuildRequest, docker, secret
 
+OLDEST_BUILDX = (0, 13)
+"""The first buildx that tells as JSON what it does."""
 ALLOWED = {"BUILDX_BAKE_ENTITLEMENTS_FS": "0"}
 """Lets a definition name folders elsewhere (buildx 0.19 and later): it is our own."""
 

@@ -104,8 +104,8 @@ def _check_configuration(document: Any) -> None:
 
 
 @functools.cache
-def check_buildx() -> None:
-    """Make sure that `docker buildx` is there and new enough.
+def check_buildx() -> tuple[int, ...]:
+    """Make sure that `docker buildx` is there and new enough; return its version.
 
     Raises:
         EngineError: It is not.
@@ -131,6 +131,7 @@ def check_buildx() -> None:
             f"docker buildx is too old: {answer.stdout.strip()}",
             remedy=f"install buildx {OLDEST_BUILDX[0]}.{OLDEST_BUILDX[1]} or later",
         )
+    return version
 
 
 def _version(text: str) -> tuple[int, int] | None:

@@ -173,20 +173,20 @@ class _Tally:
         from bailing_tasks.errors import BuildError
 
         counts = Counter(ended.result for ended in self.ended)
-        words = ("built", "pulled", "skipped", "failed", "left out", "stopped")
+        words = ("built", "pulled", "tagged", "skipped", "failed", "left out", "stopped")
         said = ", ".join(f"{counts[word]} {word}" for word in words if counts[word])
         self._run.console.say(f"{len(self.ended)} images: {said or 'none'}; {seconds:.1f} s")
         failed = [ended for ended in self.ended if not ended.ok]
         if not failed:
             return
         names = ", ".join(str(ended.variant) for ended in failed if ended.result == "failed")
-        without = [str(ended.variant) for ended in failed if ended.result != "failed"]
+        others = [f"{counts[word]} {word}" for word in ("left out", "stopped") if counts[word]]
         raise BuildError(
-            f"{len(failed)} of {len(self.ended)} images could not be built: {names}"
-            + (f"; without {', '.join(without)}" if without else ""),
+            "; ".join([f"{names} could not be built", *others]),
             cause=next((ended.reason for ended in failed if ended.result == "failed"), ""),
             remedy=f"the logs are in {self._run.state.folder / 'logs'}; what is built stays, and "
-            "is not built again",
+            "is not built again"
+            + ("\n  --keep-going goes on with what needs none of it" if counts["stopped"] else ""),
         )
 
 
@@ -213,6 +213,8 @@ def _show_plan(run: Run, steps: Sequence[Step]) -> None:
 def _commands(lane: Lane, steps: Sequence[Step], wishes: Wishes) -> Iterator[str]:
     from bailing_tasks.build import commands
 
+    if any(decision.action == "build" for _, decision in steps):
+        yield "# in one run of `docker buildx bake`; one after the other, this is the same:"
     for plan, decision in steps:
         yield from commands(plan, decision, lane.engine, no_cache=wishes.force)
 

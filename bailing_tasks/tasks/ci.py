@@ -183,7 +183,7 @@ def _build(
     builders, apps = _needed(settings, steps, chosen)
     services = [step for step in steps if step[0].recipe.variant.target in settings.services]
     needed = (*builders, *apps, *services)
-    recipes = [plan.recipe for plan, decision in needed if decision.action == "build"]
+    recipes = [plan.recipe for plan, decision in needed if decision.action in ("build", "tag")]
     if parts := _wanted(run, settings, recipes):
         fetch(run, parts)
 
