@@ -44,7 +44,7 @@ class Ended:
 
     Attributes:
         variant: What it was for.
-        result: `built`, `pulled`, `tagged`, `skipped`; `failed`; `left out`, since something that it needs
+        result: `built`, `pulled`, `tagged`, `skipped`; `failed`; `left out`, since what it needs
             failed; `stopped`, since the run ended before.
         reason: Why.
         seconds: How long it took.

@@ -6,6 +6,7 @@ Importing this, and `register`, need nox and the standard library alone (and tom
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -26,7 +27,9 @@ def register(install: Sequence[str] = ()) -> None:
 
     `build-amd64`, `build-arm64` and so on, one for each platform of the settings, each for every
     Python of the settings, prefetch, build and verify; `build` is all of them. `ci` does what CI
-    does for the current branch, and `verify` checks the app image. What follows `--` goes to the
+    does for the current branch, and `verify` checks the app image. Where there are services, all
+    images
+    are built (`build-all`). What follows `--` goes to the
     tasks that build, to ci-run and to verify. A plain `nox` runs the builds, unless
     `nox.options.sessions` says what else.
 
@@ -36,12 +39,16 @@ def register(install: Sequence[str] = ()) -> None:
         install: What pip installs into an environment of the sessions; without it they run in
             the environment that nox runs in.
     """
+    from bailing_tasks import templates
     from bailing_tasks.configuration import load, resolve
     from bailing_tasks.errors import SettingsError
 
     root = Path.cwd()
     try:
-        sessions = _Sessions(load(root, environment=os.environ), install=install)
+        settings = load(
+            root, environment=os.environ, rendered=functools.partial(templates.find, root)
+        )
+        sessions = _Sessions(settings, install=install)
     except SettingsError as error:
         from nox.logger import logger
 
@@ -50,6 +57,13 @@ def register(install: Sequence[str] = ()) -> None:
         default = resolve(root, document={}, environment={}, overrides={})
         sessions = _Sessions(default, install=install, broken=broken)
     sessions.register()
+
+
+def _tasks(settings: Settings) -> tuple[str, ...]:
+    """Return the tasks that build and check everything for one platform and Python."""
+    if not settings.services:
+        return ("prefetch", "build-builder", "build-app", "verify")
+    return ("build-all", "verify") if settings.app in settings.pair else ("build-all",)
 
 
 class _Sessions:
@@ -63,7 +77,8 @@ class _Sessions:
 
     def __init__(self, settings: Settings, *, install: Sequence[str], broken: str = "") -> None:
         self._root = settings.root
-        self._pythons = settings.python
+        self._pythons = settings.python if settings.pair else settings.python[:1]
+        self._tasks = _tasks(settings)
         self._platforms = {f"build-{each.short}": str(each) for each in settings.platforms}
         self._install = tuple(install)
         self._broken = broken
@@ -91,7 +106,7 @@ class _Sessions:
         def build(session: nox.Session, python: str) -> None:
             options = ("--platform", platform, "--python", python)
             argv: list[str] = []
-            for task in ("prefetch", "build-builder", "build-app", "verify"):
+            for task in self._tasks:
                 given = session.posargs if task.startswith("build-") else ()
                 argv += [task, *options, *given]
             self._invoke(session, *argv)
