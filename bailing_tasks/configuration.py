@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import functools
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -134,23 +135,19 @@ def resolve(
     if not isinstance(tables, Mapping):
         raise SettingsError(f"[{TABLE}] {SERVICE}: expected a table for each service")
     _refuse_unknown_variables(environment)
-    values: dict[str, Any] = {}
-    origins: dict[str, str] = {}
-    plain = _value(_BY_KEY["python"], given, environment, {})[0][0]
-    for option in OPTIONS:
-        chosen = overrides.get(option.key)
-        if chosen == [EVERY]:
-            values[option.key] = _value(option, given, environment, {})[0]
-            origins[option.key] = "command line"
-            continue
-        values[option.key], origins[option.key] = _value(option, given, environment, overrides)
-    if not values["repository"] and remote_path and _is_name(remote_path):
-        values["repository"] = f"ghcr.io/{remote_path}"
-        origins["repository"] = "git remote"
-    if not values["source"] and source:
-        values["source"], origins["source"] = source, "git remote"
-    if not values["licenses"] and licenses:
-        values["licenses"], origins["licenses"] = licenses, "[project] license"
+    values, origins = _values(given, environment, overrides)
+    found_elsewhere = (
+        (
+            "repository",
+            f"ghcr.io/{remote_path}" if _is_name(remote_path or "") else "",
+            "git remote",
+        ),
+        ("source", source, "git remote"),
+        ("licenses", licenses, "[project] license"),
+    )
+    for key, value, origin in found_elsewhere:
+        if value and not values[key]:
+            values[key], origins[key] = value, origin
     _default_repositories(values, origins)
     _default_dockerfiles(root, values, origins)
     if values["builder.image"] == values["app.image"]:
@@ -159,39 +156,37 @@ def resolve(
             remedy="give builder.image or app.image another name",
         )
     found = _services(root, values, tables, describe, rendered)
+    names = {each.name for each in fields(Settings)}
+    plain = {key.replace("-", "_"): value for key, value in values.items()}
     return Settings(
+        **{name: value for name, value in plain.items() if name in names - {"services"}},
         root=root,
-        platforms=values["platforms"],
-        python=values["python"],
-        plain_python=plain,
-        python_arg=values["python-arg"],
-        default_branch=values["default-branch"],
-        latest=values["latest"],
-        versions=values["versions"],
-        source=values["source"],
-        licenses=values["licenses"],
-        provenance=values["provenance"],
-        sbom=values["sbom"],
-        mirrors=values["mirrors"],
-        plain_http=values["plain-http"],
-        buildx_builder=values["buildx-builder"],
-        builders=values["builders"],
+        plain_python=_value(_BY_KEY["python"], given, environment, {})[0][0],
         prefetch=PrefetchSettings(**_section("prefetch", values)),
         builder=_target("builder", values),
         app=_target("app", values),
-        version=values["version"],
         services=found.targets,
-        extra_images=values["extra-images"],
-        compose_files=values["compose-files"],
-        mirror_names=values["mirror-names"],
-        templates=values["templates"],
-        before_build=values["before-build"],
         rendered={},
         verify=VerifySettings(**_section("verify", values)),
         ci=CiSettings(**_section("ci", values)),
         origins={**origins, **found.origins},
         given={**values, **found.values},
     )
+
+
+def _values(
+    given: Mapping[str, Any], environment: Mapping[str, str], overrides: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the value of each option, and where it came from."""
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for option in OPTIONS:
+        if overrides.get(option.key) == [EVERY]:
+            values[option.key] = _value(option, given, environment, {})[0]
+            origins[option.key] = "command line"
+        else:
+            values[option.key], origins[option.key] = _value(option, given, environment, overrides)
+    return values, origins
 
 
 def _services(

@@ -16,7 +16,7 @@ from typing import Any
 from bailing_tasks import globs, triggers
 from bailing_tasks.errors import SettingsError
 from bailing_tasks.option import as_image
-from bailing_tasks.options import SERVICE_OPTIONS
+from bailing_tasks.service_options import SERVICE_OPTIONS
 from bailing_tasks.settings import FROM_FILE, Target
 
 TABLE = "[tool.bailing-tasks.service.{}]"

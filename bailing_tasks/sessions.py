@@ -28,10 +28,8 @@ def register(install: Sequence[str] = ()) -> None:
     `build-amd64`, `build-arm64` and so on, one for each platform of the settings, each for every
     Python of the settings, prefetch, build and verify; `build` is all of them. `ci` does what CI
     does for the current branch, and `verify` checks the app image. Where there are services, all
-    images
-    are built (`build-all`). What follows `--` goes to the
-    tasks that build, to ci-run and to verify. A plain `nox` runs the builds, unless
-    `nox.options.sessions` says what else.
+    images are built (`build-all`). What follows `--` goes to the tasks that build, to ci-run and to
+    verify. A plain `nox` runs the builds, unless `nox.options.sessions` says what else.
 
     If the settings are broken, that is said at once; the sessions are there, and fail.
 

@@ -149,7 +149,7 @@ def rollback(
             remedy="name one that was released, such as 1.2.3",
         )
     every = _tags_of_version(settings, version)
-    wanted = {(target.name, python) for target in targets for python in settings.pythons_of(target)}
+    wanted = _keys(settings, targets)
     released = {tag.key: tag for tag in every if tag.kind == VERSION and tag.key in wanted}
     digests = {key: registry.digest(tag.reference) for key, tag in released.items()}
     if not any(digests.values()):
@@ -183,9 +183,9 @@ def _tags_of_version(settings: Settings, version: str) -> tuple[ReleaseTag, ...]
     facts = git_facts(settings.root, pushed)
     by_branch = replace(settings, latest="branch")
     planned = tags_of((pushed, tagged), lambda event: planned_tags(by_branch, event, facts))
-    keys = {
-        (target.name, python)
-        for target in settings.targets
-        for python in settings.pythons_of(target)
-    }
-    return release_tags(settings, planned, keys)
+    return release_tags(settings, planned, _keys(settings, settings.targets))
+
+
+def _keys(settings: Settings, targets: Iterable[Target]) -> set[Key]:
+    """Return what targets have an index for: each Python."""
+    return {(target.name, python) for target in targets for python in settings.pythons_of(target)}

@@ -99,30 +99,32 @@ def build_targets(
     tally = _Tally(run, name, every)
     started = time.monotonic()
 
-    def work(lane: Lane) -> None:
-        from bailing_tasks.batch import Batch
-        from bailing_tasks.board import board
-
-        with board(lane.console) as shown:
-            batch = Batch(
-                prefetcher=run.prefetcher(lane),
-                state=run.state,
-                board=shown,
-                tell=lambda ended: tally.tell(ended, lane.console),
-                jobs=wishes.jobs,
-                no_cache=wishes.force,
-                keep_going=wishes.keep_going,
-            )
-            batch.run(steps[lane.engine])
-
     try:
-        side_by_side(lanes, work)
+        side_by_side(lanes, lambda lane: _build(run, lane, steps[lane.engine], wishes, tally))
     finally:
         run.report(name, {"images": [_document(ended) for ended in tally.ended]})
     for plan, _ in every:
         run.lookup(settings).built(plan)
     tally.end(time.monotonic() - started)
     return [ended.built for ended in tally.ended if ended.built]
+
+
+def _build(run: Run, lane: Lane, steps: Sequence[Step], wishes: Wishes, tally: _Tally) -> None:
+    """Carry out the steps of one lane."""
+    from bailing_tasks.batch import Batch
+    from bailing_tasks.board import board
+
+    with board(lane.console) as shown:
+        batch = Batch(
+            prefetcher=run.prefetcher(lane),
+            state=run.state,
+            board=shown,
+            tell=lambda ended: tally.tell(ended, lane.console),
+            jobs=wishes.jobs,
+            no_cache=wishes.force,
+            keep_going=wishes.keep_going,
+        )
+        batch.run(steps)
 
 
 class _Tally:
