@@ -1,4 +1,4 @@
-"""An image of a layout as one archive, which Docker engines load.
+"""An image as one archive, which Docker engines load.
 
 It is an OCI image layout, and has beside it what engines before 25.0 look for (the Docker image
 specification, v1.2: `manifest.json`).
@@ -6,43 +6,82 @@ specification, v1.2: `manifest.json`).
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO
 
-from bailing_tasks.engine.answers import CHUNK
-from bailing_tasks.engine.layout import Layout, Manifest
+from bailing_tasks.engine.blobs import CHUNK, Blobs, Manifest, manifests, parts
 from bailing_tasks.image_index import OCI_MANIFEST
 
 IMAGE_NAME = "io.containerd.image.name"
 """The annotation by which containerd names what it takes in."""
 
-_BLOCK = tarfile.BLOCKSIZE
+VERSION = {"imageLayoutVersion": "1.0.0"}
+"""What `oci-layout` says."""
+END = bytes(2 * tarfile.BLOCKSIZE)
+"""What an archive ends with."""
 
 
-def archive(layout: Layout, digest: str, name: str) -> Iterator[bytes]:
+def archive(blobs: Blobs, digest: str, name: str) -> Iterator[bytes]:
     """Yield the archive of an image in pieces, however big its layers are.
 
     Args:
-        layout: Where the image is.
-        digest: The digest of its manifest.
+        blobs: Where the image is.
+        digest: The digest of its manifest, or of the index that lists what attests it as well.
         name: The name, with a tag, that the engine gives it.
 
     Raises:
-        OSError: The layout does not have all of it.
-        ValueError: The digest is of no image's manifest.
+        OSError: Not all of it is there.
+        ValueError: The digest is of no image for one platform, or it is damaged.
     """
-    raw = layout.path(digest).read_bytes()
-    manifest = Manifest.parse(raw)
-    yield from _text("oci-layout", {"imageLayoutVersion": "1.0.0"})
-    yield from _text("index.json", _index(raw, digest, name))
-    yield from _text("manifest.json", _docker(manifest, name))
-    for digest_of in dict.fromkeys((digest, *(blob.digest for blob in manifest.blobs))):
-        yield from _file(_place(digest_of), layout.path(digest_of))
-    yield bytes(2 * _BLOCK)
+    manifest, *_ = manifests(blobs, digest)
+    yield from text("oci-layout", VERSION)
+    yield from text("index.json", _index(blobs.read(digest), digest, name))
+    yield from text("manifest.json", _docker(Manifest.parse(blobs.read(manifest)), name))
+    for each in parts(blobs, digest):
+        yield from blob(blobs, each)
+    yield END
+
+
+def text(name: str, document: Any) -> Iterator[bytes]:
+    """Yield a member of an archive: a JSON document."""
+    yield from _member(name, io.BytesIO((json.dumps(document, indent=1) + "\n").encode()))
+
+
+def blob(blobs: Blobs, digest: str) -> Iterator[bytes]:
+    """Yield a member of an archive: a blob.
+
+    Raises:
+        OSError: It is not there.
+        ValueError: It is damaged.
+    """
+    found = hashlib.sha256()
+    with blobs.open(digest) as file:
+        yield from _member(place(digest), file, found.update)
+    if f"sha256:{found.hexdigest()}" != digest:
+        raise ValueError(f"the blob {digest} is damaged: it has sha256:{found.hexdigest()}")
+
+
+def _member(
+    name: str, file: BinaryIO, look: Callable[[bytes], None] = lambda piece: None
+) -> Iterator[bytes]:
+    header = tarfile.TarInfo(name)
+    header.size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    # One block, also for what is larger than 8 GiB.
+    yield header.tobuf(format=tarfile.GNU_FORMAT)
+    while piece := file.read(CHUNK):
+        look(piece)
+        yield piece
+    yield bytes(-header.size % tarfile.BLOCKSIZE)
+
+
+def place(digest: str) -> str:
+    """Return where an OCI image layout has a blob."""
+    return f"blobs/{digest.replace(':', '/')}"
 
 
 def _index(raw: bytes, digest: str, name: str) -> dict[str, Any]:
@@ -56,35 +95,5 @@ def _index(raw: bytes, digest: str, name: str) -> dict[str, Any]:
 
 
 def _docker(manifest: Manifest, name: str) -> list[dict[str, Any]]:
-    layers = [_place(layer.digest) for layer in manifest.layers]
-    return [{"Config": _place(manifest.config.digest), "RepoTags": [name], "Layers": layers}]
-
-
-def _place(digest: str) -> str:
-    return f"blobs/{digest.replace(':', '/')}"
-
-
-def _text(name: str, document: Any) -> Iterator[bytes]:
-    content = json.dumps(document).encode()
-    yield _header(name, len(content))
-    yield from _padded(io.BytesIO(content))
-
-
-def _file(name: str, path: Path) -> Iterator[bytes]:
-    yield _header(name, path.stat().st_size)
-    with path.open("rb") as file:
-        yield from _padded(file)
-
-
-def _header(name: str, size: int) -> bytes:
-    member = tarfile.TarInfo(name)
-    member.size = size
-    return member.tobuf()
-
-
-def _padded(file: Any) -> Iterator[bytes]:
-    size = 0
-    while piece := file.read(CHUNK):
-        size += len(piece)
-        yield piece
-    yield bytes(-size % _BLOCK)
+    layers = [place(layer.digest) for layer in manifest.layers]
+    return [{"Config": place(manifest.config.digest), "RepoTags": [name], "Layers": layers}]

@@ -7,15 +7,22 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from bailing_tasks.image_index import Entry
 from bailing_tasks.mirrors import Source
 from bailing_tasks.platforms import Platform
 from bailing_tasks.references import Reference
+
+if TYPE_CHECKING:
+    from bailing_tasks.engine.blobs import Blobs
+    from bailing_tasks.engine.layout import Layout
+
+Layers = MutableMapping[str, dict[str, Any]]
+"""The descriptors of layers, by the digests of their content unpacked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,6 +200,34 @@ class Engine(Protocol):
         Raises:
             RegistryError: The registry denies it, or cannot be reached.
             EngineError: The image is not here, or the engine failed.
+        """
+
+    def save(self, name: str, layout: Layout, layers: Layers) -> str:
+        """Write an image into a layout, with what attests it; return its digest there.
+
+        The classic store of a Docker engine has no manifest: it gets a new one.
+
+        Args:
+            name: The image's name here.
+            layout: Where to.
+            layers: The layers that are there, as far as they need not come again; those that come
+                are added.
+
+        Raises:
+            EngineError: It is not here, or the engine failed.
+            OSError: The layout cannot be written to.
+        """
+
+    def load(self, blobs: Blobs, digest: str, name: str) -> None:
+        """Take in an image under a name.
+
+        Args:
+            blobs: Where it is.
+            digest: The digest of its manifest, or of the index that lists what attests it as well.
+            name: The name that it gets here.
+
+        Raises:
+            EngineError: The engine refuses it, or failed.
         """
 
     def registry_digest(self, reference: Reference, limits: Limits) -> str | None:

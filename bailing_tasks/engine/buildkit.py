@@ -16,8 +16,8 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from bailing_tasks import image_index, process
-from bailing_tasks.engine.archive import archive
-from bailing_tasks.engine.base import Container, Held, Image, Limits, Progress
+from bailing_tasks.engine.base import Container, Held, Image, Layers, Limits, Progress
+from bailing_tasks.engine.blobs import Blobs, manifests
 from bailing_tasks.engine.buildx import Builder, fields
 from bailing_tasks.engine.docker import DockerEngine
 from bailing_tasks.engine.downloads import Downloads
@@ -74,8 +74,8 @@ class BuildKitEngine:
         image = self._layout.image(name)
         if image is None:
             return None
-        manifest, *_ = self._layout.manifests(image.id)
-        raw, listed = (self._layout.path(each).read_bytes() for each in (manifest, image.id))
+        manifest, *_ = manifests(self._layout, image.id)
+        raw, listed = (self._layout.read(each) for each in (manifest, image.id))
         return image_index.entry(platform, raw, listed)
 
     def pull(
@@ -109,6 +109,25 @@ class BuildKitEngine:
             )
         self._uploads.image(self._layout, image.id, destination)
         return image.id
+
+    def save(self, name: str, layout: Layout, layers: Layers) -> str:  # noqa: ARG002
+        """Write an image into a layout, with what attests it; return its digest there.
+
+        Raises:
+            EngineError: It is not here.
+            OSError: It cannot be written.
+        """
+        image = self._layout.image(name)
+        if image is None:
+            raise EngineError(f"{name} cannot be saved", cause=f"{self._layout.folder} has it not")
+        layout.take(self._layout, image.id)
+        return image.id
+
+    def load(self, blobs: Blobs, digest: str, name: str) -> None:
+        """Take in an image under a name, as `Engine.load`."""
+        with unwritable(self._layout.folder):
+            self._layout.take(blobs, digest)
+        self._layout.tag(digest, name)
 
     def registry_digest(self, reference: Reference, limits: Limits) -> str | None:  # noqa: ARG002
         """Return nothing: what this process cannot reach is out of reach."""
@@ -200,8 +219,8 @@ class BuildKitEngine:
             raise EngineError(f"no container can be made of {image}", cause="it is not here")
         beside = self._beside(image)
         name = _check_name(held.id, owner)
-        manifest, *_ = self._layout.manifests(held.id)
-        beside.load(archive(self._layout, manifest, name), name)
+        manifest, *_ = manifests(self._layout, held.id)
+        beside.load(self._layout, manifest, name)
         try:
             with beside.container(name, platform, start=start, owner=owner) as container:
                 yield container

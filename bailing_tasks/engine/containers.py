@@ -6,22 +6,14 @@ A module of its own, since the SDK is slow to import and only `verify` needs thi
 from __future__ import annotations
 
 import contextlib
-import tarfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import IO, TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
-import requests
-from docker.errors import DockerException
-from urllib3.exceptions import HTTPError
-
-from bailing_tasks.engine.transport import engine_error
+from bailing_tasks.engine.sdk import SDK_ERRORS, opened, sdk_errors
 from bailing_tasks.platforms import Platform
 
 if TYPE_CHECKING:
     import docker
-
-SDK_ERRORS = (DockerException, requests.RequestException, HTTPError, tarfile.TarError)
-"""What comes up from below when an engine refuses, or its connection breaks."""
 
 OWNER_LABEL = "io.bailing-tasks.owner"
 """On a container under test: the workspace that made it."""
@@ -48,7 +40,7 @@ def container(
     Raises:
         EngineError: It could not be made or started, or the engine failed.
     """
-    with _engine_errors(f"no container could be made from {image}"):
+    with sdk_errors(f"no container could be made from {image}"):
         client = connected()
         made = client.create_container(
             image,
@@ -58,31 +50,12 @@ def container(
         )["Id"]
     try:
         if start:
-            with _engine_errors(f"the container of {image} could not be started"):
+            with sdk_errors(f"the container of {image} could not be started"):
                 client.start(made)
         yield Container(client, made)
     finally:
         with contextlib.suppress(*SDK_ERRORS):
             client.remove_container(made, force=True, v=True)
-
-
-def load(connected: Callable[[], docker.APIClient], archive: Iterable[bytes], name: str) -> None:
-    """Have an engine take in an image from an archive.
-
-    Args:
-        connected: Returns the engine's connection.
-        archive: The archive, in pieces.
-        name: The name that it gives the image, for messages.
-
-    Raises:
-        EngineError: The engine refuses it, or failed.
-    """
-    message = f"{name} could not be loaded"
-    with _engine_errors(message):
-        client: Any = connected()  # the stubs take it for a file
-        for document in client.load_image(archive):
-            if "error" in document:
-                raise engine_error(message, str(document["error"]))
 
 
 def remove(connected: Callable[[], docker.APIClient], owner: str) -> None:
@@ -95,7 +68,7 @@ def remove(connected: Callable[[], docker.APIClient], owner: str) -> None:
     Raises:
         EngineError: The engine failed.
     """
-    with _engine_errors("what an earlier run left could not be removed"):
+    with sdk_errors("what an earlier run left could not be removed"):
         client = connected()
         for found in client.containers(all=True, filters={"label": f"{OWNER_LABEL}={owner}"}):
             client.remove_container(found["Id"], force=True, v=True)
@@ -115,7 +88,7 @@ class Container:
 
     def run(self, argv: Sequence[str]) -> tuple[int, str]:
         """Run a command in it; return its exit code and what it printed."""
-        with _engine_errors(f"{argv[0]} could not be run in the container"):
+        with sdk_errors(f"{argv[0]} could not be run in the container"):
             command = self._client.exec_create(self._id, list(argv))["Id"]
             output = self._client.exec_start(command)
             code = self._client.exec_inspect(command)["ExitCode"]
@@ -123,50 +96,23 @@ class Container:
 
     def running(self) -> bool:
         """Whether its main process is alive."""
-        with _engine_errors("the container could not be looked at"):
+        with sdk_errors("the container could not be looked at"):
             return bool(self._client.inspect_container(self._id)["State"]["Running"])
 
     def log(self) -> str:
         """Return what its main process printed."""
-        with _engine_errors("the container's log could not be read"):
+        with sdk_errors("the container's log could not be read"):
             return self._client.logs(self._id).decode(errors="replace")
 
     def uids(self) -> tuple[int, ...]:
         """Return the user ids that its processes run under."""
-        with _engine_errors("the container's processes could not be listed"):
+        with sdk_errors("the container's processes could not be listed"):
             table = self._client.top(self._id, "-eo uid,pid")
         return tuple(int(row[0]) for row in table["Processes"])
 
     def files(self) -> Iterator[str]:
         """Yield the path of each file in its file system, without a leading slash."""
-        with _engine_errors("the image's files could not be read"):
-            reader = cast("IO[bytes]", _Chunks(self._client.export(self._id)))
-            with tarfile.open(fileobj=reader, mode="r|", bufsize=1 << 20) as archive:
-                for member in archive:
-                    yield member.name
-
-
-class _Chunks:
-    """What tarfile wants of a stream, over the SDK's chunks."""
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = iter(chunks)
-        self._rest = b""
-
-    def read(self, size: int) -> bytes:
-        while len(self._rest) < size:
-            chunk = next(self._chunks, b"")
-            if not chunk:
-                break
-            self._rest += chunk
-        head, self._rest = self._rest[:size], self._rest[size:]
-        return head
-
-
-@contextlib.contextmanager
-def _engine_errors(message: str) -> Iterator[None]:
-    try:
-        yield
-    except SDK_ERRORS as error:
-        cause = str(getattr(error, "explanation", None) or error)
-        raise engine_error(message, cause) from error
+        message = "the image's files could not be read"
+        with sdk_errors(message), opened(self._client.export(self._id)) as archive:
+            for member in archive:
+                yield member.name

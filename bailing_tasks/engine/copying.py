@@ -17,7 +17,7 @@ import requests
 
 from bailing_tasks.engine.answers import Failed, pieces, reason
 from bailing_tasks.engine.base import Progress
-from bailing_tasks.engine.layout import Blob, Manifest
+from bailing_tasks.engine.blobs import Blob, Manifest
 from bailing_tasks.engine.uploads import Uploads
 from bailing_tasks.mirrors import Source
 from bailing_tasks.references import Reference, is_sha256

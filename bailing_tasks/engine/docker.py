@@ -10,13 +10,13 @@ import functools
 import json
 import os
 import shutil
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from bailing_tasks import image_content, process
-from bailing_tasks.engine.base import Container, Held, Image, Limits, Progress
+from bailing_tasks.engine.base import Container, Held, Image, Layers, Limits, Progress
 from bailing_tasks.engine.buildx import docker
 from bailing_tasks.engine.listing import held
 from bailing_tasks.engine.transport import (
@@ -35,6 +35,9 @@ from bailing_tasks.references import Reference
 
 if TYPE_CHECKING:
     from docker.auth import AuthConfig
+
+    from bailing_tasks.engine.blobs import Blobs
+    from bailing_tasks.engine.layout import Layout
 
 NOT_FOUND = 404
 CONTAINERD = "io.containerd.snapshotter"
@@ -213,11 +216,18 @@ class DockerEngine:
                 lambda: self._transport.follow(path, params, headers), failed, name=name
             )
 
-    def load(self, archive: Iterable[bytes], name: str) -> None:
-        """Take in an image from an archive that gives it a name; EngineError where that fails."""
-        from bailing_tasks.engine import containers
+    def save(self, name: str, layout: Layout, layers: Layers) -> str:
+        """Write an image into a layout, as `Engine.save`."""
+        from bailing_tasks.engine import saving
 
-        containers.load(self._transport.client, archive, name)
+        return saving.save(self._transport.client, self, name, layout, layers)
+
+    def load(self, blobs: Blobs, digest: str, name: str) -> None:
+        """Take in an image under a name, as `Engine.load`."""
+        from bailing_tasks.engine import saving
+
+        self._lasting.pop(name, None)
+        saving.load(self._transport.client, blobs, digest, name)
 
     def registry_digest(self, reference: Reference, limits: Limits) -> str | None:
         """Return the digest that the engine finds for a reference at its registry.
@@ -329,11 +339,7 @@ class DockerEngine:
         )
 
     def remove_containers(self, owner: str) -> None:
-        """Remove the containers that an owner's killed run has left.
-
-        Raises:
-            EngineError: The engine failed.
-        """
+        """Remove the containers that an owner's killed run has left."""
         from bailing_tasks.engine import containers
 
         containers.remove(self._transport.client, owner)

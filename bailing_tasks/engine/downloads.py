@@ -17,7 +17,8 @@ import requests
 
 from bailing_tasks.engine.answers import CHUNK, Failed, is_over, pieces
 from bailing_tasks.engine.base import Limits, Progress
-from bailing_tasks.engine.layout import Blob, Layout, Manifest
+from bailing_tasks.engine.blobs import Blob, Manifest
+from bailing_tasks.engine.layout import Layout
 from bailing_tasks.engine.registry import Registries
 from bailing_tasks.errors import PullError
 from bailing_tasks.mirrors import Source

@@ -11,7 +11,6 @@ import contextlib
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import BinaryIO, Protocol
 from urllib.parse import urlsplit
 
@@ -52,7 +51,7 @@ class Passing(Protocol):
         """Yield it in pieces."""
 
 
-Body = bytes | Path | Callable[[], AbstractContextManager[Passing]] | None
+Body = bytes | Callable[[], AbstractContextManager[Passing | BinaryIO]] | None
 """What is sent with a request; each attempt opens it anew."""
 
 
@@ -223,7 +222,7 @@ class Exchange:
         try:
             with contextlib.ExitStack() as files:
                 # As it is read: a layer may be larger than the memory.
-                sent = files.enter_context(_opened(body))
+                sent = files.enter_context(body()) if callable(body) else body
                 response = self._session.request(
                     method,
                     url,
@@ -247,13 +246,6 @@ class Exchange:
             said = OVER if is_over(self.limits) else reason(error)
             raise failed.unreachable(said, said.replace(host, "")) from error
         return response
-
-
-def _opened(body: Body) -> AbstractContextManager[bytes | BinaryIO | Passing | None]:
-    """Open what is sent, from its beginning."""
-    if isinstance(body, Path):
-        return body.open("rb")
-    return body() if callable(body) else contextlib.nullcontext(body)
 
 
 def _basic(login: Mapping[str, str]) -> str:

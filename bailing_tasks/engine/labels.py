@@ -8,7 +8,7 @@ from typing import Any
 
 from bailing_tasks import image_content
 from bailing_tasks.engine.answers import LARGEST, Failed, checked_digest, read
-from bailing_tasks.engine.layout import Manifest
+from bailing_tasks.engine.blobs import Manifest
 from bailing_tasks.engine.registry import Registries
 from bailing_tasks.errors import PullError
 from bailing_tasks.image_index import is_image

@@ -7,88 +7,24 @@ stands only for an image that is whole, and a blob has its name only once it is 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
+import os
 import shutil
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from bailing_tasks import image_content, image_index
 from bailing_tasks.engine.base import Held, Image
+from bailing_tasks.engine.blobs import CHUNK, Blob, Blobs, Manifest, described, parts
 from bailing_tasks.errors import EngineError, UsageError
 from bailing_tasks.image_index import OCI_MANIFEST
-from bailing_tasks.platforms import Platform
 from bailing_tasks.references import Reference, is_sha256
 from bailing_tasks.state import write_in_one_step
 
 REF_NAME = "org.opencontainers.image.ref.name"
 """The annotation of an entry of `index.json` that names it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Blob:
-    """A blob as a manifest describes it.
-
-    Attributes:
-        digest: Its digest, `sha256:` and 64 hex digits.
-        size: Its bytes.
-    """
-
-    digest: str
-    size: int
-
-    @classmethod
-    def parse(cls, descriptor: Any) -> Blob:
-        """Read a descriptor, which came from outside.
-
-        Raises:
-            ValueError: It is none, or has a digest that is no SHA-256.
-        """
-        digest, size = descriptor["digest"], descriptor["size"]
-        if not is_sha256(str(digest)) or not isinstance(size, int) or size < 0:
-            raise ValueError(f"no descriptor of a blob: {digest}, {size} bytes")
-        return cls(digest=digest, size=size)
-
-    @property
-    def short(self) -> str:
-        """The id that people are shown, as Docker shortens it."""
-        return self.digest.partition(":")[2][:12]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Manifest:
-    """What an image consists of.
-
-    Attributes:
-        config: Its configuration.
-        layers: Its layers, the lowest first.
-    """
-
-    config: Blob
-    layers: tuple[Blob, ...]
-
-    @property
-    def blobs(self) -> tuple[Blob, ...]:
-        """All that it names."""
-        return (self.config, *self.layers)
-
-    @classmethod
-    def parse(cls, raw: bytes) -> Manifest:
-        """Read the manifest of an image for one platform.
-
-        Raises:
-            ValueError: It is none: an index, or something else.
-        """
-        try:
-            document = json.loads(raw)
-            return cls(
-                config=Blob.parse(document["config"]),
-                layers=tuple(map(Blob.parse, document["layers"])),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"no manifest of an image ({error})") from error
 
 
 class Layout:
@@ -136,42 +72,57 @@ class Layout:
         digest = name.rpartition("@")[2]
         return digest if is_sha256(digest) else self._names().get(_canonical(name))
 
-    def manifests(self, digest: str) -> tuple[str, ...]:
-        """Return the digests of what an image consists of: its manifest, then what attests it.
+    def read(self, digest: str) -> bytes:
+        """Return a small blob; OSError where it is not there."""
+        return self.path(digest).read_bytes()
+
+    def open(self, digest: str) -> BinaryIO:
+        """Open a blob of any size; OSError where it is not there."""
+        return self.path(digest).open("rb")
+
+    def add(self, digest: str, coming: BinaryIO) -> None:
+        """Take in a blob, however big, unless it is there.
 
         Raises:
-            OSError: It is not there.
-            ValueError: It is none for one platform.
+            OSError: It cannot be read or written.
+            ValueError: What came has another digest.
         """
-        document = json.loads(self.path(digest).read_bytes())
-        if "manifests" not in document:
-            return (digest,)
-        return image_index.parts(document)
+        if self.path(digest).exists():
+            return
+        partial, found = self.partial(digest), hashlib.sha256()
+        with partial.open("wb") as file:
+            while piece := coming.read(CHUNK):
+                file.write(piece)
+                found.update(piece)
+            file.flush()
+            os.fsync(file.fileno())
+        if f"sha256:{found.hexdigest()}" != digest:
+            partial.unlink()
+            raise ValueError(f"a blob has the digest sha256:{found.hexdigest()}, not {digest}")
+        partial.replace(self.path(digest))
+
+    def take(self, source: Blobs, digest: str) -> None:
+        """Take in an image from elsewhere; what is here is not copied, its manifest comes last.
+
+        Raises:
+            OSError: The source does not have all of it, or it cannot be written.
+            ValueError: It is none for one platform, or is damaged.
+        """
+        self.make()
+        for each in reversed(parts(source, digest)):
+            if isinstance(source, Layout):
+                with contextlib.suppress(OSError):  # on another disk, it is copied
+                    self.path(each).hardlink_to(source.path(each))
+            with source.open(each) as coming:
+                self.add(each, coming)
 
     def image(self, name: str) -> Image | None:
         """Return an image that is there in all its parts."""
         digest = self.digest(name)
-        if digest is None:
-            return None
         try:
-            digests = self.manifests(digest)
-            manifests = [Manifest.parse(self.path(each).read_bytes()) for each in digests]
-            config = json.loads(self.path(manifests[0].config.digest).read_bytes())
-            platform, content = _platform(config), image_content.of_config(config)
+            return described(self, digest) if digest else None
         except (OSError, ValueError, UsageError):
             return None
-        blobs = [blob for manifest in manifests for blob in manifest.blobs]
-        if not all(map(self.has, blobs)):
-            return None
-        settings = config.get("config") or {}
-        return Image(
-            id=digest,
-            content=content,
-            platform=platform,
-            size=sum(blob.size for blob in manifests[0].blobs),
-            user=settings.get("User") or "",
-            labels=settings.get("Labels") or {},
-        )
 
     def images(self, repositories: Collection[str]) -> tuple[Held, ...]:
         """Return the images that have a tag of some repositories, if they are there in all parts.
@@ -309,11 +260,6 @@ def unwritable(folder: Path) -> Iterator[None]:
             cause=str(error),
             remedy="free disk space, or make the folder writable",
         ) from error
-
-
-def _platform(config: Mapping[str, Any]) -> Platform:
-    parts = (config.get("os"), config.get("architecture"), config.get("variant"))
-    return Platform.parse("/".join(str(part) for part in parts if part))
 
 
 def _canonical(name: str) -> str:

@@ -99,7 +99,7 @@ class Registries(Exchange):
 
         What cannot be found out is left out: this is for people to look at.
         """
-        from bailing_tasks.engine.layout import Manifest
+        from bailing_tasks.engine.blobs import Manifest
 
         try:
             found = Manifest.parse(self.manifest(reference, digest, source))

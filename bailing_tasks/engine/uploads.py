@@ -7,11 +7,11 @@ no name stands for half an image.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from urllib.parse import urlencode
 
 import requests
@@ -24,8 +24,8 @@ from bailing_tasks.engine.answers import (
     read,
     retry_after,
 )
+from bailing_tasks.engine.blobs import Blob, Blobs, Manifest, manifests
 from bailing_tasks.engine.exchange import Body
-from bailing_tasks.engine.layout import Blob, Layout, Manifest
 from bailing_tasks.engine.registry import ACCEPT, Registries
 from bailing_tasks.errors import EngineError, IncompleteError, RegistryError
 from bailing_tasks.failures import push_error, without_names
@@ -84,34 +84,34 @@ def _detail(detail: object) -> str:
 class Uploads(Registries):
     """Uploads to registries; keeps connections and tokens for the time of a run."""
 
-    def image(self, layout: Layout, digest: str, destination: Reference) -> None:
-        """Upload an image of a layout, with what attests it.
+    def image(self, blobs: Blobs, digest: str, destination: Reference) -> None:
+        """Upload an image, with what attests it.
 
         Args:
-            layout: Where it is.
+            blobs: Where its parts are.
             digest: The digest of its manifest, or of its index.
             destination: The tag that it gets.
 
         Raises:
             RegistryError: The registry denies it, or cannot be reached.
-            EngineError: The layout does not have all of it.
+            EngineError: Not all of it is there.
         """
         self.listen_again()
         if self.standing(destination) == digest:
             return
         try:
-            raw = layout.path(digest).read_bytes()
-            for each in layout.manifests(digest):
-                part = layout.path(each).read_bytes()
+            raw = blobs.read(digest)
+            for each in manifests(blobs, digest):
+                part = blobs.read(each)
                 for blob in dict.fromkeys(Manifest.parse(part).blobs):
-                    self._blob(blob, layout.path(blob.digest), destination)
+                    self._blob(blob, blobs, destination)
                 named = replace(destination, tag=None, digest=each)
                 if each != digest and self.standing(named) != each:
                     self.put(part, named)
         except (OSError, ValueError) as error:
             raise EngineError(
                 f"{digest} cannot be pushed",
-                cause=f"{layout.folder} does not have all of it ({error})",
+                cause=f"not all of it is here ({error})",
                 remedy="build it again with --force",
             ) from error
         self.put(raw, destination)
@@ -197,11 +197,12 @@ class Uploads(Registries):
         source = self.origin(reference)
         return source, PushFailed(reference=reference, platform="", host=source.host)
 
-    def _blob(self, blob: Blob, path: Path, destination: Reference) -> None:
+    def _blob(self, blob: Blob, blobs: Blobs, destination: Reference) -> None:
         source, failed = self._towards(destination)
         # One that cannot tell takes it all the same: of a full disk, half a link may be left.
         if not self._has(blob, source, failed, unknown=False):
-            self._end(self._begin(source, failed), blob, path, source, failed)
+            body = functools.partial(blobs.open, blob.digest)
+            self._end(self._begin(source, failed), blob, body, source, failed)
 
     def _end(self, place: str, blob: Blob, body: Body, source: Source, failed: PushFailed) -> None:
         """Send a blob to where its upload goes."""

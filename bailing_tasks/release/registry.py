@@ -10,8 +10,8 @@ from pathlib import Path
 from bailing_tasks import image_index
 from bailing_tasks.console import Console
 from bailing_tasks.engine.base import Engine
+from bailing_tasks.engine.blobs import Manifest
 from bailing_tasks.engine.labels import read_content, read_labels
-from bailing_tasks.engine.layout import Manifest
 from bailing_tasks.engine.uploads import Uploads
 from bailing_tasks.errors import IncompleteError, PullError, RegistryError, RemoteError
 from bailing_tasks.failures import LOGIN

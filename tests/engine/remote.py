@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from bailing_tasks.engine.layout import Layout, Manifest
+from bailing_tasks.engine.blobs import Manifest, manifests
+from bailing_tasks.engine.layout import Layout
 from tests.engine.buildkit_proxy import buildkit
 from tests.engine.support import Engine, Workspace
 
@@ -43,7 +44,7 @@ def content(workspace: Workspace, image: str) -> dict[str, bytes]:
     held, found = layout(workspace), dict[str, bytes]()
     digest = held.digest(image)
     assert digest
-    manifest, *_ = held.manifests(digest)
+    manifest, *_ = manifests(held, digest)
     for layer in Manifest.parse(held.path(manifest).read_bytes()).layers:
         with tarfile.open(fileobj=io.BytesIO(held.path(layer.digest).read_bytes())) as archive:
             for member in archive:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from bailing_tasks.engine.blobs import manifests
 from bailing_tasks.names import LABEL
 from tests.engine import tiny
 from tests.engine.remote import layout, remote
@@ -138,7 +139,7 @@ def test_two_builds_of_a_commit_are_the_same_apart_from_what_attests_them(
     assert image.content == before.content
     assert image.id != before.id, "what is said of how it was made has times in it"
     assert LABEL in image.labels
-    found = [layout(beside).manifests(each["digest"]) for each in (first, second)]
+    found = [manifests(layout(beside), each["digest"]) for each in (first, second)]
     assert found[0][0] == found[1][0]
     assert found[0][1:] != found[1][1:]
     manifest = json.loads(layout(beside).path(found[0][0]).read_bytes())
