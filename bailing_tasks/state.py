@@ -85,10 +85,10 @@ class State:
             ) from error
         return {pin.key: pin for pin in found}
 
-    def keep_pin(self, pin: Pin) -> None:
-        """Add a pin, or put it in the place of an older one."""
+    def keep_pin(self, *new: Pin) -> None:
+        """Add pins, or put them in the place of older ones."""
         with self._pins:
-            pins = self.pins() | {pin.key: pin}
+            pins = self.pins() | {pin.key: pin for pin in new}
             ordered = [asdict(pins[key]) for key in sorted(pins)]
             self.write("pins.json", json.dumps(ordered, indent=2) + "\n")
 

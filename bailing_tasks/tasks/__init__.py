@@ -9,6 +9,7 @@ from __future__ import annotations
 from invoke.collection import Collection
 
 from bailing_tasks.tasks import (
+    bundling,
     ci,
     events,
     keeping,
@@ -52,6 +53,8 @@ for _task in (
     ci.ci_write,
     ci.ci_run,
     ci.ci_check,
+    bundling.bundle_save,
+    bundling.bundle_load,
     sandbox.sandbox_up,
     sandbox.sandbox_down,
     sandbox.sandbox_status,

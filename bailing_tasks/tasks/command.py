@@ -48,7 +48,7 @@ HELP = {
     "yes": "go ahead without asking",
     "allow_dirty": "publish although files are uncommitted, or no remote has the commit",
     "replace": "take versions from what they stand for",
-    "to": "the version that tags go back to",
+    "to": "the version that tags go back to; for a bundle the registry that takes it",
     "purge": "remove its engine, images and state as well",
     "overwrite": "replace files that were written or edited by hand",
     "place": "the registry and the project there, as registry.example/project",

@@ -1,0 +1,169 @@
+"""Brings the images of a bundle into engines, under the names that builds and people know.
+
+What an engine has is left as it is. Pins come last: what they name is there then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from bailing_tasks import kept
+from bailing_tasks.bundle.contents import Built, External
+from bailing_tasks.bundle.reading import Bundle
+from bailing_tasks.console import Console
+from bailing_tasks.engine.base import Engine
+from bailing_tasks.engine.layout import described
+from bailing_tasks.errors import EngineError
+from bailing_tasks.lockfile import Key, Locked
+from bailing_tasks.names import LABEL
+from bailing_tasks.outcomes import short
+from bailing_tasks.platforms import Platform
+from bailing_tasks.references import Reference
+from bailing_tasks.state import Pin
+from bailing_tasks.units import size
+from bailing_tasks.wanted import WantedImage
+
+LOADED = "loaded"
+PRESENT = "present"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loading:
+    """One image that is brought into one engine.
+
+    Attributes:
+        image: The image.
+        engine: The engine.
+        name: The name that lasts.
+        others: Names that people use.
+    """
+
+    image: External | Built
+    engine: Engine
+    name: str
+    others: tuple[str, ...]
+
+
+def external(image: External, engine: Engine) -> Loading:
+    """Return how an image from a registry is brought into an engine."""
+    name, *others = kept.tags(engine, image.pin, _wanted(image))
+    return Loading(image=image, engine=engine, name=name, others=tuple(others))
+
+
+def built(image: Built, engine: Engine, name: str) -> Loading:
+    """Return how an image that was built is brought into an engine, under people's name for it."""
+    return Loading(image=image, engine=engine, name=image.kept, others=(name,))
+
+
+def is_present(loading: Loading) -> bool:
+    """Whether an engine has the image."""
+    image, engine = loading.image, loading.engine
+    if isinstance(image, External):
+        return kept.held_name(engine, image.pin) is not None
+    found = engine.image(image.kept)
+    return found is not None and found.labels.get(LABEL) == image.label
+
+
+def load(bundle: Bundle, loadings: Sequence[Loading], console: Console) -> list[str]:
+    """Bring images into their engines; return what was done for each.
+
+    Raises:
+        EngineError: An engine refuses one, or failed.
+    """
+    found = []
+    for number, loading in enumerate(loadings, 1):
+        status = _load(bundle, loading)
+        console.say(f"[{number}/{len(loadings)}] {title(loading)}: {_done(loading, status)}")
+        found.append(status)
+    return found
+
+
+def title(loading: Loading) -> str:
+    """Return what people call the image."""
+    image = loading.image
+    return image.title if isinstance(image, External) else f"{loading.others[0]} ({image.platform})"
+
+
+def commands(loading: Loading, path: str) -> list[str]:
+    """Return what loading would do, in a form for a shell."""
+    engine = loading.engine
+    done = (
+        []
+        if is_present(loading)
+        else [f"# loads {loading.name} from {path}: {loading.image.digest}"]
+    )
+    missing = [name for name in loading.others if not _names(loading, name)]
+    return done + [engine.shown("tag", loading.name, name) for name in missing]
+
+
+def pins(
+    images: Sequence[External],
+    known: Mapping[Key, Pin],
+    locked: Mapping[Key, Locked],
+    console: Console,
+) -> list[Pin]:
+    """Return the pins of a bundle that are not known; it is said where they take another's place.
+
+    What the bundle was built on counts: builds here are to find it made from the same.
+    """
+    found = []
+    for image in images:
+        before, lock = known.get(image.pin.key), locked.get(image.pin.key)
+        if lock and lock.digest != image.pinned:
+            console.warn(
+                f"images.lock binds {image.title} to {short(lock.digest)}, and the bundle has "
+                f"{short(image.pinned)}\ntake the images.lock that it was saved with"
+            )
+        elif before and before.digest != image.pinned:
+            console.say(
+                f"{image.title} was pinned to {short(before.digest)}, "
+                f"and is to {short(image.pinned)} now, as in the bundle"
+            )
+        if not before or before.digest != image.pinned:
+            found.append(image.pin)
+    return found
+
+
+def _load(bundle: Bundle, loading: Loading) -> str:
+    image, engine = loading.image, loading.engine
+    status = PRESENT if is_present(loading) else LOADED
+    if status == LOADED:
+        engine.load(bundle, image.digest, loading.name)
+        _check(bundle, loading)
+    elif isinstance(image, External):
+        kept.keep(engine, image.pin, _wanted(image))
+    for name in loading.others:
+        if not _names(loading, name):
+            engine.tag(loading.name, name)
+    return status
+
+
+def _check(bundle: Bundle, loading: Loading) -> None:
+    """Make sure that an engine has what the bundle has."""
+    found = loading.engine.image(loading.name)
+    if found is None or found.content != described(bundle, loading.image.digest).content:
+        raise EngineError(
+            f"{title(loading)} could not be loaded",
+            cause="the engine took it, and has something else under its name",
+            remedy="`docker info` shows whether the engine is well; then run it again",
+        )
+
+
+def _names(loading: Loading, name: str) -> bool:
+    """Whether a name stands for the image already."""
+    one, other = loading.engine.image(name), loading.engine.image(loading.name)
+    return one is not None and other is not None and one.id == other.id
+
+
+def _done(loading: Loading, status: str) -> str:
+    return f"{status} {size(loading.image.size)}" if status == LOADED else status
+
+
+def _wanted(image: External) -> WantedImage:
+    return WantedImage(
+        reference=Reference.parse(image.reference),
+        platform=Platform.parse(image.platform),
+        named_at=(),
+        targets=(),
+    )

@@ -1,0 +1,180 @@
+"""The tasks for machines without a network: bundle-save, bundle-load."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from invoke.context import Context
+
+from bailing_tasks.tasks.building import foreseen, print_commands
+from bailing_tasks.tasks.command import command
+from bailing_tasks.tasks.run import Run, current
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from bailing_tasks.build_plan import BuildPlan
+    from bailing_tasks.bundle.contents import Contents
+    from bailing_tasks.bundle.gathering import Gatherer
+    from bailing_tasks.bundle.loading import Loading
+    from bailing_tasks.bundle.reading import Bundle
+    from bailing_tasks.engine.base import Engine
+    from bailing_tasks.prefetch import Prefetcher
+    from bailing_tasks.settings import Settings
+    from bailing_tasks.wanted import WantedImage
+
+
+@command("json", "dry_run", name="bundle-save")
+def bundle_save(_context: Context, file: str, json: bool = False, dry_run: bool = False) -> None:
+    """Write one file with every external and every built image, for machines without a network."""
+    from bailing_tasks.bundle.contents import Contents
+    from bailing_tasks.bundle.gathering import FOLDER, Gatherer
+    from bailing_tasks.bundle.writing import write
+    from bailing_tasks.units import size
+
+    run = current(json=json, dry_run=dry_run)
+    settings = run.settings(["all"], ["all"])
+    path = _path(file)
+    gatherer = Gatherer(folder=run.state.folder / FOLDER, console=run.console)
+    if not run.dry_run:
+        run.hold()
+    engines, wanted, prefetcher = _sources(run, settings, gatherer)
+    if run.dry_run:
+        lines = gatherer.commands(wanted, engines, prefetcher, _plans(run, settings))
+        print_commands(run, "bundle-save", [*lines, f"# writes {path}"], "nothing to save")
+        return
+    external = gatherer.external(wanted, engines, prefetcher)
+    built = gatherer.built(_plans(run, settings), settings.version)
+    contents = Contents(project=run.root.name, created=_time(run), external=external, built=built)
+    run.console.say(f"writing {path}")
+    written = write(path, contents, gatherer.layout)
+    gatherer.clear()
+    held = sum(image.size for image in contents.images)
+    run.console.say(
+        f"{path}: {size(written)}; {len(external)} images from registries and {len(built)} that "
+        f"were built, {size(held)} in all; what they share is in it once"
+    )
+    run.report(
+        "bundle-save",
+        {"file": str(path), "bytes": written, "images_bytes": held, **contents.document()},
+    )
+
+
+@command("to", "json", "dry_run", name="bundle-load")
+def bundle_load(
+    _context: Context, file: str, to: str = "", json: bool = False, dry_run: bool = False
+) -> None:
+    """Bring what bundle-save wrote into the engine, or into a registry: no network is needed."""
+    from bailing_tasks.bundle import reading
+
+    run = current(json=json, dry_run=dry_run)
+    settings = run.settings(["all"], ["all"])
+    path = _path(file)
+    if not run.dry_run:
+        run.hold()
+    run.console.say(f"checking {path}")
+    with reading.opened(path) as bundle:
+        contents = bundle.contents
+        run.console.say(
+            f"{path}: {len(contents.external)} images from registries and {len(contents.built)} "
+            f"built ones of {contents.project}"
+            + (f", from {contents.created}" if contents.created else "")
+        )
+        _load(run, settings, bundle, path)
+
+
+def _load(run: Run, settings: Settings, bundle: Bundle, path: Path) -> None:
+    """Bring a bundle into the engines of a run."""
+    from bailing_tasks.bundle import loading
+
+    todo = _loadings(run, settings, bundle.contents)
+    new = loading.pins(bundle.contents.external, run.state.pins(), run.locked or {}, run.console)
+    if run.dry_run:
+        lines = [line for each in todo for line in loading.commands(each, str(path))]
+        lines += [f"# pins {pin.reference} ({pin.platform}) to {pin.digest}" for pin in new]
+        print_commands(run, "bundle-load", lines, "all of it is here")
+        return
+    done = loading.load(bundle, todo, run.console)
+    if new:
+        run.state.keep_pin(*new)
+        run.read_anew()
+    loaded, present = done.count(loading.LOADED), done.count(loading.PRESENT)
+    run.console.say(f"bundle-load: {loaded} loaded, {present} present")
+    images = [
+        {
+            "name": each.name,
+            "names": list(each.others),
+            "platform": each.image.platform,
+            "builder": each.engine.builder,
+            "digest": each.image.digest,
+            "bytes": each.image.size,
+            "status": status,
+        }
+        for each, status in zip(todo, done, strict=True)
+    ]
+    counts = {"loaded": loaded, "present": present, "pinned": len(new)}
+    run.report("bundle-load", {"file": str(path), **counts, "images": images})
+
+
+def _loadings(run: Run, settings: Settings, contents: Contents) -> list[Loading]:
+    """Return what is brought where: an image from a registry to each engine that builds on it."""
+    from bailing_tasks.bundle import loading
+    from bailing_tasks.names import local_name
+    from bailing_tasks.platforms import Platform
+    from bailing_tasks.variants import variants
+
+    wanting: dict[tuple[str, str], list[Engine]] = {}
+    for lane, images in run.wanted(settings):
+        for image in images:
+            wanting.setdefault(image.key, []).append(lane.engine)
+    names = {
+        variant.key: local_name(variant, settings, run.host)
+        for target in run.targets(settings)
+        for variant in variants(settings, target, run.host)
+    }
+    return [
+        loading.external(image, engine)
+        for image in contents.external
+        for engine in wanting.get(image.pin.key) or [run.engine_for(Platform.parse(image.platform))]
+    ] + [
+        loading.built(
+            image,
+            run.engine_for(Platform.parse(image.platform)),
+            names.get((image.target, image.platform, image.python), image.name),
+        )
+        for image in contents.built
+    ]
+
+
+def _sources(
+    run: Run, settings: Settings, gatherer: Gatherer
+) -> tuple[Sequence[Engine], Sequence[WantedImage], Prefetcher]:
+    """Return the engines, every image from a registry, and what brings those."""
+    from bailing_tasks import needs
+    from bailing_tasks.lanes import Lane
+
+    engines = [lane.engine for lane in run.lanes(settings)]
+    wanted = needs.wanted_anywhere(settings, [engine.platform for engine in engines])
+    place = gatherer.engine(run.host, settings.plain_http)
+    lane = Lane(engine=place, settings=settings, console=run.console)
+    return engines, wanted, run.prefetcher(lane)
+
+
+def _plans(run: Run, settings: Settings) -> list[tuple[BuildPlan, Engine]]:
+    """Return how each image of the workspace is made, and where it is."""
+    steps = foreseen(run, settings, run.targets(settings), force=False)
+    return [(plan, run.engine_for(plan.recipe.variant.platform)) for plan, _ in steps]
+
+
+def _path(file: str) -> Path:
+    from pathlib import Path
+
+    return Path.cwd() / Path(file).expanduser()
+
+
+def _time(run: Run) -> str:
+    """Return the time of what was built, by RFC 3339: a bundle of the same is the same."""
+    from bailing_tasks.origin import rfc3339
+
+    return rfc3339(int(run.origin.epoch)) if run.origin.epoch.isdecimal() else ""
