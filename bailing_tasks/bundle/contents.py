@@ -8,6 +8,7 @@ or not the other images of that index are there: its digest is how the image is 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -120,6 +121,12 @@ class Contents:
     def images(self) -> tuple[External | Built, ...]:
         """All of them."""
         return (*self.external, *self.built)
+
+    @property
+    def digest(self) -> str:
+        """The digest of the list, however it is written."""
+        text = json.dumps(self.document(), sort_keys=True)
+        return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
     def document(self) -> dict[str, Any]:
         """Return the list as it is written."""

@@ -89,7 +89,7 @@ class Gatherer:
         failed = {outcome.key: outcome for outcome in result.images if outcome.status == "failed"}
         found, missing = list[External](), list[str]()
         for image in wanted:
-            pin = pins.get(image.key)
+            pin = pins.get(image.key) or self._by_its_name(image, engines, pins)
             digest = pin and (
                 self._from_engines(pin, engines, exact=False)
                 if image.key in failed
@@ -154,6 +154,16 @@ class Gatherer:
             if image.id == pin.digest or not exact:
                 with contextlib.suppress(EngineError):  # another one or a registry may have it
                     return self._save(engine, name)
+        return None
+
+    def _by_its_name(
+        self, image: WantedImage, engines: Sequence[Engine], pins: dict[tuple[str, str], Pin]
+    ) -> Pin | None:
+        """Pin an image that no registry has to what an engine has under its name."""
+        for engine in engines:
+            if pin := kept.by_its_name(engine, image):
+                pins[image.key] = pin
+                return pin
         return None
 
     def _save(self, engine: Engine, name: str) -> str:

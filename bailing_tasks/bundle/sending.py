@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from bailing_tasks import image_index
-from bailing_tasks.bundle.contents import Built, Contents, External
+from bailing_tasks.bundle.contents import Built, External
 from bailing_tasks.bundle.reading import Bundle
 from bailing_tasks.console import Console
 from bailing_tasks.engine.layout import manifests

@@ -16,8 +16,11 @@ from bailing_tasks.engine.archive import END, VERSION, blob, text
 from bailing_tasks.engine.blobs import Blobs, parts
 from bailing_tasks.engine.layout import REF_NAME
 from bailing_tasks.errors import UsageError
-from bailing_tasks.image_index import OCI_MANIFEST
+from bailing_tasks.image_index import MEDIA_TYPE, OCI_MANIFEST
 from bailing_tasks.platforms import Platform
+
+LIST = "io.bailing-tasks.list"
+"""The annotation of `index.json` that has the digest of the list."""
 
 
 def blobs_of(contents: Contents, blobs: Blobs) -> tuple[str, ...]:
@@ -34,12 +37,26 @@ def blobs_of(contents: Contents, blobs: Blobs) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
+def index(contents: Contents, blobs: Blobs) -> dict[str, Any]:
+    """Return what any reader of OCI image layouts finds the images by; it checks the list as well.
+
+    Raises:
+        OSError: An image is not there.
+        ValueError: Something is no image.
+    """
+    return {
+        "schemaVersion": 2,
+        "mediaType": MEDIA_TYPE,
+        "manifests": [_entry(image, blobs) for image in contents.images],
+        "annotations": {LIST: contents.digest},
+    }
+
+
 def write(path: Path, contents: Contents, blobs: Blobs) -> int:
     """Write a bundle; return its bytes.
 
     Raises:
-        UsageError: The file cannot be written.
-        ValueError: A blob is damaged.
+        UsageError: The file cannot be written, or a blob is damaged.
     """
     partial = path.with_name(f"{path.name}.partial")
     try:
@@ -50,11 +67,11 @@ def write(path: Path, contents: Contents, blobs: Blobs) -> int:
             os.fsync(file.fileno())
             size = file.tell()
         partial.replace(path)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise UsageError(
             f"{path} cannot be written",
             cause=str(error),
-            remedy="free disk space there, or name another place",
+            remedy="free disk space there, or name another place; what is damaged is named above",
         ) from error
     finally:
         partial.unlink(missing_ok=True)
@@ -64,18 +81,10 @@ def write(path: Path, contents: Contents, blobs: Blobs) -> int:
 def _pieces(contents: Contents, blobs: Blobs) -> Iterator[bytes]:
     yield from text("oci-layout", VERSION)
     yield from text(NAME, contents.document())
-    yield from text("index.json", _index(contents, blobs))
+    yield from text("index.json", index(contents, blobs))
     for digest in blobs_of(contents, blobs):
         yield from blob(blobs, digest)
     yield END
-
-
-def _index(contents: Contents, blobs: Blobs) -> dict[str, Any]:
-    """Return what any reader of OCI image layouts finds the images by."""
-    return {
-        "schemaVersion": 2,
-        "manifests": [_entry(image, blobs) for image in contents.images],
-    }
 
 
 def _entry(image: External | Built, blobs: Blobs) -> dict[str, Any]:

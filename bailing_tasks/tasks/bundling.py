@@ -81,7 +81,37 @@ def bundle_load(
             f"built ones of {contents.project}"
             + (f", from {contents.created}" if contents.created else "")
         )
-        _load(run, settings, bundle, path)
+        if to:
+            _send(run, settings, bundle, path, to)
+        else:
+            _load(run, settings, bundle, path)
+
+
+def _send(run: Run, settings: Settings, bundle: Bundle, path: Path, to: str) -> None:
+    """Bring a bundle into a registry."""
+    from bailing_tasks import mirroring
+    from bailing_tasks.bundle import sending
+
+    place = mirroring.place(to)
+    todo = sending.sendings(bundle, settings, place)
+    if run.dry_run:
+        lines = [f"# sends {each.name} to {each.destination}: {each.digest}" for each in todo]
+        print_commands(run, "bundle-load", lines, "it holds nothing")
+        return
+    done = sending.send(bundle, todo, settings.plain_http, run.console)
+    sent, present = done.count(sending.SENT), done.count(sending.PRESENT)
+    run.console.say(f"bundle-load: {sent} sent, {present} present")
+    images = [
+        {
+            "name": str(each.destination),
+            "platforms": [image.platform for image in each.images],
+            "digest": each.digest,
+            "status": status,
+        }
+        for each, status in zip(todo, done, strict=True)
+    ]
+    counts = {"sent": sent, "present": present}
+    run.report("bundle-load", {"file": str(path), "to": str(place), **counts, "images": images})
 
 
 def _load(run: Run, settings: Settings, bundle: Bundle, path: Path) -> None:
