@@ -25,6 +25,7 @@ from bailing_tasks.engine.layout import Layout, parts, unwritable
 from bailing_tasks.engine.saving import layers_of
 from bailing_tasks.errors import BuildError, EngineError, PullError
 from bailing_tasks.names import kept_name
+from bailing_tasks.outcomes import Outcome
 from bailing_tasks.platforms import Platform
 from bailing_tasks.prefetch import Prefetcher
 from bailing_tasks.state import Pin, write_in_one_step
@@ -64,10 +65,40 @@ class Gatherer:
         nobody = Builder(name=FOLDER, driver="none", context="", platforms=(host,))
         return BuildKitEngine(nobody, self.folder, _no_engine, plain_http)
 
+    def pin(
+        self, wanted: Sequence[WantedImage], engines: Sequence[Engine], prefetcher: Prefetcher
+    ) -> None:
+        """Pin all images from registries: what no registry has, to what an engine has.
+
+        Args:
+            wanted: The images.
+            engines: Where they may be.
+            prefetcher: Asks registries.
+
+        Raises:
+            PullError: Some are nowhere; all of them are named.
+        """
+        prefetcher.settle(wanted, keep=True)
+        missing = []
+        for image in wanted:
+            if image.key in prefetcher.pins:
+                continue
+            found = filter(None, (kept.by_its_name(engine, image) for engine in engines))
+            if pin := next(found, None):
+                prefetcher.pins[image.key] = pin
+            else:
+                missing.append(_title(image))
+        if missing:
+            raise PullError(
+                f"{len(missing)} images cannot be had: {', '.join(missing)}",
+                cause="no registry gave an answer for them, and no engine has them",
+                remedy="`invoke prefetch --platform all --python all` says what is wrong with each",
+            )
+
     def external(
         self, wanted: Sequence[WantedImage], engines: Sequence[Engine], prefetcher: Prefetcher
     ) -> tuple[External, ...]:
-        """Gather images from registries, and pin those that are not pinned yet.
+        """Gather images from registries, which are pinned.
 
         Args:
             wanted: The images.
@@ -75,44 +106,38 @@ class Gatherer:
             prefetcher: Brings the others here, from registries.
 
         Raises:
-            PullError: Some cannot be had; all of them are named, and nothing is written.
+            PullError: Some cannot be had; all of them are named.
         """
         pins = prefetcher.pins
-        for known in [pins[image.key] for image in wanted if image.key in pins]:
-            name = kept_name(*known.key, known.digest)
-            if not self.layout.image(name) and self._from_engines(known, engines, exact=True):
-                self.layout.tag(known.digest, name)
+        for pin in [pins[image.key] for image in wanted]:
+            name = kept_name(*pin.key, pin.digest)
+            if not self.layout.image(name) and self._from_engines(pin, engines, exact=True):
+                self.layout.tag(pin.digest, name)
         with self.console.group(f"{len(wanted)} images from registries"):
             result = fetching.fetch(
                 self.console, [(prefetcher, wanted)], choose=lambda failed: "continue"
             )
         failed = {outcome.key: outcome for outcome in result.images if outcome.status == "failed"}
-        found, missing = list[External](), list[str]()
+        found, missing = list[External](), list[Outcome]()
         for image in wanted:
-            pin = pins.get(image.key) or self._by_its_name(image, engines, pins)
-            digest = pin and (
+            pin, outcome = pins[image.key], failed.get(image.key)
+            digest = (
                 self._from_engines(pin, engines, exact=False)
-                if image.key in failed
+                if outcome
                 else self.layout.digest(kept_name(*pin.key, pin.digest))
             )
-            if not pin or not digest:
-                missing.append(_title(image))
-                continue
-            if image.key in failed:
+            if digest:
+                self.layers.update(layers_of(self.layout, digest))
+                self._index(pin, image, prefetcher)
+                found.append(self._entry(pin, digest))
+            if digest and outcome:
                 self.console.warn(
                     f"{_title(image)} is taken from the engine: no registry gave it, so its digest "
                     "is not the one that its registry knows it by"
                 )
-            self.layers.update(layers_of(self.layout, digest))
-            self._index(pin, image, prefetcher)
-            found.append(self._entry(pin, digest))
-        if missing:
-            raise PullError(
-                f"{len(missing)} images cannot be had: {', '.join(missing)}",
-                cause="; ".join(dict.fromkeys(each.cause for each in failed.values())),
-                remedy="; ".join(dict.fromkeys(each.remedy for each in failed.values()))
-                or "run `invoke prefetch` while their registries can be reached",
-            )
+            elif outcome:
+                missing.append(outcome)
+        _check(missing)
         return tuple(found)
 
     def commands(
@@ -156,16 +181,6 @@ class Gatherer:
                     return self._save(engine, name)
         return None
 
-    def _by_its_name(
-        self, image: WantedImage, engines: Sequence[Engine], pins: dict[tuple[str, str], Pin]
-    ) -> Pin | None:
-        """Pin an image that no registry has to what an engine has under its name."""
-        for engine in engines:
-            if pin := kept.by_its_name(engine, image):
-                pins[image.key] = pin
-                return pin
-        return None
-
     def _save(self, engine: Engine, name: str) -> str:
         with unwritable(self.folder):
             digest = engine.save(name, self.layout, self.layers)
@@ -200,33 +215,25 @@ class Gatherer:
             size=self._size(digest),
         )
 
-    def built(self, plans: Iterable[tuple[BuildPlan, Engine]], version: str) -> tuple[Built, ...]:
-        """Gather the images that were built.
+    def built(self, plans: Sequence[tuple[BuildPlan, Engine]], version: str) -> tuple[Built, ...]:
+        """Gather the images that were built, which are there.
 
         Args:
             plans: How each is made, and where it is.
             version: The version of what they were built from.
 
         Raises:
-            BuildError: Some are not built; all of them are named, and nothing is written.
             EngineError: An engine failed.
         """
-        known = [(plan, engine, built_image(plan, engine)) for plan, engine in plans]
-        if missing := [str(plan.recipe.variant) for plan, _, image in known if image is None]:
-            raise BuildError(
-                f"{len(missing)} images are not built: {', '.join(missing)}",
-                cause="no image with the fingerprint of what is checked out is here",
-                remedy=_remedy(plan for plan, _, image in known if image is None),
-            )
         found = []
-        with self.console.group(f"{len(known)} images that were built"):
-            for number, (plan, engine, image) in enumerate(known, 1):
-                here = self.layout.image(plan.kept)
+        with self.console.group(f"{len(plans)} images that were built"):
+            for number, (plan, engine) in enumerate(plans, 1):
+                here, image = self.layout.image(plan.kept), built_image(plan, engine)
                 if not here or not image or here.content != image.content:
                     self.layout.tag(self._save(engine, plan.kept), plan.kept)
                 entry = self._built(plan, str(self.layout.digest(plan.kept)), version)
                 self.layers.update(layers_of(self.layout, entry.digest))
-                self.console.say(f"[{number}/{len(known)}] {entry.title}: {size(entry.size)}")
+                self.console.say(f"[{number}/{len(plans)}] {entry.title}: {size(entry.size)}")
                 found.append(entry)
         return tuple(found)
 
@@ -261,8 +268,34 @@ def _held(pin: Pin, engines: Sequence[Engine]) -> Iterator[tuple[Engine, str, Im
             yield engine, name, image
 
 
+def _check(missing: Sequence[Outcome]) -> None:
+    if missing:
+        names = ", ".join(f"{each.reference} ({each.platform})" for each in missing)
+        raise PullError(
+            f"{len(missing)} images cannot be had: {names}",
+            cause="; ".join(dict.fromkeys(each.cause for each in missing)),
+            remedy="; ".join(dict.fromkeys(each.remedy for each in missing)),
+        )
+
+
 def _title(image: WantedImage) -> str:
     return f"{image.reference.familiar} ({image.platform})"
+
+
+def check_built(plans: Iterable[tuple[BuildPlan, Engine]]) -> None:
+    """Make sure that all images are built.
+
+    Raises:
+        BuildError: Some are not; all of them are named.
+    """
+    missing = [plan for plan, engine in plans if not built_image(plan, engine)]
+    if missing:
+        names = ", ".join(str(plan.recipe.variant) for plan in missing)
+        raise BuildError(
+            f"{len(missing)} images are not built: {names}",
+            cause="no image with the fingerprint of what is checked out is here",
+            remedy=_remedy(missing),
+        )
 
 
 def _remedy(plans: Iterable[BuildPlan]) -> str:

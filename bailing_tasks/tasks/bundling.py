@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def bundle_save(_context: Context, file: str, json: bool = False, dry_run: bool = False) -> None:
     """Write one file with every external and every built image, for machines without a network."""
     from bailing_tasks.bundle.contents import Contents
-    from bailing_tasks.bundle.gathering import FOLDER, Gatherer
+    from bailing_tasks.bundle.gathering import FOLDER, Gatherer, check_built
     from bailing_tasks.bundle.writing import write
     from bailing_tasks.units import size
 
@@ -44,8 +44,11 @@ def bundle_save(_context: Context, file: str, json: bool = False, dry_run: bool 
         lines = gatherer.commands(wanted, engines, prefetcher, _plans(run, settings))
         print_commands(run, "bundle-save", [*lines, f"# writes {path}"], "nothing to save")
         return
+    gatherer.pin(wanted, engines, prefetcher)
+    plans = _plans(run, settings)
+    check_built(plans)
     external = gatherer.external(wanted, engines, prefetcher)
-    built = gatherer.built(_plans(run, settings), settings.version)
+    built = gatherer.built(plans, settings.version)
     contents = Contents(project=run.root.name, created=_time(run), external=external, built=built)
     run.console.say(f"writing {path}")
     written = write(path, contents, gatherer.layout)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from collections.abc import Iterator
@@ -9,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from bailing_tasks.bundle.reading import opened
+from bailing_tasks.engine.saving import layers_of
+from tests.engine.registries import running
 from tests.engine.remote import remote
 from tests.engine.support import HOST, Engine, Workspace, made, started, unique
 from tests.engine.tiny import push_index
@@ -25,7 +29,6 @@ FROM {base}
 COPY --from=builder /opt/venv /opt/venv
 COPY code /code
 """
-NOWHERE = json.dumps({HOST: ["http://127.0.0.1:9"]})
 BUILD = ("build-builder", "--json", "--platform", "all", "build-app", "--platform", "all")
 
 
@@ -37,55 +40,127 @@ def machines(home: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[d
         yield {"containerd": containerd, "classic": started("classic"), "buildkit": buildkit}
 
 
-def written(folder: Path, engine: Engine) -> Workspace:
-    """Return a workspace of two platforms on an engine, with a base image in the registry."""
-    base = f"{HOST}/{unique(folder, 'bundled')}:1"
-    push_index(
-        engine.registry,
-        base,
-        {platform: {"file": f"{base} {platform}".encode() * 1000} for platform in BOTH},
-    )
+@contextlib.contextmanager
+def written(folder: Path, engine: Engine) -> Iterator[Workspace]:
+    """Return a workspace of two platforms, and a registry of its own until the end of the block."""
     found = made(folder, engine)
-    found.write("docker/dockerfile.dev", BUILDER.format(base=base))
-    found.write("Dockerfile", APP.format(base=base))
-    found.write("lock", "one")
-    found.write("code", "one")
-    name = unique(folder, "bundle")
-    found.environment |= {
-        "BAILING_TASKS_PLATFORMS": ",".join(BOTH),
-        "BAILING_TASKS_APP_IMAGE": name,
-        "BAILING_TASKS_BUILDER_IMAGE": f"{name}-builder",
-    }
-    return found
+    with running(folder / "registry") as address:
+        base = f"{HOST}/{unique(folder, 'bundled')}:1"
+        files = {platform: {"file": f"{base} {platform}".encode() * 1000} for platform in BOTH}
+        push_index(address, base, files)
+        found.write("docker/dockerfile.dev", BUILDER.format(base=base))
+        found.write("Dockerfile", APP.format(base=base))
+        found.write("lock", "one")
+        found.write("code", "one")
+        name = unique(folder, "bundle")
+        found.environment |= {
+            "BAILING_TASKS_MIRRORS": json.dumps({HOST: [f"http://{address}/{HOST}"]}),
+            "BAILING_TASKS_PLATFORMS": ",".join(BOTH),
+            "BAILING_TASKS_APP_IMAGE": name,
+            "BAILING_TASKS_BUILDER_IMAGE": f"{name}-builder",
+        }
+        yield found
 
 
 def elsewhere(first: Workspace, folder: Path, engine: Engine) -> Workspace:
-    """Return the same workspace on another machine, which reaches no registry."""
+    """Return the same workspace on another machine."""
     root = folder / "elsewhere"
     shutil.copytree(first.root, root, ignore=shutil.ignore_patterns(".bailing-tasks"))
-    return Workspace(root, engine, {**first.environment, "BAILING_TASKS_MIRRORS": NOWHERE})
+    return Workspace(root, engine, dict(first.environment))
+
+
+def assert_each_layer_once(bundle: Path) -> None:
+    """Check that no layer is in a bundle twice, packed in two ways."""
+    with opened(bundle) as found:
+        layers: dict[str, set[str]] = {}
+        for image in found.contents.images:
+            for content, layer in layers_of(found, image.digest).items():
+                layers.setdefault(content, set()).add(layer["digest"])
+    assert {len(digests) for digests in layers.values()} == {1}
 
 
 @pytest.mark.parametrize(
     ("of", "to"),
-    [("classic", "containerd"), ("containerd", "classic"), ("buildkit", "buildkit")],
+    [("classic", "buildkit"), ("containerd", "classic"), ("buildkit", "containerd")],
 )
 def test_a_machine_without_a_network_builds_on_what_a_bundle_brought(
     machines: dict[str, Engine], tmp_path: Path, of: str, to: str
 ) -> None:
-    first = written(tmp_path, machines[of])
-    first.document("prefetch", "--platform", "all", *BUILD)
-    bundle = str(tmp_path / "all.tar")
-    saved = first.document("bundle-save", bundle, "--json")["bundle-save"]
+    bundle = tmp_path / "all.tar"
+    with written(tmp_path, machines[of]) as first:
+        first.document("prefetch", "--platform", "all", *BUILD)
+        saved = first.document("bundle-save", str(bundle), "--json")["bundle-save"]
     assert (len(saved["external"]), len(saved["built"])) == (2, 4)
+    assert saved["bytes"] == bundle.stat().st_size
+    assert [each["digest"] for each in saved["external"]] == [
+        each["pinned"] for each in saved["external"]
+    ]
+    assert_each_layer_once(bundle)
     second = elsewhere(first, tmp_path, machines[to])
-    loaded = second.document("bundle-load", bundle, "--json")["bundle-load"]
+    loaded = second.document("bundle-load", str(bundle), "--json")["bundle-load"]
     assert (loaded["loaded"], loaded["present"], loaded["pinned"]) == (6, 0, 2)
-    found = second.document("bundle-load", bundle, "--json", "plan", "--platform", "all")
+    found = second.document("bundle-load", str(bundle), "--json", "plan", "--platform", "all")
     assert (found["bundle-load"]["loaded"], found["bundle-load"]["present"]) == (0, 6)
     steps = found["plan"]["steps"]
     assert {step["action"] for step in steps if step["step"] != "verify"} == {"skip"}
+    if (of, to) == ("buildkit", "containerd"):
+        for image in saved["built"]:  # what attests an image comes with it
+            assert (
+                second.engine.must("image", "inspect", "-f", "{{.Id}}", image["kept"])
+                == (image["digest"])
+            )
     second.write("code", "two")
     built = second.document(*BUILD)
     assert {image["result"] for image in built["build-builder"]["images"]} == {"skipped"}
     assert {image["result"] for image in built["build-app"]["images"]} == {"built"}
+
+
+def test_what_no_registry_has_any_more_is_taken_from_the_engine(
+    machines: dict[str, Engine], tmp_path: Path
+) -> None:
+    bundle = tmp_path / "all.tar"
+    with written(tmp_path, machines["classic"]) as first:
+        first.environment["BAILING_TASKS_PLATFORMS"] = BOTH[0]
+        first.document("prefetch", "--json")
+    unbuilt = first.invoke("bundle-save", str(bundle))
+    assert unbuilt.returncode == 6
+    assert "invoke build-builder build-app" in unbuilt.stderr
+    assert not bundle.exists()
+    first.document("build-builder", "--json", "build-app")
+    saved = first.document("bundle-save", str(bundle), "--json")["bundle-save"]
+    assert saved["external"][0]["digest"] != saved["external"][0]["pinned"]
+    assert_each_layer_once(bundle)
+    second = elsewhere(first, tmp_path, machines["containerd"])
+    found = second.document("bundle-load", str(bundle), "--json", "plan")
+    steps = found["plan"]["steps"]
+    assert {step["action"] for step in steps if step["step"] != "verify"} == {"skip"}
+    second.write("Dockerfile", f"FROM {HOST}/nobody:1\n")
+    lost = second.invoke("bundle-save", str(tmp_path / "other.tar"))
+    assert lost.returncode == 5
+    assert f"1 images cannot be had: {HOST}/nobody:1 (linux/amd64)" in lost.stderr
+    assert not (tmp_path / "other.tar").exists()
+
+
+def test_a_bundle_fills_a_registry_that_builds_are_made_from(
+    machines: dict[str, Engine], tmp_path: Path
+) -> None:
+    bundle = str(tmp_path / "all.tar")
+    with written(tmp_path, machines["buildkit"]) as first:
+        first.document("prefetch", "--platform", "all", *BUILD)
+    saved = first.document("bundle-save", bundle, "--json")["bundle-save"]
+    with running(tmp_path / "other") as address:
+        second = elsewhere(first, tmp_path, machines["classic"])
+        to = ("bundle-load", bundle, "--to", f"{address}/team/images", "--json")
+        sent = second.document(*to)["bundle-load"]
+        assert (sent["sent"], sent["present"]) == (3, 0)
+        assert sent["images"][0]["digest"] == saved["external"][0]["index_digest"]
+        again = second.document(*to)["bundle-load"]
+        assert (again["sent"], again["present"]) == (0, 3)
+        mirror = [f"http://{address}/team/images/{HOST}"]
+        second.environment["BAILING_TASKS_MIRRORS"] = json.dumps({HOST: mirror})
+        fetched = second.document("prefetch", "--platform", "all", "--json")["prefetch"]
+        assert (fetched["pulled"], fetched["failed"]) == (2, 0)
+        digests = {(each["reference"], each["digest"]) for each in fetched["images"]}
+        assert digests == {(each["reference"], each["pinned"]) for each in saved["external"]}
+        for image in sent["images"][1:]:
+            assert second.engine.must("pull", "-q", image["name"]) == image["name"]
