@@ -147,7 +147,7 @@ def test_a_bundle_fills_a_registry_that_builds_are_made_from(
     bundle = str(tmp_path / "all.tar")
     with written(tmp_path, machines["buildkit"]) as first:
         first.document("prefetch", "--platform", "all", *BUILD)
-    saved = first.document("bundle-save", bundle, "--json")["bundle-save"]
+        saved = first.document("bundle-save", bundle, "--json")["bundle-save"]
     with running(tmp_path / "other") as address:
         second = elsewhere(first, tmp_path, machines["classic"])
         to = ("bundle-load", bundle, "--to", f"{address}/team/images", "--json")
