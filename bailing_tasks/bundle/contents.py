@@ -80,7 +80,8 @@ class Built:
         version: The version of what it was built from; empty where there is none.
         name: The name that people use.
         kept: The name that is made from its fingerprint.
-        label: What its label says of its fingerprint.
+        label: What its label says of its fingerprint; what is another image under a name of its own
+            has that one's label, or none.
         digest: The digest of its manifest, or of an index where something attests it.
         size: The bytes of all that it consists of.
     """

@@ -24,7 +24,7 @@ from bailing_tasks.engine.buildx import Builder
 from bailing_tasks.engine.layout import Layout, parts, unwritable
 from bailing_tasks.engine.saving import layers_of
 from bailing_tasks.errors import BuildError, EngineError, PullError
-from bailing_tasks.names import kept_name
+from bailing_tasks.names import LABEL, kept_name
 from bailing_tasks.outcomes import Outcome
 from bailing_tasks.platforms import Platform
 from bailing_tasks.prefetch import Prefetcher
@@ -231,13 +231,14 @@ class Gatherer:
                 here, image = self.layout.image(plan.kept), built_image(plan, engine)
                 if not here or not image or here.content != image.content:
                     self.layout.tag(self._save(engine, plan.kept), plan.kept)
-                entry = self._built(plan, str(self.layout.digest(plan.kept)), version)
+                label = image.labels.get(LABEL, "") if image else ""
+                entry = self._built(plan, str(self.layout.digest(plan.kept)), version, label)
                 self.layers.update(layers_of(self.layout, entry.digest))
                 self.console.say(f"[{number}/{len(plans)}] {entry.title}: {size(entry.size)}")
                 found.append(entry)
         return tuple(found)
 
-    def _built(self, plan: BuildPlan, digest: str, version: str) -> Built:
+    def _built(self, plan: BuildPlan, digest: str, version: str, label: str) -> Built:
         variant = plan.recipe.variant
         return Built(
             target=variant.target.name,
@@ -246,7 +247,7 @@ class Gatherer:
             version=version,
             name=plan.name,
             kept=plan.kept,
-            label=plan.label,
+            label=label,
             digest=digest,
             size=self._size(digest),
         )
@@ -300,11 +301,14 @@ def check_built(plans: Iterable[tuple[BuildPlan, Engine]]) -> None:
 
 def _remedy(plans: Iterable[BuildPlan]) -> str:
     """Return the commands that build what is missing."""
-    variants = [plan.recipe.variant for plan in plans]
+    targets = [plan.recipe.variant.target for plan in plans]
     names = dict.fromkeys(
-        f"build-{each.target.name}" if each.target.per_python else "build-all" for each in variants
+        f"build-{target.name} --platform all --python all"
+        if target.per_python
+        else "build-all --platform all"
+        for target in targets
     )
-    return f"run `invoke prefetch --platform all --python all`, then `invoke {' '.join(names)}`"
+    return f"run `invoke prefetch --platform all --python all {' '.join(names)}`"
 
 
 def _no_engine() -> NoReturn:

@@ -62,7 +62,7 @@ def is_present(loading: Loading) -> bool:
     if isinstance(image, External):
         return kept.held_name(engine, image.pin) is not None
     found = engine.image(image.kept)
-    return found is not None and found.labels.get(LABEL) == image.label
+    return found is not None and found.labels.get(LABEL, "") == image.label
 
 
 def load(bundle: Bundle, loadings: Sequence[Loading], console: Console) -> list[str]:

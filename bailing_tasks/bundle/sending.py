@@ -84,23 +84,24 @@ def _built(bundle: Bundle, settings: Settings, to: Place) -> list[Sending]:
     groups: dict[tuple[str, str], list[Built]] = {}
     for image in bundle.contents.built:
         groups.setdefault((image.target, image.python), []).append(image)
-    targets = {target.name: target for target in settings.targets}
-    found = []
-    for (name, python), images in groups.items():
-        if name not in targets:
-            continue
-        version = images[0].version
-        plain, *_ = built_names(targets[name], to, version, settings.versions)
-        tag = registry_tag(str(plain.tag), python, settings)
-        found.append(
-            Sending(
-                name=name if python in ("", settings.plain_python) else f"{name} (Python {python})",
-                destination=replace(plain, tag=tag),
-                images=tuple(images),
-                raw=_joined(bundle, images),
-            )
+    return [
+        Sending(
+            name=name if python in ("", settings.plain_python) else f"{name} (Python {python})",
+            destination=_destination(images[0], settings, to),
+            images=tuple(images),
+            raw=_joined(bundle, images),
         )
-    return found
+        for (name, python), images in groups.items()
+    ]
+
+
+def _destination(image: Built, settings: Settings, to: Place) -> Reference:
+    """Return the name of an image that was built; that which people use, if no target has it."""
+    target = next((each for each in settings.targets if each.name == image.target), None)
+    if target is None:
+        return Reference.parse(to.below(image.name.rpartition("/")[2]))
+    plain, *_ = built_names(target, to, image.version, settings.versions)
+    return replace(plain, tag=registry_tag(str(plain.tag), image.python, settings))
 
 
 def _of_registry(bundle: Bundle, images: Sequence[External]) -> bytes:

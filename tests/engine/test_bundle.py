@@ -29,7 +29,12 @@ FROM {base}
 COPY --from=builder /opt/venv /opt/venv
 COPY code /code
 """
-BUILD = ("build-builder", "--json", "--platform", "all", "build-app", "--platform", "all")
+SERVICE = """\
+[tool.bailing-tasks.service.cache]
+image = "{name}-cache"
+from-image = "{base}"
+"""
+BUILD = ("build-all", "--json", "--platform", "all")
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +58,7 @@ def written(folder: Path, engine: Engine) -> Iterator[Workspace]:
         found.write("lock", "one")
         found.write("code", "one")
         name = unique(folder, "bundle")
+        found.write("pyproject.toml", SERVICE.format(name=name, base=base))
         found.environment |= {
             "BAILING_TASKS_MIRRORS": json.dumps({HOST: [f"http://{address}/{HOST}"]}),
             "BAILING_TASKS_PLATFORMS": ",".join(BOTH),
@@ -88,9 +94,9 @@ def test_a_machine_without_a_network_builds_on_what_a_bundle_brought(
 ) -> None:
     bundle = tmp_path / "all.tar"
     with written(tmp_path, machines[of]) as first:
-        first.document("prefetch", "--platform", "all", *BUILD)
+        first.document(*BUILD)
         saved = first.document("bundle-save", str(bundle), "--json")["bundle-save"]
-    assert (len(saved["external"]), len(saved["built"])) == (2, 4)
+    assert (len(saved["external"]), len(saved["built"])) == (2, 6)
     assert saved["bytes"] == bundle.stat().st_size
     assert [each["digest"] for each in saved["external"]] == [
         each["pinned"] for each in saved["external"]
@@ -98,9 +104,9 @@ def test_a_machine_without_a_network_builds_on_what_a_bundle_brought(
     assert_each_layer_once(bundle)
     second = elsewhere(first, tmp_path, machines[to])
     loaded = second.document("bundle-load", str(bundle), "--json")["bundle-load"]
-    assert (loaded["loaded"], loaded["present"], loaded["pinned"]) == (6, 0, 2)
+    assert (loaded["loaded"], loaded["present"], loaded["pinned"]) == (8, 0, 2)
     found = second.document("bundle-load", str(bundle), "--json", "plan", "--platform", "all")
-    assert (found["bundle-load"]["loaded"], found["bundle-load"]["present"]) == (0, 6)
+    assert (found["bundle-load"]["loaded"], found["bundle-load"]["present"]) == (0, 8)
     steps = found["plan"]["steps"]
     assert {step["action"] for step in steps if step["step"] != "verify"} == {"skip"}
     if (of, to) == ("buildkit", "containerd"):
@@ -110,9 +116,9 @@ def test_a_machine_without_a_network_builds_on_what_a_bundle_brought(
                 == (image["digest"])
             )
     second.write("code", "two")
-    built = second.document(*BUILD)
-    assert {image["result"] for image in built["build-builder"]["images"]} == {"skipped"}
-    assert {image["result"] for image in built["build-app"]["images"]} == {"built"}
+    built = second.document(*BUILD)["build-all"]["images"]
+    results = {(image["target"], image["result"]) for image in built}
+    assert results == {("builder", "skipped"), ("cache", "skipped"), ("app", "built")}
 
 
 def test_what_no_registry_has_any_more_is_taken_from_the_engine(
@@ -124,9 +130,9 @@ def test_what_no_registry_has_any_more_is_taken_from_the_engine(
         first.document("prefetch", "--json")
     unbuilt = first.invoke("bundle-save", str(bundle))
     assert unbuilt.returncode == 6
-    assert "invoke build-builder build-app" in unbuilt.stderr
+    assert "build-app --platform all --python all" in unbuilt.stderr
     assert not bundle.exists()
-    first.document("build-builder", "--json", "build-app")
+    first.document(*BUILD)
     saved = first.document("bundle-save", str(bundle), "--json")["bundle-save"]
     assert saved["external"][0]["digest"] != saved["external"][0]["pinned"]
     assert_each_layer_once(bundle)
@@ -146,16 +152,16 @@ def test_a_bundle_fills_a_registry_that_builds_are_made_from(
 ) -> None:
     bundle = str(tmp_path / "all.tar")
     with written(tmp_path, machines["buildkit"]) as first:
-        first.document("prefetch", "--platform", "all", *BUILD)
+        first.document(*BUILD)
         saved = first.document("bundle-save", bundle, "--json")["bundle-save"]
     with running(tmp_path / "other") as address:
         second = elsewhere(first, tmp_path, machines["classic"])
         to = ("bundle-load", bundle, "--to", f"{address}/team/images", "--json")
         sent = second.document(*to)["bundle-load"]
-        assert (sent["sent"], sent["present"]) == (3, 0)
+        assert (sent["sent"], sent["present"]) == (4, 0)
         assert sent["images"][0]["digest"] == saved["external"][0]["index_digest"]
         again = second.document(*to)["bundle-load"]
-        assert (again["sent"], again["present"]) == (0, 3)
+        assert (again["sent"], again["present"]) == (0, 4)
         mirror = [f"http://{address}/team/images/{HOST}"]
         second.environment["BAILING_TASKS_MIRRORS"] = json.dumps({HOST: mirror})
         fetched = second.document("prefetch", "--platform", "all", "--json")["prefetch"]
