@@ -19,9 +19,10 @@ from bailing_tasks.bundle.contents import Built, External
 from bailing_tasks.console import Console
 from bailing_tasks.decision import built_image
 from bailing_tasks.engine.base import Engine, Image, Layers
+from bailing_tasks.engine.blobs import parts
 from bailing_tasks.engine.buildkit import BuildKitEngine
 from bailing_tasks.engine.buildx import Builder
-from bailing_tasks.engine.layout import Layout, parts, unwritable
+from bailing_tasks.engine.layout import Layout, unwritable
 from bailing_tasks.engine.saving import layers_of
 from bailing_tasks.errors import BuildError, EngineError, PullError
 from bailing_tasks.names import LABEL, kept_name

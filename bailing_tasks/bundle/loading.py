@@ -13,7 +13,7 @@ from bailing_tasks.bundle.contents import Built, External
 from bailing_tasks.bundle.reading import Bundle
 from bailing_tasks.console import Console
 from bailing_tasks.engine.base import Engine
-from bailing_tasks.engine.layout import described
+from bailing_tasks.engine.blobs import described
 from bailing_tasks.errors import EngineError
 from bailing_tasks.lockfile import Key, Locked
 from bailing_tasks.names import LABEL

@@ -14,7 +14,7 @@ from bailing_tasks import image_index
 from bailing_tasks.bundle.contents import Built, External
 from bailing_tasks.bundle.reading import Bundle
 from bailing_tasks.console import Console
-from bailing_tasks.engine.layout import manifests
+from bailing_tasks.engine.blobs import manifests
 from bailing_tasks.engine.uploads import Uploads
 from bailing_tasks.mirroring import Place, built_names, mirror_reference, prefixes
 from bailing_tasks.names import registry_tag

@@ -10,7 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from bailing_tasks.bundle.contents import Built, Contents, External
-from bailing_tasks.engine.layout import Layout, parts
+from bailing_tasks.engine.blobs import parts
+from bailing_tasks.engine.layout import Layout
 from bailing_tasks.image_index import MEDIA_TYPE, OCI_MANIFEST
 
 REFERENCE = "docker.io/library/base:1"

@@ -20,7 +20,8 @@ from bailing_tasks.bundle.contents import NAME, Contents
 from bailing_tasks.bundle.reading import opened
 from bailing_tasks.bundle.writing import write
 from bailing_tasks.engine import archive
-from bailing_tasks.engine.layout import Layout, described, parts
+from bailing_tasks.engine.blobs import described, parts
+from bailing_tasks.engine.layout import Layout
 from bailing_tasks.errors import UsageError
 from tests.unit.bundle.images import filled
 
