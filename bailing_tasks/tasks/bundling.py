@@ -50,6 +50,7 @@ def bundle_save(_context: Context, file: str, json: bool = False, dry_run: bool 
     external = gatherer.external(wanted, engines, prefetcher)
     built = gatherer.built(plans, settings.version)
     contents = Contents(project=run.root.name, created=_time(run), external=external, built=built)
+    _warn_of_contexts(run, settings, path)
     run.console.say(f"writing {path}")
     written = write(path, contents, gatherer.layout)
     gatherer.clear()
@@ -204,6 +205,17 @@ def _path(file: str) -> Path:
     from pathlib import Path
 
     return Path.cwd() / Path(file).expanduser()
+
+
+def _warn_of_contexts(run: Run, settings: Settings, path: Path) -> None:
+    """Warn of a bundle that a build would copy: it would be one of its inputs."""
+    for target in run.targets(settings):
+        if path.resolve().is_relative_to((settings.root / target.context).resolve()):
+            run.console.warn(
+                f"{path.name} is in the build context of {target.name}: what copies all of that "
+                "has it as well\nname a place outside of the workspace"
+            )
+            return
 
 
 def _time(run: Run) -> str:
