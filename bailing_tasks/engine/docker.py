@@ -248,11 +248,7 @@ class DockerEngine:
         return str(found["Descriptor"]["digest"])
 
     def tag(self, name: str, new: str) -> None:
-        """Give an image a further name.
-
-        Raises:
-            EngineError: The engine refuses.
-        """
+        """Give an image a further name; EngineError where it refuses."""
         repository, tag = _split(new)
         self._lasting.pop(new, None)
         with engine_errors(f"{name} could not be tagged {new}"):
@@ -260,11 +256,7 @@ class DockerEngine:
             self._transport.ask("POST", f"{self._image(name)}/tag", params)
 
     def untag(self, name: str) -> None:
-        """Take a name from an image; an image without any other name goes with it.
-
-        Raises:
-            EngineError: The engine refuses.
-        """
+        """Take a name from an image, which goes with its last; EngineError where it refuses."""
         self._lasting.pop(name, None)
         with engine_errors(f"the name {name} could not be removed"):
             try:
