@@ -136,16 +136,12 @@ def resolve(
         raise SettingsError(f"[{TABLE}] {SERVICE}: expected a table for each service")
     _refuse_unknown_variables(environment)
     values, origins = _values(given, environment, overrides)
-    found_elsewhere = (
-        (
-            "repository",
-            f"ghcr.io/{remote_path}" if _is_name(remote_path or "") else "",
-            "git remote",
-        ),
+    repository = f"ghcr.io/{remote_path}" if remote_path and _is_name(remote_path) else ""
+    for key, value, origin in (
+        ("repository", repository, "git remote"),
         ("source", source, "git remote"),
         ("licenses", licenses, "[project] license"),
-    )
-    for key, value, origin in found_elsewhere:
+    ):
         if value and not values[key]:
             values[key], origins[key] = value, origin
     _default_repositories(values, origins)

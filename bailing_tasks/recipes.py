@@ -123,7 +123,6 @@ def read_recipe(
     """
     target = variant.target
     path, text = _text(settings, target)
-    _check_context(settings, target)
     try:
         arguments = _build_args(settings, variant, declared_args(text), bases)
         found = external_images(
@@ -138,14 +137,13 @@ def read_recipe(
         error.path = target.dockerfile
         raise
     own = tuple(_own(settings, variant, found))
-    taken = {each.image for each in own}
     return Recipe(
         variant=variant,
         path=path,
         text=text,
         build_platform=build_platform,
         build_args=arguments,
-        images=tuple(image for image in found if image not in taken),
+        images=tuple(image for image in found if image not in {each.image for each in own}),
         frontend=_frontend(syntax_frontend(text), build_platform),
         scanner=_scanner(settings.sbom, build_platform),
         own=own,
@@ -196,7 +194,9 @@ def _text(settings: Settings, target: Target) -> tuple[Path, bytes]:
         return settings.root / "pyproject.toml", f"FROM {target.from_image}\n".encode()
     path = settings.root / target.dockerfile
     rendered = settings.rendered.get(target.dockerfile)
-    return path, _read(path, target) if rendered is None else rendered
+    text = _read(path, target) if rendered is None else rendered
+    _check_context(settings, target)
+    return path, text
 
 
 def _frontend(reference: Reference | None, build_platform: Platform) -> ExternalImage | None:
