@@ -103,7 +103,7 @@ class Batch:
         waiting = self._left(waiting)
         while waiting:
             if together:
-                self._bake(waiting[: self.jobs or None])
+                self._bake(self._ready(waiting)[: self.jobs or None])
             else:
                 self._alone(waiting[0])
             waiting = self._left(waiting)
@@ -123,6 +123,20 @@ class Batch:
                 )
             )
         return []
+
+    def _ready(self, steps: Sequence[Step]) -> list[Step]:
+        """Return the steps that BuildKit can be given together, in their order.
+
+        It knows what is built on what; what the settings say is needed has to be over.
+        """
+        ready: dict[Key, Step] = {}
+        waiting = {plan.recipe.variant.key for plan, _ in steps}
+        for step in steps:
+            recipe = step[0].recipe
+            linked = ready.keys() & {each.base.key for each in recipe.own}
+            if not waiting & {need.key for need in recipe.needs} - linked:
+                ready[recipe.variant.key] = step
+        return list(ready.values())
 
     def _settled(self, plan: BuildPlan, decision: Decision) -> bool:
         """Carry out a step that needs no build."""
@@ -147,9 +161,7 @@ class Batch:
         try:
             build.rename(plan, self.prefetcher.engine)
         except PullError as error:
-            self._end(
-                Ended(variant=plan.recipe.variant, result=FAILED, reason=error.message, error=error)
-            )
+            self._failed(plan, error)
             return
         self._accepted(plan, decision, "tagged", started)
 
@@ -226,7 +238,7 @@ class Batch:
             if (
                 name in handed_over
                 and key not in self._ended
-                and all(base in self._ended for base in below)
+                and all(base in self._ended and self._ended[base].ok for base in below)
                 and self.prefetcher.engine.image(plan.staged)
             ):
                 self._accept(plan, decision, handed_over[name])
@@ -235,15 +247,7 @@ class Batch:
         try:
             build.accept(plan, self.prefetcher.engine, self.state)
         except BuildError as error:
-            self._end(
-                Ended(
-                    variant=plan.recipe.variant,
-                    result=FAILED,
-                    reason=error.cause,
-                    seconds=log.seconds,
-                    error=error,
-                )
-            )
+            self._failed(plan, error, log.seconds)
             return
         self._accepted(plan, decision, "built", time.monotonic(), log)
 
@@ -291,16 +295,7 @@ class Batch:
         error = build.failed(plan, text, path, self.prefetcher.engine)
         if not isinstance(error, BuildError):
             raise error
-        self._end(
-            Ended(
-                variant=plan.recipe.variant,
-                result=FAILED,
-                reason=error.cause,
-                seconds=log.seconds,
-                error=error,
-                log=tuple(text.splitlines()[-build.LOG_LINES :]),
-            )
-        )
+        self._failed(plan, error, log.seconds, text.splitlines()[-build.LOG_LINES :])
 
     def _alone(self, step: Step) -> None:
         plan, decision = step
@@ -314,15 +309,7 @@ class Batch:
                 no_cache=self.no_cache,
             )
         except BuildError as error:
-            self._end(
-                Ended(
-                    variant=plan.recipe.variant,
-                    result=FAILED,
-                    reason=error.cause,
-                    seconds=time.monotonic() - started,
-                    error=error,
-                )
-            )
+            self._failed(plan, error, time.monotonic() - started)
             return
         self._end(
             Ended(
@@ -342,6 +329,20 @@ class Batch:
             taken = set(self._names.values())
             self._names[variant.key] = f"{name}-{len(taken)}" if name in taken else name
         return self._names[variant.key]
+
+    def _failed(
+        self, plan: BuildPlan, error: BailingError, seconds: float = 0.0, log: Sequence[str] = ()
+    ) -> None:
+        self._end(
+            Ended(
+                variant=plan.recipe.variant,
+                result=FAILED,
+                reason=error.cause or error.message,
+                seconds=seconds,
+                error=error,
+                log=tuple(log),
+            )
+        )
 
     def _end(self, ended: Ended) -> None:
         self._ended[ended.variant.key] = ended
