@@ -45,7 +45,12 @@ def wanted(
         for target in targets(settings, host)
         for recipe in recipes(settings, target, host, all_stages=all_stages)
     )
-    return joined((*found, *extra_wanted(settings, host, _variables(settings))))
+    return joined((*found, *named_by_no_dockerfile(settings, host)))
+
+
+def named_by_no_dockerfile(settings: Settings, host: Platform) -> tuple[WantedImage, ...]:
+    """Return the external images that no Dockerfile names."""
+    return extra_wanted(settings, host, _variables(settings))
 
 
 def _variables(settings: Settings) -> Mapping[str, str]:

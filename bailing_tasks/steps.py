@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bailing_tasks.changes import Change
+from bailing_tasks.platforms import Platform
 from bailing_tasks.variants import Variant
 from bailing_tasks.wanted import WantedImage
 
 DO = "do"
 SKIP = "skip"
+NO_TARGET = "-"
+"""What stands for the target of images that no Dockerfile names."""
 NAMED = 3
 """How many images are named in a reason."""
 
@@ -43,22 +46,33 @@ class Step:
 
 
 def prefetch_step(
-    variant: Variant, *, absent: Sequence[WantedImage], unpinned: Sequence[WantedImage], count: int
+    variant: Variant | None,
+    platform: Platform,
+    *,
+    absent: Sequence[WantedImage],
+    unpinned: Sequence[WantedImage],
+    count: int,
 ) -> Step:
-    """Return the prefetch of one variant.
+    """Return the prefetch of one variant, or of the images that no Dockerfile names.
 
     Args:
-        variant: The variant.
-        absent: Its external images that are not here.
+        variant: The variant; None for those images.
+        platform: The platform.
+        absent: The external images that are not here.
         unpinned: Those that are here, but not pinned to a digest.
-        count: How many external images it has.
+        count: How many external images there are.
     """
     wanting = [(absent, "not here"), (unpinned, "here, but not pinned")]
     reasons = [f"{_listed(images)}: {what}" for images, what in wanting if images]
-    if reasons:
-        return step("prefetch", variant, DO, "; ".join(reasons))
     images = "1 image is" if count == 1 else f"all {count} images are"
-    return step("prefetch", variant, SKIP, f"{images} here, and pinned")
+    return Step(
+        step="prefetch",
+        target=variant.target.name if variant else NO_TARGET,
+        platform=str(platform),
+        python=variant.python if variant else "",
+        action=DO if reasons else SKIP,
+        reason="; ".join(reasons) or f"{images} here, and pinned",
+    )
 
 
 def step(

@@ -194,12 +194,11 @@ class _Tally:
 
 def _line(ended: Ended) -> str:
     """Return how a step ended, in a line."""
-    if ended.result == "built" and ended.built:
-        took = f"{ended.seconds:.1f} s, {ended.built.cached} of {ended.built.steps} steps cached"
-        return f"built in {took}: {ended.reason}"
-    if ended.result == "failed":
-        return f"FAILED after {ended.seconds:.1f} s: {ended.reason}"
-    return f"{ended.result}: {ended.reason}"
+    result = "FAILED" if ended.result == "failed" else ended.result
+    steps = ""
+    if result == "built" and ended.built:
+        steps = f", {ended.built.cached} of {ended.built.steps} steps cached"
+    return f"{result}, {ended.seconds:.1f} s{steps}: {ended.reason}"
 
 
 def _show_plan(run: Run, steps: Sequence[Step]) -> None:

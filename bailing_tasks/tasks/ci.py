@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 def ci_write(
     _context: Context, overwrite: bool = False, json: bool = False, dry_run: bool = False
 ) -> None:
-    """Write the GitHub workflows of the builder and the app from the settings."""
+    """Write the GitHub workflows of all that is built here from the settings."""
     from bailing_tasks import ci_write as writer
 
     run = current(json=json, dry_run=dry_run)

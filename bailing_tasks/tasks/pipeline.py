@@ -53,7 +53,7 @@ def prefetch(
     json: bool = False,
     dry_run: bool = False,
 ) -> None:
-    """Pull every external image that the builder and the app are built from."""
+    """Pull every external image that anything here is built from."""
     run = current(json=json, dry_run=dry_run, frozen=frozen, offline=offline)
     settings = run.settings(platform, python, jobs=jobs, timeout=timeout)
     choose = chooser(run, "stop" if strict else on_failure)

@@ -11,13 +11,15 @@ from bailing_tasks.tasks.command import command
 from bailing_tasks.tasks.run import Run, current
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from bailing_tasks.build_plan import BuildPlan
     from bailing_tasks.decision import Decision
-    from bailing_tasks.recipes import Recipe
+    from bailing_tasks.platforms import Platform
     from bailing_tasks.settings import Settings
     from bailing_tasks.steps import Step
+    from bailing_tasks.variants import Variant
+    from bailing_tasks.wanted import WantedImage
 
 
 @command("platform", "python", "explain", "force", "offline", "json")
@@ -55,11 +57,19 @@ def plan(
 
 def _steps(run: Run, settings: Settings, *, force: bool) -> Iterator[tuple[Step, BuildPlan | None]]:
     """Yield the steps of `prefetch build-builder build-app verify`, builds with their plans."""
+    from bailing_tasks import needs
     from bailing_tasks.steps import DO, step
+    from bailing_tasks.wanted import wanted_images
 
     builds = list(foreseen(run, settings, run.targets(settings), force=force))
     for planned, _ in builds:
-        yield _prefetch(run, planned.recipe), None
+        recipe = planned.recipe
+        yield _prefetch(run, wanted_images([recipe]), recipe.variant.platform, recipe.variant), None
+    for lane in run.lanes(settings):
+        extra = needs.named_by_no_dockerfile(lane.settings, lane.engine.platform)
+        for platform in lane.settings.platforms:
+            if images := [image for image in extra if image.platform == platform]:
+                yield _prefetch(run, images, platform), None
     for planned, decision in builds:
         yield _build(run, planned, decision), planned
     for planned, _ in builds:
@@ -67,15 +77,17 @@ def _steps(run: Run, settings: Settings, *, force: bool) -> Iterator[tuple[Step,
             yield step("verify", planned.recipe.variant, DO, "it is checked in each run"), None
 
 
-def _prefetch(run: Run, recipe: Recipe) -> Step:
+def _prefetch(
+    run: Run, images: Sequence[WantedImage], platform: Platform, variant: Variant | None = None
+) -> Step:
     from bailing_tasks.kept import is_present
     from bailing_tasks.steps import prefetch_step
-    from bailing_tasks.wanted import wanted_images
 
-    images, engine = wanted_images([recipe]), run.engine_for(recipe.variant.platform)
+    engine = run.engine_for(platform)
     here = [image for image in images if is_present(engine, run.pins.get(image.key), image)]
     return prefetch_step(
-        recipe.variant,
+        variant,
+        platform,
         absent=[image for image in images if image not in here],
         unpinned=[image for image in here if image.key not in run.pins],
         count=len(images),

@@ -46,11 +46,19 @@ def images(*names: str) -> list[WantedImage]:
 def test_a_prefetch_says_what_it_would_bring(
     app: Variant, absent: tuple[str, ...], unpinned: tuple[str, ...], action: str, reason: str
 ) -> None:
-    found = prefetch_step(app, absent=images(*absent), unpinned=images(*unpinned), count=5)
+    found = prefetch_step(
+        app, app.platform, absent=images(*absent), unpinned=images(*unpinned), count=5
+    )
     assert rows([found]) == [("prefetch", "app", "linux/amd64", "3.11", action, reason)]
 
 
 def test_one_image_is_one(app: Variant) -> None:
     assert (
-        prefetch_step(app, absent=[], unpinned=[], count=1).reason == "1 image is here, and pinned"
+        prefetch_step(app, app.platform, absent=[], unpinned=[], count=1).reason
+        == "1 image is here, and pinned"
     )
+
+
+def test_images_that_no_dockerfile_names_have_no_target() -> None:
+    found = prefetch_step(None, Platform.parse("linux/arm64"), absent=[], unpinned=[], count=2)
+    assert (found.target, found.platform, found.python) == ("-", "linux/arm64", "")
