@@ -65,13 +65,14 @@ def prefetch_step(
     wanting = [(absent, "not here"), (unpinned, "here, but not pinned")]
     reasons = [f"{_listed(images)}: {what}" for images, what in wanting if images]
     images = "1 image is" if count == 1 else f"all {count} images are"
+    nothing = f"{images} here, and pinned" if count else "it needs none"
     return Step(
         step="prefetch",
         target=variant.target.name if variant else NO_TARGET,
         platform=str(platform),
         python=variant.python if variant else "",
         action=DO if reasons else SKIP,
-        reason="; ".join(reasons) or f"{images} here, and pinned",
+        reason="; ".join(reasons) or nothing,
     )
 
 

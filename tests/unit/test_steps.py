@@ -62,3 +62,8 @@ def test_one_image_is_one(app: Variant) -> None:
 def test_images_that_no_dockerfile_names_have_no_target() -> None:
     found = prefetch_step(None, Platform.parse("linux/arm64"), absent=[], unpinned=[], count=2)
     assert (found.target, found.platform, found.python) == ("-", "linux/arm64", "")
+
+
+def test_who_needs_no_image_is_said_to(app: Variant) -> None:
+    found = prefetch_step(app, app.platform, absent=[], unpinned=[], count=0)
+    assert (found.action, found.reason) == ("skip", "it needs none")
