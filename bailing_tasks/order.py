@@ -50,7 +50,7 @@ def _why(recipe: Recipe, need: Key) -> str:
     """Say where a recipe names what it needs."""
     target = recipe.variant.target
     lines = [
-        f"{target.dockerfile}:{mention.line}"
+        target.place(mention.line)
         for each in recipe.own
         if each.base.key == need
         for mention in each.image.mentions

@@ -126,6 +126,12 @@ class Target:
         names = filter(None, (self.image, f"localhost/{self.image}", self.repository))
         return frozenset(Reference.parse(name).repository for name in names)
 
+    def place(self, line: int) -> str:
+        """Return where a line of its Dockerfile stands, for people."""
+        if self.from_image:
+            return f"service.{self.name}.from-image in pyproject.toml"
+        return f"{self.dockerfile}:{line}"
+
     def is_named(self, reference: Reference) -> bool:
         """Whether a Dockerfile that names a reference means the image that is built of this.
 

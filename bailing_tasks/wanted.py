@@ -38,9 +38,7 @@ def wanted_images(recipes: Iterable[Recipe]) -> tuple[WantedImage, ...]:
         WantedImage(
             reference=image.reference,
             platform=image.platform,
-            named_at=tuple(
-                f"{recipe.variant.target.dockerfile}:{mention.line}" for mention in image.mentions
-            ),
+            named_at=tuple(recipe.variant.target.place(mention.line) for mention in image.mentions),
             targets=(recipe.variant.target.name,),
         )
         for recipe in recipes
