@@ -157,13 +157,19 @@ def named_target(settings: Settings, name: str) -> Target:
     Raises:
         UsageError: There is none of that name.
     """
+    import difflib
+
     from bailing_tasks.errors import UsageError
 
     for target in settings.targets:
         if target.name == name:
             return target
-    names = ", ".join(target.name for target in settings.targets)
-    raise UsageError(f"there is no target {name!r}", remedy=f"name one of {names}")
+    names = [target.name for target in settings.targets]
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    raise UsageError(
+        f"there is no target {name!r}",
+        remedy=f"perhaps you meant {near[0]!r}" if near else f"name one of {', '.join(names)}",
+    )
 
 
 def ready(run: Run, settings: Settings, target: Target) -> None:

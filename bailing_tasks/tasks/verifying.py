@@ -15,16 +15,22 @@ def verify_apps(run: Run, settings: Settings) -> None:
     """Check the app images of a run, each check by name.
 
     Raises:
+        UsageError: There is no app.
         VerifyError: One is not what it has to be.
     """
     from dataclasses import asdict
 
-    from bailing_tasks.errors import VerifyError
+    from bailing_tasks.errors import UsageError, VerifyError
     from bailing_tasks.names import local_name
     from bailing_tasks.variants import variants
     from bailing_tasks.verified import remember
     from bailing_tasks.verify import verify
 
+    if settings.app not in settings.pair:
+        raise UsageError(
+            "there is no app to verify, only services",
+            remedy="name its Dockerfile: app.dockerfile in [tool.bailing-tasks]",
+        )
     host = run.host
     apps = variants(settings, settings.app, host)
     if run.dry_run:
