@@ -22,7 +22,7 @@ from bailing_tasks.engine import baking
 from bailing_tasks.engine.baking import Part, PartLog
 from bailing_tasks.engine.connect import check_buildx
 from bailing_tasks.errors import BailingError, BuildError, PullError
-from bailing_tasks.names import pin_name
+from bailing_tasks.names import BUILDER_LABEL, pin_name
 from bailing_tasks.prefetch import Prefetcher
 from bailing_tasks.published import take
 from bailing_tasks.recipes import image_key
@@ -217,7 +217,10 @@ class Batch:
                 for each in plan.recipe.own
                 if each.base.key in names
             }
-            part = Part(request=replace(plan.request, no_cache=self.no_cache), bases=bases)
+            request = replace(plan.request, no_cache=self.no_cache)
+            if bases:  # which are not what they were when this was planned
+                request = replace(request, labels={**request.labels, BUILDER_LABEL: ""})
+            part = Part(request=request, bases=bases)
             found[names[plan.recipe.variant.key]] = (part, (plan, decision))
         return found
 

@@ -16,6 +16,8 @@ NAMED = 3
 WIDTH = 60
 """How many characters of an instruction are shown."""
 
+OWN = "localhost/"
+"""Where the names of the workspace's own images begin, whose tags tell them apart."""
 KINDS = {"file": "files", "argument": "arguments", "pin": "pins", "instruction": "instructions"}
 """Each kind of change, and what several of them are called."""
 
@@ -51,6 +53,8 @@ class Change:
     def _value(self, value: str) -> str:
         if not value:
             return "none"
+        if value.startswith(OWN):
+            return in_one_line(value.rpartition(":")[2])
         return short(value) if is_sha256(value) else in_one_line(value)
 
 

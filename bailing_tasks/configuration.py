@@ -199,8 +199,8 @@ def _services(
     repository = values["repository"].lower()
     names = Patterns(
         image=values["service-image"],
-        repository=values["service-repository"]
-        or (f"{repository}-{{service}}" if repository else ""),
+        repository=values["service-repository"] or ("{repository}-{service}" if repository else ""),
+        base=repository,
         context=values["service-context"],
         project=project_of(repository, root),
         version=functools.cache(lambda: values["version"] or describe() or "latest"),

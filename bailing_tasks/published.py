@@ -103,7 +103,8 @@ class Lookup:
                 return Published(why=f"{repository} does not have it")
         except UnreachableError as error:
             self._silent[host] = f"{host} could not be asked"
-            return Published(why=f"{repository} could not be asked: {error.cause}")
+            cause = error.cause.partition(" (")[0]
+            return Published(why=f"{repository} could not be asked: {cause}")
         except PullError as error:
             return Published(why=f"{repository} could not be asked: {error.cause}")
         self._silent[host] = f"{host} did not answer within {ASKING_SECONDS:.0f} s"

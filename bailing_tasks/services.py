@@ -36,6 +36,7 @@ class Patterns:
     Attributes:
         image: Pattern of the local names.
         repository: Pattern of the repositories; empty for none.
+        base: What `{repository}` stands for.
         context: The build context of all; empty for the folder of each one's Dockerfile.
         project: What `{project}` stands for.
         version: Returns what `{version}` stands for.
@@ -43,6 +44,7 @@ class Patterns:
 
     image: str
     repository: str
+    base: str
     context: str
     project: str
     version: Callable[[], str]
@@ -50,6 +52,7 @@ class Patterns:
     def fill(self, pattern: str, service: str) -> str:
         """Return a pattern's text for a service."""
         text = pattern.replace("{service}", service).replace("{project}", self.project)
+        text = text.replace("{repository}", self.base)
         return text.replace("{version}", self.version()) if "{version}" in text else text
 
 

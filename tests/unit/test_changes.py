@@ -45,7 +45,7 @@ BEFORE = Inputs(
         ),
         (
             replace(BEFORE, images={"builder": "localhost/b:fp-1"}),
-            f"pins changed: builder (none -> localhost/b:fp-1), {BASE} ({OLD[:19]} -> none)",
+            f"pins changed: builder (none -> fp-1), {BASE} ({OLD[:19]} -> none)",
         ),
         (
             replace(BEFORE, instructions=["FROM base", "COPY . /app", f"RUN {'x ' * 50}"]),
