@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from bailing_tasks.wanted import WantedImage
 
 
-@command("json", "dry_run", name="bundle-save")
+@command("file", "json", "dry_run", name="bundle-save")
 def bundle_save(_context: Context, file: str, json: bool = False, dry_run: bool = False) -> None:
     """Write one file with every external and every built image, for machines without a network."""
     from bailing_tasks.bundle.contents import Contents
@@ -65,7 +65,7 @@ def bundle_save(_context: Context, file: str, json: bool = False, dry_run: bool 
     )
 
 
-@command("to", "json", "dry_run", name="bundle-load")
+@command("file", "to", "json", "dry_run", name="bundle-load")
 def bundle_load(
     _context: Context, file: str, to: str = "", json: bool = False, dry_run: bool = False
 ) -> None:

@@ -30,6 +30,7 @@ HELP = {
     "jobs": "how many images are pulled, or services built, at once",
     "keep_going": "after a failure, go on with what does not need it",
     "names": "services",
+    "file": "the bundle, a file",
     "timeout": "seconds that all pulls may take; 0: as long as they take",
     "refresh": "follow tags that have moved",
     "frozen": "take no image that images.lock does not bind",

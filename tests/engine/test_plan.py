@@ -99,7 +99,7 @@ def test_a_plan_says_what_a_run_would_do_and_what_changed(voice: Workspace) -> N
     lock = planned(voice)
     assert actions(lock) == {"builder": "do", "app": "do"}
     assert lock["build", "builder"]["reason"] == "file changed: lock"
-    assert "pin changed: builder linux/amd64 (localhost/" in lock["build", "app"]["reason"]
+    assert "pin changed: builder linux/amd64 (fp-" in lock["build", "app"]["reason"]
     changes = lock["build", "builder"]["changes"]
     assert [(change["kind"], change["name"]) for change in changes] == [("file", "lock")]
     # What was built before is still here: back to it, and nothing is built.
