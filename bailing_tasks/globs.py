@@ -1,7 +1,8 @@
 """Files that patterns of the settings find: globs from the workspace's root.
 
 `*` and `**` enter no hidden folder; `**` is any number of folders, follows no link to one and
-leaves `node_modules` out. All of these are found by their name.
+leaves `node_modules` out. All of these are found by their name. At the end, `**` is all that is
+below.
 """
 
 from __future__ import annotations
@@ -35,6 +36,15 @@ def files(root: Path, pattern: str, setting: str) -> Iterator[str]:
     yield from dict.fromkeys(_walk(root, "", _parts(pattern, setting)))
 
 
+def matches(pattern: str, path: str, setting: str) -> bool:
+    """Whether a pattern would find a file that is not there yet.
+
+    Raises:
+        SettingsError: It leaves the workspace.
+    """
+    return _matches(_parts(pattern, setting), PurePosixPath(path).parts)
+
+
 def nothing(root: Path, pattern: str, setting: str) -> SettingsError:
     """Return the error for a pattern that finds nothing."""
     return SettingsError(
@@ -51,7 +61,15 @@ def _parts(pattern: str, setting: str) -> tuple[str, ...]:
             f"[tool.bailing-tasks] {setting}: {pattern!r} is not below the workspace",
             remedy=f"write a pattern from the workspace's root: {EXAMPLES[setting]}",
         )
-    return path.parts
+    return (*path.parts, "*") if path.parts[-1] == "**" else path.parts
+
+
+def _matches(parts: Sequence[str], names: Sequence[str]) -> bool:
+    if not parts or not names:
+        return not parts and not names
+    if parts[0] == "**":
+        return _matches(parts[1:], names) or _matches(parts, names[1:])
+    return fnmatch.fnmatchcase(names[0], parts[0]) and _matches(parts[1:], names[1:])
 
 
 def _walk(root: Path, folder: str, parts: Sequence[str]) -> Iterator[str]:

@@ -21,13 +21,13 @@ def in_order(recipes: Iterable[Recipe], read: Callable[[Variant], Recipe]) -> tu
     Raises:
         SettingsError: Some need each other in a circle.
     """
-    found: dict[Key, Recipe] = {}
-    waiting = list(recipes)
+    found: dict[Key, Recipe] = {recipe.variant.key: recipe for recipe in recipes}
+    waiting = list(found.values())
     while waiting:
-        recipe = waiting.pop(0)
-        if recipe.variant.key not in found:
-            found[recipe.variant.key] = recipe
-            waiting += [read(need) for need in recipe.needs if need.key not in found]
+        for need in waiting.pop(0).needs:
+            if need.key not in found:
+                found[need.key] = read(need)
+                waiting.append(found[need.key])
     needs = {key: [need.key for need in recipe.needs] for key, recipe in found.items()}
     try:
         return tuple(found[key] for key in TopologicalSorter(needs).static_order())

@@ -82,7 +82,7 @@ def find(root: Path, patterns: Sequence[str], rendered: Collection[str]) -> tupl
     for pattern in patterns:
         text = pattern.removeprefix("!")
         paths = set(globs.files(root, text, "services"))
-        paths.update(path for path in rendered if triggers.matches(text, path))
+        paths.update(path for path in rendered if globs.matches(text, path, "services"))
         if pattern.startswith("!"):
             found -= paths
             continue
