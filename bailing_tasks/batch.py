@@ -281,7 +281,7 @@ class Batch:
 
         Where BuildKit does not say, what is left is built one after the other.
         """
-        wrong = {name for name, log in baked.logs.items() if log.error}
+        wrong = baked.failed
         blamed = [name for name in wrong if not wrong & set(parts[name][0].bases.values())]
         for name in sorted(blamed):
             self._fail(parts[name][1][0], baked.logs[name], baked.said)

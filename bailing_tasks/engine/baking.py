@@ -89,6 +89,16 @@ class Baked:
     logs: Mapping[str, PartLog]
     said: str
 
+    @property
+    def failed(self) -> frozenset[str]:
+        """The parts that failed by themselves, as far as BuildKit says.
+
+        It says last what failed first. What that ended may have errors of its own, such as an
+        export that nobody takes any more.
+        """
+        wrong = frozenset(name for name, log in self.logs.items() if log.error)
+        return frozenset(name for name in wrong if self.logs[name].error in self.said) or wrong
+
 
 def definition(parts: Mapping[str, Part]) -> dict[str, Any]:
     """Return what a bake file says of several builds (buildx's bake file reference)."""

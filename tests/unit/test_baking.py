@@ -192,9 +192,25 @@ def test_a_build_that_fails_is_told_from_those_that_it_ends(
     assert logs["base-amd64"].ended
     assert "CACHED" in found.text("base-amd64")
     assert (len(logs["base-amd64"].steps), len(logs["base-amd64"].cached)) == (1, 1)
+    assert found.baked.failed == {"wrong-amd64"}
     assert found.baked.said.startswith("wrong.Dockerfile:2\n")
     assert '   2 | >>> RUN ["/says"]\n' in found.baked.said
     assert found.baked.said.endswith("exit code: 3")
+
+
+def test_an_export_that_was_ended_with_a_failure_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("base-amd64", "wrong-amd64", "slow-amd64")
+    lines = list(recorded("bake-failed"))
+    (exported,) = [line for line in lines if "exporting" in line and "completed" in line]
+    error = "failed to copy: failed to send write: EOF: unknown"
+    lines[lines.index(exported)] = exported.replace('"completed"', f'"error":"{error}","completed"')
+    found = Replayed(monkeypatch, lines, *names, returncode=1)
+    assert found.baked.logs["base-amd64"].error == error
+    assert found.baked.failed == {"wrong-amd64"}
+    # Where nothing is said of it at the end, each error is one.
+    lines = [line for line in lines if not line.startswith("ERROR")]
+    found = Replayed(monkeypatch, lines, *names, returncode=1)
+    assert found.baked.failed == {"base-amd64", "wrong-amd64"}
 
 
 def test_a_build_that_is_alone_is_not_named_and_has_its_log(
