@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ from bailing_tasks.dockerfile import remote_inputs
 from bailing_tasks.dockerfile.dockerignore import DockerIgnore
 from bailing_tasks.errors import DockerfileError, SettingsError
 from bailing_tasks.platforms import Platform
-from bailing_tasks.recipes import Recipe, read_recipe
+from bailing_tasks.recipes import Recipe, image_key, on_bases, read_recipe
+from bailing_tasks.references import Reference
 from bailing_tasks.settings import Settings
 from bailing_tasks.variants import Variant
+from bailing_tasks.wanted import wanted_images
 
 AMD64 = Platform.parse("linux/amd64")
 BUILDER = """\
@@ -302,3 +305,34 @@ def test_a_scanner_is_brought_for_the_machine_that_builds(tmp_path: Path) -> Non
     assert str(found.scanner.reference) == "registry.example/scanner:2"
     assert found.scanner.platform == AMD64
     assert recipe(workspace(tmp_path), "builder").scanner is None
+
+
+def test_a_recipe_is_read_again_once_its_builder_is_known(tmp_path: Path) -> None:
+    app = recipe(workspace(tmp_path), "app")
+    (builder,) = app.needs
+    on_builder = on_bases(workspace(tmp_path), app, {builder.key: "localhost/b:fp-1"})
+    assert on_builder.build_args["BUILDER_IMAGE"] == "localhost/b:fp-1"
+    assert str(on_builder.images[0].reference) == "docker.io/library/alpine:3.20"
+
+
+def test_a_recipe_that_takes_no_argument_stays_as_it_is(tmp_path: Path) -> None:
+    builder = recipe(workspace(tmp_path), "builder")
+    bases = {("base", "linux/amd64", ""): "localhost/base:fp-1"}
+    assert on_bases(workspace(tmp_path), builder, bases) == replace(builder, bases=bases)
+
+
+def test_a_builder_may_be_built_on_an_image_with_the_apps_name(tmp_path: Path) -> None:
+    settings = workspace(tmp_path)
+    (tmp_path / "docker" / "dockerfile.dev").write_text("FROM bailing:base AS builder\n")
+    assert not recipe(settings, "builder").own
+
+
+def test_a_target_that_is_an_image_is_named_by_the_settings(tmp_path: Path) -> None:
+    cache = {"from-image": "redis:7.4"}
+    found = workspace(tmp_path, service={"cache": cache})
+    (service,) = found.services
+    variant = Variant(target=service, platform=AMD64, python="")
+    (wanted,) = wanted_images([read_recipe(found, variant, AMD64)])
+    assert wanted.named_at == ("service.cache.from-image in pyproject.toml",)
+    assert image_key(read_recipe(found, variant, AMD64).images[0]) == wanted.key
+    assert not service.is_named(Reference.parse("redis:7.4"))
