@@ -310,8 +310,8 @@ def test_a_scanner_is_brought_for_the_machine_that_builds(tmp_path: Path) -> Non
 def test_a_recipe_is_read_again_once_its_builder_is_known(tmp_path: Path) -> None:
     app = recipe(workspace(tmp_path), "app")
     (builder,) = app.needs
-    on_builder = on_bases(workspace(tmp_path), app, {builder.key: "localhost/b:fp-1"})
-    assert on_builder.build_args["BUILDER_IMAGE"] == "localhost/b:fp-1"
+    on_builder = on_bases(workspace(tmp_path), app, {builder.key: "localhost/bailing-builder:fp-1"})
+    assert on_builder.build_args["BUILDER_IMAGE"] == "localhost/bailing-builder:fp-1"
     assert str(on_builder.images[0].reference) == "docker.io/library/alpine:3.20"
 
 
