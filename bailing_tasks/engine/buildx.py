@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import re
 import signal
@@ -189,8 +190,9 @@ def inspect(builder: str) -> Builder:
     return started
 
 
+@functools.cache
 def platforms(builder: str) -> tuple[Platform, ...]:
-    """Return the platforms that a builder can run, emulated ones included.
+    """Return the platforms that a builder can run, emulated ones included; it is asked once.
 
     Raises:
         EngineError: buildx does not know the builder, or it does not answer.

@@ -160,6 +160,7 @@ def test_what_is_built_is_forced_one_at_a_time_and_for_two_platforms(
     for platform in ("linux/amd64", "linux/arm64"):
         assert order.index(["base", f"{platform}:"]) < order.index(["backend", f"{platform}:"])
     assert calls.read_text().count("buildx bake") == 4
+    assert calls.read_text().count("buildx inspect") == 1
     for each in (f"{name}-backend:v0.3.7", f"{name}-base:v0.3.7"):
         for image, platform in ((each, "amd64"), (f"{each}-arm64", "arm64")):
             inspected = plain.engine.must("image", "inspect", "-f", "{{.Architecture}}", image)
