@@ -266,15 +266,7 @@ class Batch:
         made = build.ended(plan, result, decision, engine, self.state, started)
         if log:
             made = replace(made, steps=len(log.steps), cached=len(log.cached), seconds=log.seconds)
-        self._end(
-            Ended(
-                variant=plan.recipe.variant,
-                result=result,
-                reason=decision.reason,
-                seconds=made.seconds,
-                built=made,
-            )
-        )
+        self._made(plan, made)
 
     def _blame(self, parts: Mapping[str, tuple[Part, Step]], baked: baking.Baked) -> None:
         """Find out which builds failed by themselves; the others were ended with them.
@@ -314,15 +306,7 @@ class Batch:
         except BuildError as error:
             self._failed(plan, error, time.monotonic() - started)
             return
-        self._end(
-            Ended(
-                variant=plan.recipe.variant,
-                result=made.result,
-                reason=made.reason,
-                seconds=made.seconds,
-                built=made,
-            )
-        )
+        self._made(plan, made)
 
     def _name(self, variant: Variant) -> str:
         """Return what a build is called in BuildKit's own words, and on the board."""
@@ -332,6 +316,17 @@ class Batch:
             taken = set(self._names.values())
             self._names[variant.key] = f"{name}-{len(taken)}" if name in taken else name
         return self._names[variant.key]
+
+    def _made(self, plan: BuildPlan, made: BuildResult) -> None:
+        self._end(
+            Ended(
+                variant=plan.recipe.variant,
+                result=made.result,
+                reason=made.reason,
+                seconds=made.seconds,
+                built=made,
+            )
+        )
 
     def _failed(
         self, plan: BuildPlan, error: BailingError, seconds: float = 0.0, log: Sequence[str] = ()
