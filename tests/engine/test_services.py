@@ -66,12 +66,11 @@ def test_eight_services_from_the_first_build_to_the_next_change(
     assert these(again, "skipped") == ALL - {"broken", "panel"}
     before = len(calls.read_text())
     plain = workspace.invoke("build-all")
-    assert {(number, said) for _, number, _, said in ENDED.findall(plain.stdout)} == {
-        ("9", f"skipped: {again[each]['reason']}")
-        if each in these(again, "skipped")
-        else ("9", f"skipped: nothing changed (fingerprint {again[each]['fingerprint'][:16]})")
-        for each in ALL
-    }
+    lines = {target: said for _, _, target, said in ENDED.findall(plain.stdout)}
+    assert set(lines) == ALL
+    for each, said in lines.items():
+        assert said.startswith("skipped")
+        assert f"nothing changed (fingerprint {again[each]['fingerprint'][:16]})" in said
     assert "9 images: 9 skipped" in plain.stdout
     assert "bake" not in calls.read_text()[before:]
     if engine.store != "buildkit":  # which is asked what it is
