@@ -29,6 +29,8 @@ _NAME = re.compile(r"\[(?P<build>[\w-]+)(?: (?P<step>[^\]]*))?\] ?(?P<what>.*)",
 _ALONE = re.compile(r"(?:\[(?P<step>[^\]]*)\] ?)?(?P<what>.*)", re.DOTALL)
 """How a step is called: where there is one build, without the build."""
 _STEP = re.compile(r"(?:\S+ )?\d+/\d+")
+_CACHE = re.compile(r"(?:importing|exporting) cache\b")
+"""A step without which the build goes on: there may be no cache yet, or no place for it."""
 _TEMPLATE = re.compile(r"([$%])\{")
 
 
@@ -235,11 +237,11 @@ class _Reader:
                 log.cached.add(digest)
                 self._say(log, digest, "cached", "CACHED")
         if vertex.get("error"):
-            if "context canceled" not in vertex["error"]:
+            if "context canceled" not in vertex["error"] and not _CACHE.match(what):
                 log.error = log.error or vertex["error"]
             self._say(log, digest, "end", f"ERROR: {vertex['error']}")
         elif vertex.get("completed"):
-            if not step and what.startswith("exporting"):
+            if not step and what.startswith("exporting") and not _CACHE.match(what):
                 log.ended = time.monotonic()
             self._say(log, digest, "end", "DONE")
 
