@@ -114,14 +114,9 @@ class Batch:
         left = [step for step in steps if not self._is_over(step[0])]
         if self.keep_going or all(each.result != FAILED for each in self._ended.values()):
             return left
+        why = "another one failed before it was done"
         for plan, _ in left:
-            self._end(
-                Ended(
-                    variant=plan.recipe.variant,
-                    result=STOPPED,
-                    reason="another one failed before it was done",
-                )
-            )
+            self._end(Ended(variant=plan.recipe.variant, result=STOPPED, reason=why))
         return []
 
     def _ready(self, steps: Sequence[Step]) -> list[Step]:
@@ -202,8 +197,7 @@ class Batch:
         if baked.interrupted:
             raise KeyboardInterrupt
         self._take(parts, baked.logs if baked.ok else handed_over)
-        if not baked.ok:
-            self._blame(parts, baked)
+        self._blame(parts, baked)
         self.board.clear()
 
     def _parts(self, steps: Sequence[Step]) -> dict[str, tuple[Part, Step]]:
@@ -271,9 +265,10 @@ class Batch:
     def _blame(self, parts: Mapping[str, tuple[Part, Step]], baked: baking.Baked) -> None:
         """Find out which builds failed by themselves; the others were ended with them.
 
-        Where BuildKit does not say, what is left is built one after the other.
+        Where BuildKit does not say, or has none of it, what is left is built one after the other.
         """
-        wrong = baked.failed
+        left = {name for name, (_, step) in parts.items() if not self._is_over(step[0])}
+        wrong = baked.failed & left
         blamed = [name for name in wrong if not wrong & set(parts[name][0].bases.values())]
         for name in sorted(blamed):
             self._fail(parts[name][1][0], baked.logs[name], baked.said)

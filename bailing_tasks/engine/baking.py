@@ -98,7 +98,7 @@ class Baked:
         It says last what failed first. What that ended may have errors of its own, such as an
         export that nobody takes any more.
         """
-        wrong = frozenset(name for name, log in self.logs.items() if log.error)
+        wrong = frozenset(name for name, log in self.logs.items() if log.error and not self.ok)
         return frozenset(name for name in wrong if self.logs[name].error in self.said) or wrong
 
 
