@@ -82,6 +82,8 @@ def in_memory(
     patterns: Sequence[str],
     environment: Mapping[str, str],
     only: Collection[str] | None,
+    *,
+    overwrite: bool = False,
 ) -> dict[str, bytes]:
     """Return what rendered files will hold when images are built, by path; nothing is written.
 
@@ -90,6 +92,7 @@ def in_memory(
         patterns: What the templates are found by.
         environment: The variables of the process; beneath them is `.env`, as it is to be.
         only: The files that it is about; None for all.
+        overwrite: Whether files that were edited by hand are replaced before that.
 
     Raises:
         SettingsError: A pattern makes no sense.
@@ -98,7 +101,8 @@ def in_memory(
     if not patterns:
         return {}
     values = dotenv.variables(dotenv.planned(root), environment)
-    return {file.path: file.content for file in planned(root, patterns, values, only=only)}
+    files = planned(root, patterns, values, overwrite=overwrite, only=only)
+    return {file.path: file.content for file in files}
 
 
 def write(root: Path, files: Iterable[RenderedFile]) -> None:

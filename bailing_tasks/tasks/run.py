@@ -50,6 +50,7 @@ class Run(Document):
         self.dry_run = False
         self.frozen = False
         self.offline = False
+        self.overwrite = False
         self._settings: dict[tuple[object, ...], Settings] = {}
         self._lookup: Lookup | None = None
         self._locked = False
@@ -75,7 +76,7 @@ class Run(Document):
         from bailing_tasks import git, hosting, rendering, templates
         from bailing_tasks.configuration import load
 
-        key = (tuple(platform), tuple(python), tuple(others.items()))
+        key = (tuple(platform), tuple(python), tuple(others.items()), self.overwrite)
         if key not in self._settings:
             remote = git.remote_url(self.root) or ""
             settings = load(
@@ -92,7 +93,11 @@ class Run(Document):
             self._settings[key] = replace(
                 settings,
                 rendered=rendering.in_memory(
-                    self.root, settings.templates, os.environ, dockerfiles
+                    self.root,
+                    settings.templates,
+                    os.environ,
+                    dockerfiles,
+                    overwrite=self.overwrite,
                 ),
             )
         return self._settings[key]

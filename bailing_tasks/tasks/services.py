@@ -110,6 +110,7 @@ def build_all(
 ) -> None:
     """Prefetch all base images, bring configuration up to date, render templates, build all."""
     run = current(json=json, dry_run=dry_run, frozen=frozen, offline=offline)
+    run.overwrite = overwrite
     settings = run.settings(platform, python)
     wishes = Wishes.read(jobs=jobs, force=force, keep_going=keep_going)
     console = run.console

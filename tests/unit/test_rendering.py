@@ -150,6 +150,8 @@ def test_in_memory_it_is_what_a_build_will_see(root: Path) -> None:
         OUTPUT: b"FROM new\r\n# \xff\n",
         "src/b": b"by hand",
     }
+    replaced = rendering.in_memory(root, PATTERNS, {"SHELL_HAS": "x"}, ["src/b"], overwrite=True)
+    assert replaced == {"src/b": b"minex"}
     assert root.joinpath(".env").read_text() == "OTHER=mine\n"
     assert not root.joinpath(OUTPUT).exists()
     root.joinpath(".env").write_text("malformed line\n")
