@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import os
 import zlib
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
@@ -163,6 +164,8 @@ def _pack(pieces: Iterable[bytes], layout: Layout, layers: Layers) -> None:
             content.update(piece)
             put(packing.compress(piece))
         put(packing.flush())
+        file.flush()
+        os.fsync(file.fileno())
     found = f"sha256:{packed.hexdigest()}"
     partial.replace(layout.path(found))
     descriptor = {"mediaType": LAYER_TYPE, "digest": found, "size": size}
