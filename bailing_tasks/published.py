@@ -66,13 +66,12 @@ class Lookup:
             known = {name: asdict(found) for name, found in self._known.items()}
             self._state.write(FILE, json.dumps(known, indent=2) + "\n")
 
-    def built(self, plan: BuildPlan) -> None:
-        """Ask again for an image that was built here: whoever removes it may have published it."""
-        if not plan.recipe.variant.target.repository:
-            return
-        name = _wanted(plan).reference.familiar
+    def built(self, *plans: BuildPlan) -> None:
+        """Ask again for images that were built here: who removes one may have published it."""
+        published = [plan for plan in plans if plan.recipe.variant.target.repository]
+        names = [_wanted(plan).reference.familiar for plan in published]
         with self._one_at_a_time:
-            if self._known.pop(name, None):
+            if any([self._known.pop(name, None) for name in names]):  # noqa: C419
                 self.keep()
 
     def find(self, plan: BuildPlan) -> Published:

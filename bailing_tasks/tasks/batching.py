@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from bailing_tasks.batch import Ended
     from bailing_tasks.build import BuildResult
+    from bailing_tasks.build_plan import BuildPlan
     from bailing_tasks.console import Console
     from bailing_tasks.lanes import Lane
     from bailing_tasks.settings import Settings, Target
@@ -102,9 +103,8 @@ def build_targets(
     try:
         side_by_side(lanes, lambda lane: _build(run, lane, steps[lane.engine], wishes, tally))
     finally:
+        run.lookup(settings).built(*tally.built)
         run.report(name, {"images": [_document(ended) for ended in tally.ended]})
-    for plan, _ in every:
-        run.lookup(settings).built(plan)
     tally.end(time.monotonic() - started)
     return [ended.built for ended in tally.ended if ended.built]
 
@@ -136,6 +136,11 @@ class _Tally:
         self._task = task
         self._plans = {plan.recipe.variant.key: plan for plan, _ in steps}
         self._one_at_a_time = threading.Lock()
+
+    @property
+    def built(self) -> list[BuildPlan]:
+        """The builds that BuildKit had to be asked for."""
+        return [self._plans[each.variant.key] for each in self.ended if each.result == "built"]
 
     def tell(self, ended: Ended, console: Console) -> None:
         """Write the line that ends one step; where it failed, the end of its log before it."""
