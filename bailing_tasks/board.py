@@ -65,6 +65,9 @@ class Board:
 @contextlib.contextmanager
 def board(console: Console) -> Iterator[Board]:
     """Show what several builds are doing until the end of the block."""
+    if console.display:
+        yield Board(console, console.display)
+        return
     if console.live:
         from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 

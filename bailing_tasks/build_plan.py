@@ -138,7 +138,8 @@ def plan_build(
     found = sources(recipe, pins, engine)
     id_of_bases = bases_id(recipe, engine)
     name = local_name(variant, settings, host)
-    copy = f"{name.replace(':', '-').replace('/', '-')}.Dockerfile"
+    # No image's name has a `+`: those of `a/b` and `a-b` are apart.
+    copy = f"{name.replace(':', '-').replace('/', '+')}.Dockerfile"
     return BuildPlan(
         recipe=recipe,
         dockerfile=pin_images(
@@ -192,7 +193,8 @@ def _labels(
     return {
         **origin.labels(settings, labels(recipe.text, **recipe.selection), files),
         LABEL: fingerprint_label(target, platform, digest),
-        **({BUILDER_LABEL: bases_id} if recipe.own else {}),
+        # What a service is built on may come in the same run, and is not known yet.
+        **({BUILDER_LABEL: bases_id if target.per_python else ""} if recipe.own else {}),
     }
 
 

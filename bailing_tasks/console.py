@@ -26,12 +26,16 @@ class Console:
         stream: Where to write.
         live: Whether the stream is a terminal that can be redrawn.
         folded: Whether GitHub Actions reads it.
+
+    Attributes:
+        display: What redraws itself on the terminal for several parts of a run; None for nothing.
     """
 
     def __init__(self, stream: TextIO, *, live: bool, folded: bool) -> None:
         self._stream = stream
         self._print: Callable[[str], object] = self._write
         self.live = live
+        self.display: Progress | None = None
         self._folded = folded
 
     @classmethod
@@ -144,7 +148,7 @@ class PartConsole(Console):
         super().__init__(io.StringIO(), live=whole.live, folded=False)
         self._whole = whole
         self._owner = owner
-        self._display = display
+        self.display = display
 
     def say(self, text: str = "") -> None:
         """Write lines in one piece."""
@@ -157,11 +161,11 @@ class PartConsole(Console):
     @contextlib.contextmanager
     def activity(self, title: str) -> Iterator[Callable[[str], None]]:
         """Show the lines that a build prints: the last one on a terminal, all of them elsewhere."""
-        if self._display is None:
+        if self.display is None:
             with self.group(title):
                 yield self.say
             return
-        display, task = self._display, self._display.add_task(title, total=None)
+        display, task = self.display, self.display.add_task(title, total=None)
         try:
             yield lambda line: display.update(task, description=f"{title}  {line[:80]}")
         finally:

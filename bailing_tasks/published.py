@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from bailing_tasks.build_plan import BuildPlan
@@ -20,6 +21,7 @@ from bailing_tasks.state import State
 from bailing_tasks.wanted import WantedImage
 
 FILE = "published.json"
+ASKED_AT_ONCE = 16
 ASKING_SECONDS = 3.0
 """How long a registry may take to say whether it has an image; it is built where it does not."""
 
@@ -55,6 +57,7 @@ class Lookup:
         self._silent: dict[str, str] = {}
         self._known = _read(state)
         self._one_at_a_time = threading.RLock()
+        self._asking: dict[str, threading.Lock] = {}
 
     def forget(self) -> None:
         """Ask again for what earlier runs found out."""
@@ -81,16 +84,22 @@ class Lookup:
             return Published()
         image = _wanted(plan)
         name, host = image.reference.familiar, image.reference.host
+        if self._resolver.offline and name not in self._known:
+            return Published(why=f"{target.repository} was not asked (--offline)")
         with self._one_at_a_time:
-            if name in self._known:
-                return self._known[name]
-            if self._resolver.offline:
-                return Published(why=f"{target.repository} was not asked (--offline)")
-            if host in self._silent:
-                self._known[name] = Published(why=self._silent[host])
-            else:
-                self._known[name] = self._ask(image)
+            asked_by_another = self._asking.setdefault(name, threading.Lock())
+        with asked_by_another:
+            if name not in self._known:
+                silent = self._silent.get(host)
+                self._known[name] = Published(why=silent) if silent else self._ask(image)
             return self._known[name]
+
+    def ask_ahead(self, plans: Sequence[BuildPlan]) -> None:
+        """Find out about many at once, the first one alone: who is silent is waited for once."""
+        if plans:
+            self.find(plans[0])
+        for _ in in_parallel(self.find, plans[1:], jobs=ASKED_AT_ONCE):
+            continue
 
     def _ask(self, image: WantedImage) -> Published:
         repository, host = image.reference.repository, image.reference.host

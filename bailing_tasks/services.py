@@ -55,6 +55,20 @@ class Patterns:
         text = text.replace("{repository}", self.base)
         return text.replace("{version}", self.version()) if "{version}" in text else text
 
+    def name(self, pattern: str, service: str, setting: str) -> str:
+        """Return a pattern's text for a service, which is a name.
+
+        Raises:
+            SettingsError: It has a placeholder that nothing stands for.
+        """
+        text = self.fill(pattern, service)
+        if unknown := re.search(r"\{.*?\}", text):
+            raise SettingsError(
+                f"{setting} of {service}: {unknown[0]} stands for nothing",
+                remedy="it may hold {project}, {service}, {version} and {repository}",
+            )
+        return text
+
 
 def project_of(repository: str, root: Path) -> str:
     """Return the project's name: the last part of its repository, else of its folder."""
@@ -230,8 +244,11 @@ def _targets(
 def _target(name: str, dockerfile: str, values: Mapping[str, Any], patterns: Patterns) -> Target:
     folder = PurePosixPath(dockerfile).parent.as_posix() if dockerfile else "."
     context = values["context"] or patterns.context or folder
-    image, _, tag = patterns.fill(values["image"] or patterns.image, name).partition(":")
-    repository = values["repository"] or patterns.fill(patterns.repository, name).lower()
+    named = patterns.name(values["image"] or patterns.image, name, "service-image")
+    image, _, tag = named.partition(":")
+    repository = values["repository"] or patterns.name(
+        patterns.repository, name, "service-repository"
+    )
     return Target(
         name=name,
         dockerfile=dockerfile,
@@ -239,7 +256,7 @@ def _target(name: str, dockerfile: str, values: Mapping[str, Any], patterns: Pat
         context=context,
         image=_image(name, image),
         tag=as_tag(tag),
-        repository=_BY_KEY["repository"].read(repository, f"the repository of {name}"),
+        repository=_BY_KEY["repository"].read(repository.lower(), f"the repository of {name}"),
         build_args={key: patterns.fill(value, name) for key, value in values["build-args"].items()},
         secrets=values["secrets"],
         triggers=tuple(values["triggers"]) or _triggers(dockerfile, context),

@@ -124,6 +124,7 @@ def _plans(run: Run, settings: Settings, recipes: Iterable[Recipe]) -> dict[Key,
     plans: dict[Key, BuildPlan] = {}
     by_engine: dict[Engine, list[BuildPlan]] = {}
     for recipe in recipes:
+        run.check_engines(recipe)
         below = [each.base.key for each in recipe.own if each.base.key in plans]
         bases = {key: plans[key].kept for key in below}
         plan = run.plan(settings, on_bases(settings, recipe, bases) if bases else recipe)

@@ -34,7 +34,11 @@ def services(_context: Context, platform: list[str], json: bool = False) -> None
     run = current(json=json)
     settings = run.settings(platform)
     recipes = [each for target in settings.services for each in run.recipes(settings, target)]
-    described = {recipe.variant.target.name: _described(recipe) for recipe in recipes}
+    described: dict[str, dict[str, Any]] = {}
+    for recipe in recipes:
+        found = described.setdefault(recipe.variant.target.name, _described(recipe))
+        for key in ("external", "needs"):  # which may differ from platform to platform
+            found[key] = sorted({*found[key], *_described(recipe)[key]})
     if described:
         headings = ("service", "made from", "context", "image", "external images", "needs")
         run.console.table(headings, [_row(each) for each in described.values()])
