@@ -37,12 +37,16 @@ class Engine:
 
     def clear(self, *patterns: str) -> None:
         """Remove images by patterns of their names, and all layers that nothing uses."""
+        self.remove(*patterns)
+        self.must(["docker", "builder", "prune", "--all", "--force"])
+        os.sync()
+
+    def remove(self, *patterns: str) -> None:
+        """Remove images by patterns of their names."""
         filters = [part for pattern in patterns for part in ("--filter", f"reference={pattern}")]
         found = self.must(["docker", "images", "--quiet", "--no-trunc", *filters]).stdout.split()
         if found:
             self.must(["docker", "rmi", "--force", *dict.fromkeys(found)])
-        self.must(["docker", "builder", "prune", "--all", "--force"])
-        os.sync()
 
 
 @contextlib.contextmanager
