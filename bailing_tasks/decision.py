@@ -17,6 +17,7 @@ from bailing_tasks.made import Made
 from bailing_tasks.names import BUILDER_LABEL, LABEL
 from bailing_tasks.parallel import in_parallel
 from bailing_tasks.published import Published
+from bailing_tasks.variants import Key
 
 SKIP = "skip"
 PULL = "pull"
@@ -46,7 +47,7 @@ class Decision:
 def decide(
     plan: BuildPlan,
     *,
-    engine: Engine,
+    image: Image | None,
     made: Made | None,
     look: Callable[[BuildPlan], Published],
     force: bool = False,
@@ -57,7 +58,7 @@ def decide(
 
     Args:
         plan: The build.
-        engine: Where its image may be.
+        image: What the engine has that was made from the same inputs, by `built_image`.
         made: What is known of the last image of this variant.
         look: Asks the registry, where the image is not here.
         force: Whether it is built in any case.
@@ -70,11 +71,10 @@ def decide(
         Decision, changes=found, certain=not unknown and (bases_certain or not plan.recipe.own)
     )
     upstream = plan.recipe.variant.target.from_image
-    if upstream and (force or built_image(plan, engine) is None):
+    if upstream and (force or image is None):
         return decided(action=TAG, reason=f"it is {upstream} under another name")
     if force or (unknown and not upstream):
         return decided(action=BUILD, reason="forced" if force else unknown)
-    image = built_image(plan, engine)
     if image and _on_another_builder(plan, image, made, bases_come=bases_come):
         builder = plan.recipe.variant.target.builder_arg
         what = "its builder" if builder else "what it is built on"
@@ -97,13 +97,13 @@ def built_image(plan: BuildPlan, engine: Engine) -> Image | None:
     return found if found.labels.get(LABEL) == plan.label else None
 
 
-def ask_ahead(plans: Sequence[BuildPlan], engine: Engine) -> None:
-    """Ask an engine for the images of many plans at once, so that `decide` need not wait for each.
+def built_images(plans: Sequence[BuildPlan], engine: Engine) -> dict[Key, Image | None]:
+    """Return what `built_image` does for many plans: an engine is asked for several at once.
 
     The containerd store looks through all that it has for every one of them.
     """
-    for _ in in_parallel(lambda plan: engine.image(plan.kept), plans, jobs=ASKED_AT_ONCE):
-        continue
+    found = in_parallel(lambda plan: built_image(plan, engine), plans, jobs=ASKED_AT_ONCE)
+    return {plan.recipe.variant.key: image for plan, image in found}
 
 
 def is_certain(plan: BuildPlan) -> bool:

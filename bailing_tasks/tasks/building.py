@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from bailing_tasks.build_plan import BuildPlan
     from bailing_tasks.builder_choice import BuilderChoice
     from bailing_tasks.decision import Decision
-    from bailing_tasks.engine.base import Engine
+    from bailing_tasks.engine.base import Engine, Image
     from bailing_tasks.lanes import Lane
     from bailing_tasks.outcomes import Outcome
     from bailing_tasks.recipes import Recipe
@@ -95,6 +95,7 @@ def planned(
     from bailing_tasks.decision import SKIP
 
     plans = _plans(run, settings, recipes)
+    here = _here(run, plans.values())
     decided: dict[Key, Decision] = {}
     for key, plan in plans.items():
         target = plan.recipe.variant.target
@@ -107,6 +108,7 @@ def planned(
             settings,
             plan,
             force=force and target in chosen,
+            here=here,
             bases_come=any(
                 decision.action != SKIP and (base in chosen or not base.per_python)
                 for base, decision in below
@@ -118,21 +120,30 @@ def planned(
 
 def _plans(run: Run, settings: Settings, recipes: Iterable[Recipe]) -> dict[Key, BuildPlan]:
     """Return the plans of recipes that stand in order, each on the images that there will be."""
-    from bailing_tasks.decision import ask_ahead
     from bailing_tasks.recipes import on_bases
 
     plans: dict[Key, BuildPlan] = {}
-    by_engine: dict[Engine, list[BuildPlan]] = {}
     for recipe in recipes:
         run.check_engines(recipe)
         below = [each.base.key for each in recipe.own if each.base.key in plans]
         bases = {key: plans[key].kept for key in below}
         plan = run.plan(settings, on_bases(settings, recipe, bases) if bases else recipe)
         plans[recipe.variant.key] = plan
-        by_engine.setdefault(run.engine_for(recipe.variant.platform), []).append(plan)
-    for engine, of_one in by_engine.items():
-        ask_ahead(of_one, engine)
     return plans
+
+
+def _here(run: Run, plans: Iterable[BuildPlan]) -> dict[Key, Image | None]:
+    """Return the images that are here already of those that plans would make."""
+    from bailing_tasks.decision import built_images
+
+    by_engine: dict[Engine, list[BuildPlan]] = {}
+    for plan in plans:
+        by_engine.setdefault(run.engine_for(plan.recipe.variant.platform), []).append(plan)
+    return {
+        key: image
+        for engine, of_one in by_engine.items()
+        for key, image in built_images(of_one, engine).items()
+    }
 
 
 def look_ahead(run: Run, settings: Settings) -> None:

@@ -9,7 +9,7 @@ import atexit
 import functools
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from bailing_tasks.build_plan import BuildPlan
     from bailing_tasks.console import Console
     from bailing_tasks.decision import Decision
-    from bailing_tasks.engine.base import Engine
+    from bailing_tasks.engine.base import Engine, Image
     from bailing_tasks.engines import Engines
     from bailing_tasks.history import History
     from bailing_tasks.lanes import Lane
-    from bailing_tasks.lockfile import Key, Locked
+    from bailing_tasks.lockfile import Key as ImageKey
+    from bailing_tasks.lockfile import Locked
     from bailing_tasks.origin import Origin
     from bailing_tasks.platforms import Platform
     from bailing_tasks.prefetch import Prefetcher
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from bailing_tasks.resolver import Resolver
     from bailing_tasks.settings import Settings, Target
     from bailing_tasks.state import Pin, State
-    from bailing_tasks.variants import Variant
+    from bailing_tasks.variants import Key, Variant
     from bailing_tasks.wanted import WantedImage
 
 
@@ -136,14 +137,14 @@ class Run(Document):
         return self._engines.of(platform)
 
     @functools.cached_property
-    def locked(self) -> dict[Key, Locked] | None:
+    def locked(self) -> dict[ImageKey, Locked] | None:
         """What `images.lock` binds; None where there is no such file."""
         from bailing_tasks import locking
 
         return locking.read(self.root)
 
     @functools.cached_property
-    def pins(self) -> dict[Key, Pin]:
+    def pins(self) -> dict[ImageKey, Pin]:
         """The pins of this run: of the lock file, of the state, and what a prefetch added."""
         from bailing_tasks import locking
 
@@ -286,16 +287,18 @@ class Run(Document):
         plan: BuildPlan,
         *,
         force: bool,
+        here: Mapping[Key, Image | None] | None = None,
         bases_come: bool = False,
         bases_certain: bool = True,
     ) -> Decision:
-        """Return whether a planned build is needed, and why; arguments as for `decision.decide`."""
-        from bailing_tasks.decision import decide
+        """Return what `decision.decide` does; the engine is asked for what is not in `here`."""
+        from bailing_tasks.decision import built_image, decide
         from bailing_tasks.made import last_made
 
+        key, engine = plan.recipe.variant.key, self.engine_for(plan.recipe.variant.platform)
         return decide(
             plan,
-            engine=self.engine_for(plan.recipe.variant.platform),
+            image=here[key] if here and key in here else built_image(plan, engine),
             made=last_made(plan, self.state),
             look=self.lookup(settings).find,
             force=force,
