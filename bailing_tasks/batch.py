@@ -17,12 +17,14 @@ from bailing_tasks import build
 from bailing_tasks.board import Board
 from bailing_tasks.build import BuildResult
 from bailing_tasks.build_plan import BuildPlan
-from bailing_tasks.decision import BUILD, PULL, TAG, Decision
+from bailing_tasks.decision import ASKED_AT_ONCE, BUILD, PULL, SKIP, TAG, Decision
+from bailing_tasks.ended import Ended
 from bailing_tasks.engine import baking
 from bailing_tasks.engine.baking import Part, PartLog
 from bailing_tasks.engine.connect import check_buildx
 from bailing_tasks.errors import BailingError, BuildError, PullError
 from bailing_tasks.names import BUILDER_LABEL, pin_name
+from bailing_tasks.parallel import beside, in_parallel
 from bailing_tasks.prefetch import Prefetcher
 from bailing_tasks.published import take
 from bailing_tasks.recipes import image_key
@@ -36,35 +38,6 @@ STOPPED = "stopped"
 _NOT_IN_PART = re.compile(r"[^a-zA-Z0-9_-]+")
 
 Step = tuple[BuildPlan, Decision]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ended:
-    """How one step of a run ended.
-
-    Attributes:
-        variant: What it was for.
-        result: `built`, `pulled`, `tagged`, `skipped`; `failed`; `left out`, since what it needs
-            failed; `stopped`, since the run ended before.
-        reason: Why.
-        seconds: How long it took.
-        built: What there is now; None where there is nothing.
-        error: What failed.
-        log: The last lines of what BuildKit said, where it failed.
-    """
-
-    variant: Variant
-    result: str
-    reason: str
-    seconds: float = 0.0
-    built: BuildResult | None = None
-    error: BailingError | None = None
-    log: tuple[str, ...] = ()
-
-    @property
-    def ok(self) -> bool:
-        """Whether its image is here."""
-        return self.built is not None
 
 
 @dataclass(kw_only=True)
@@ -98,7 +71,9 @@ class Batch:
             EngineError: There is no buildx, a platform cannot be run, or the engine stopped.
             PullError: A registry would have to be asked, and may not.
         """
-        waiting = [step for step in steps if not self._settled(*step)]
+        every = list(steps)
+        self._skip([step for step in every if step[1].action == SKIP])
+        waiting = [step for step in every if not self._settled(*step)]
         together = check_buildx() >= baking.OLDEST_BUILDX if waiting else False
         waiting = self._left(waiting)
         while waiting:
@@ -133,14 +108,24 @@ class Batch:
                 ready[recipe.variant.key] = step
         return list(ready.values())
 
+    def _skip(self, steps: Sequence[Step]) -> None:
+        """Carry out the steps whose images are here already."""
+        engine = self.prefetcher.engine
+
+        def find(step: Step) -> BuildResult:
+            return build.ended(step[0], "skipped", step[1], engine, self.state, time.monotonic())
+
+        found = in_parallel(find, steps, jobs=ASKED_AT_ONCE)
+        made = {plan.recipe.variant.key: built for (plan, _), built in found}
+        for plan, _ in steps:
+            self._done(plan, made[plan.recipe.variant.key])
+
     def _settled(self, plan: BuildPlan, decision: Decision) -> bool:
         """Carry out a step that needs no build."""
         started = time.monotonic()
         if decision.action == TAG:
             self._rename(plan, decision, started)
             return True
-        if decision.action == BUILD:
-            return False
         if decision.action == PULL:
             try:
                 take(plan, self.prefetcher)
@@ -148,8 +133,8 @@ class Batch:
                 console = self.prefetcher.console
                 console.warn(f"{error.message}: it is built instead\n{error.cause}")
                 return False
-        self._accepted(plan, decision, "pulled" if decision.action == PULL else "skipped", started)
-        return True
+            self._accepted(plan, decision, "pulled", started)
+        return decision.action != BUILD
 
     def _rename(self, plan: BuildPlan, decision: Decision, started: float) -> None:
         """Give another's image the names that it has here."""
@@ -188,9 +173,9 @@ class Batch:
             self.board.show(log.name, line)
             if log.ended and not log.error and log.name not in handed_over:
                 handed_over[log.name] = log
-                self._take(parts, handed_over)
+                look()
 
-        with self._receiving(steps):
+        with self._receiving(steps), beside(lambda: self._take(parts, handed_over)) as look:
             baked = baking.bake({name: part for name, (part, _) in parts.items()}, file, on_event)
         for name, (_, step) in parts.items():
             build.write_log(step[0], "\n".join(baked.logs[name].lines), self.state)
@@ -229,16 +214,23 @@ class Batch:
         self, parts: Mapping[str, tuple[Part, Step]], handed_over: Mapping[str, PartLog]
     ) -> None:
         """Accept what BuildKit has made and the engine has, each after what it is built on."""
-        for name, (part, (plan, decision)) in parts.items():
-            key = plan.recipe.variant.key
-            below = (parts[base][1][0].recipe.variant.key for base in part.bases.values())
-            if (
-                name in handed_over
-                and key not in self._ended
-                and all(base in self._ended and self._ended[base].ok for base in below)
-                and self.prefetcher.engine.image(plan.staged)
-            ):
+
+        def take(name: str) -> bool:
+            plan, decision = parts[name][1]
+            if there := self.prefetcher.engine.image(plan.staged) is not None:
                 self._accept(plan, decision, handed_over[name])
+            return there
+
+        def is_ready(name: str) -> bool:
+            part, (plan, _) = parts[name]
+            below = (parts[base][1][0].recipe.variant.key for base in part.bases.values())
+            return plan.recipe.variant.key not in self._ended and all(
+                base in self._ended and self._ended[base].ok for base in below
+            )
+
+        while ready := list(filter(is_ready, list(handed_over))):
+            if not [there for _, there in in_parallel(take, ready, jobs=ASKED_AT_ONCE) if there]:
+                return
 
     def _accept(self, plan: BuildPlan, decision: Decision, log: PartLog) -> None:
         try:

@@ -18,7 +18,7 @@ WIDTH = 80
 
 
 class Board:
-    """What several builds are doing.
+    """What several builds are doing; several threads may tell it.
 
     Args:
         console: Who is told.
@@ -31,25 +31,28 @@ class Board:
         self._tasks: dict[str, TaskID] = {}
         self._running: dict[str, None] = {}
         self._over: set[str] = set()
+        self._one_at_a_time = threading.Lock()
 
     def show(self, name: str, line: str) -> None:
         """Show the last line of a build."""
-        if name in self._over:
-            return
-        self._running[name] = None
-        if self._display is None:
-            return
-        if name not in self._tasks:
-            self._tasks[name] = self._display.add_task(name, total=None)
-        self._display.update(self._tasks[name], description=f"{name}  {line[:WIDTH]}")
+        with self._one_at_a_time:
+            if name in self._over:
+                return
+            self._running[name] = None
+            if self._display is None:
+                return
+            if name not in self._tasks:
+                self._tasks[name] = self._display.add_task(name, total=None)
+            self._display.update(self._tasks[name], description=f"{name}  {line[:WIDTH]}")
 
     def ended(self, name: str) -> None:
         """Show a build no more."""
-        self._over.add(name)
-        self._running.pop(name, None)
-        task = self._tasks.pop(name, None)
-        if self._display is not None and task is not None:
-            self._display.remove_task(task)
+        with self._one_at_a_time:
+            self._over.add(name)
+            self._running.pop(name, None)
+            task = self._tasks.pop(name, None)
+            if self._display is not None and task is not None:
+                self._display.remove_task(task)
 
     def clear(self) -> None:
         """Show nothing: what ran has ended, and may begin again."""

@@ -12,7 +12,7 @@ from bailing_tasks.build_plan import BuildPlan, bases_id, changed_files, check_s
 from bailing_tasks.console import Console
 from bailing_tasks.decision import PULL, SKIP, TAG, Decision
 from bailing_tasks.engine import buildx
-from bailing_tasks.engine.base import Engine
+from bailing_tasks.engine.base import Engine, Image
 from bailing_tasks.engine.connect import check_buildx
 from bailing_tasks.errors import BuildError, EngineError, PullError
 from bailing_tasks.kept import held_name
@@ -249,10 +249,10 @@ def _check_images(plan: BuildPlan, engine: Engine, console: Console, *, offline:
         console.warn(f"{text}: the build will ask its registry\n`invoke prefetch` brings it")
 
 
-def _name(plan: BuildPlan, engine: Engine) -> None:
-    """Let the name that people use stand for the image, unless it does."""
-    named, built = engine.image(plan.name), engine.image(plan.kept)
-    if not named or not built or named.id != built.id:
+def _name(plan: BuildPlan, image: Image, engine: Engine, *, is_new: bool) -> None:
+    """Let the name that people use stand for the image, unless it does: that of a new one never."""
+    named = None if is_new else engine.image(plan.name)
+    if named is None or named.id != image.id:
         engine.tag(plan.kept, plan.name)
 
 
@@ -293,7 +293,7 @@ def ended(
             f"{variant} was {result}, but the engine does not have it",
             remedy="another program may have removed it; run it again",
         )
-    _name(plan, engine)
+    _name(plan, image, engine, is_new=result == "built")
     remember(plan, state, image.id, bases_id(plan.recipe, engine))
     return BuildResult(
         target=variant.target.name,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -60,6 +62,33 @@ def in_parallel(
             yield item, value[0]
     finally:
         pool.stop()
+
+
+@contextlib.contextmanager
+def beside(work: Callable[[], object]) -> Iterator[Callable[[], None]]:
+    """Let work be done beside a block, in a thread of its own, each time that the block calls.
+
+    At the end of the block all calls have been answered, also where an interrupt ends it.
+
+    Yields:
+        What calls.
+
+    Raises:
+        Exception: What `work` raised, unless the block has raised itself; later calls are left.
+    """
+    calls: queue.SimpleQueue[bool] = queue.SimpleQueue()
+
+    def answer() -> None:
+        while calls.get():
+            work()
+
+    with ThreadPoolExecutor(1) as thread:
+        answered = thread.submit(answer)
+        try:
+            yield lambda: calls.put(True)
+        finally:
+            calls.put(False)
+        answered.result()
 
 
 class _Pool(Generic[Item, Value]):

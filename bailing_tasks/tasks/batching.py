@@ -14,10 +14,10 @@ from bailing_tasks.tasks.run import Run
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from bailing_tasks.batch import Ended
     from bailing_tasks.build import BuildResult
     from bailing_tasks.build_plan import BuildPlan
     from bailing_tasks.console import Console
+    from bailing_tasks.ended import Ended
     from bailing_tasks.lanes import Lane
     from bailing_tasks.settings import Settings, Target
     from bailing_tasks.tasks.building import Step

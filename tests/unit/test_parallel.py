@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from bailing_tasks.parallel import in_parallel
+from bailing_tasks.parallel import beside, in_parallel
 
 
 def test_every_item_comes_with_its_value() -> None:
@@ -92,3 +92,39 @@ def test_what_does_not_end_in_time_is_left_out() -> None:
     found = dict(in_parallel(work, range(3), jobs=3, within=1.0))
     go.set()
     assert found == {0: 0, 2: 2}
+
+
+def test_work_beside_a_block_is_over_when_the_block_is() -> None:
+    done: list[str] = []
+    with beside(lambda: done.append("worked")) as call:
+        call()
+        call()
+    assert done == ["worked", "worked"]
+
+
+def test_work_beside_a_block_is_over_also_after_an_interrupt() -> None:
+    done: list[str] = []
+
+    def run() -> None:
+        with beside(lambda: done.append("worked")) as call:
+            call()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    assert done == ["worked"]
+
+
+def test_what_work_beside_a_block_raises_comes_up_at_its_end() -> None:
+    def work() -> None:
+        raise ValueError("bad")
+
+    def run() -> None:
+        with beside(work) as call:
+            call()
+            ended.append(True)
+
+    ended: list[bool] = []
+    with pytest.raises(ValueError, match="bad"):
+        run()
+    assert ended

@@ -1,0 +1,38 @@
+"""How one step of a run of many builds ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bailing_tasks.build import BuildResult
+from bailing_tasks.errors import BailingError
+from bailing_tasks.variants import Variant
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """How one step of a run ended.
+
+    Attributes:
+        variant: What it was for.
+        result: `built`, `pulled`, `tagged`, `skipped`; `failed`; `left out`, since what it needs
+            failed; `stopped`, since the run ended before.
+        reason: Why.
+        seconds: How long it took.
+        built: What there is now; None where there is nothing.
+        error: What failed.
+        log: The last lines of what BuildKit said, where it failed.
+    """
+
+    variant: Variant
+    result: str
+    reason: str
+    seconds: float = 0.0
+    built: BuildResult | None = None
+    error: BailingError | None = None
+    log: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether its image is here."""
+        return self.built is not None
