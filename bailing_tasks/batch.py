@@ -23,6 +23,7 @@ from bailing_tasks.engine import baking
 from bailing_tasks.engine.baking import Part, PartLog
 from bailing_tasks.engine.connect import check_buildx
 from bailing_tasks.errors import BailingError, BuildError, PullError
+from bailing_tasks.log_file import LogFile
 from bailing_tasks.names import BUILDER_LABEL, pin_name
 from bailing_tasks.parallel import beside, in_parallel
 from bailing_tasks.prefetch import Prefetcher
@@ -167,22 +168,24 @@ class Batch:
             FILE.format(_NOT_IN_PART.sub("-", self.prefetcher.engine.builder)),
             json.dumps(baking.definition({name: part for name, (part, _) in parts.items()})),
         )
+        logs = {name: LogFile(self.state, step[0].log) for name, (_, step) in parts.items()}
         handed_over: dict[str, PartLog] = {}
 
-        def on_event(log: PartLog, line: str) -> None:
-            self.board.show(log.name, line)
+        def on_line(log: PartLog, number: int, text: str) -> None:
+            logs[log.name].add(f"#{number} {text}")
+            self.board.show(log.name, text)
             if log.ended and not log.error and log.name not in handed_over:
                 handed_over[log.name] = log
                 look()
 
         with self._receiving(steps), beside(lambda: self._take(parts, handed_over)) as look:
-            baked = baking.bake({name: part for name, (part, _) in parts.items()}, file, on_event)
-        for name, (_, step) in parts.items():
-            build.write_log(step[0], "\n".join(baked.logs[name].lines), self.state)
+            baked = baking.bake({name: part for name, (part, _) in parts.items()}, file, on_line)
+        for log in logs.values():
+            log.flush()
         if baked.interrupted:
             raise KeyboardInterrupt
         self._take(parts, baked.logs if baked.ok else handed_over)
-        self._blame(parts, baked)
+        self._blame(parts, baked, logs)
         self.board.clear()
 
     def _parts(self, steps: Sequence[Step]) -> dict[str, tuple[Part, Step]]:
@@ -254,7 +257,12 @@ class Batch:
             made = replace(made, steps=len(log.steps), cached=len(log.cached), seconds=log.seconds)
         self._made(plan, made)
 
-    def _blame(self, parts: Mapping[str, tuple[Part, Step]], baked: baking.Baked) -> None:
+    def _blame(
+        self,
+        parts: Mapping[str, tuple[Part, Step]],
+        baked: baking.Baked,
+        logs: Mapping[str, LogFile],
+    ) -> None:
         """Find out which builds failed by themselves; the others were ended with them.
 
         Where BuildKit does not say, or has none of it, what is left is built one after the other.
@@ -263,7 +271,9 @@ class Batch:
         wrong = baked.failed & left
         blamed = [name for name in wrong if not wrong & set(parts[name][0].bases.values())]
         for name in sorted(blamed):
-            self._fail(parts[name][1][0], baked.logs[name], baked.said)
+            for line in baked.said.splitlines():
+                logs[name].add(line)
+            self._fail(parts[name][1][0], logs[name], baked.logs[name].seconds)
         if not blamed:
             for _, step in parts.values():
                 if not self._is_over(step[0]):
@@ -271,13 +281,12 @@ class Batch:
                     if not self.keep_going and not self._ended[step[0].recipe.variant.key].ok:
                         return
 
-    def _fail(self, plan: BuildPlan, log: PartLog, said: str) -> None:
-        text = "\n".join([*log.lines, *said.splitlines()])
-        path = build.write_log(plan, text, self.state)
-        error = build.failed(plan, text, path, self.prefetcher.engine)
+    def _fail(self, plan: BuildPlan, log: LogFile, seconds: float) -> None:
+        text = log.text()
+        error = build.failed(plan, text, log.path, self.prefetcher.engine)
         if not isinstance(error, BuildError):
             raise error
-        self._failed(plan, error, log.seconds, text.splitlines()[-build.LOG_LINES :])
+        self._failed(plan, error, seconds, text.splitlines()[-build.LOG_LINES :])
 
     def _alone(self, step: Step) -> None:
         plan, decision = step

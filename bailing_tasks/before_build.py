@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,9 +52,16 @@ def _run(
     root: Path, command: tuple[str, ...], variables: Mapping[str, str], console: Console
 ) -> CommandResult:
     shown = process.quote(command)
+    last: deque[str] = deque(maxlen=LAST_LINES)
+
+    def show(line: str) -> None:
+        console.say(line)
+        if line.strip():
+            last.append(line)
+
     with console.group(shown):
         try:
-            done = process.stream(command, console.say, env=variables, cwd=root)
+            done = process.stream(command, show, env=variables, cwd=root)
         except (EngineError, OSError, ValueError) as error:  # ValueError: it holds a NUL
             raise BuildError(
                 f"{shown} could not be started",
@@ -64,7 +72,6 @@ def _run(
                 "what needs a shell is written as ['sh', '-c', '…']",
             ) from error
     if not done.ok:
-        last = [line for line in done.stdout.splitlines() if line.strip()][-LAST_LINES:]
         raise BuildError(
             f"{shown} failed",
             cause="\n    ".join([f"{_ending(done.returncode)}; its last lines:", *last])

@@ -105,23 +105,20 @@ def stream(
     """Run a command and hand each line it prints, on either stream, to `on_line` as it comes.
 
     Returns:
-        The result; `stdout` holds both streams in the order they came, `stderr` is empty.
+        The result, which holds nothing of what it printed.
 
     Raises:
         EngineError: The program is not there.
     """
     started = time.monotonic()
-    lines: list[str] = []
     with _running(_popen(argv, env, cwd, subprocess.PIPE, subprocess.STDOUT)) as child:
         assert child.stdout is not None
         for raw in child.stdout:
-            line = raw.decode(errors="replace").rstrip("\r\n")
-            lines.append(line)
-            on_line(line)
+            on_line(raw.decode(errors="replace").rstrip("\r\n"))
     return Completed(
         argv=tuple(argv),
         returncode=child.returncode,
-        stdout="\n".join(lines),
+        stdout="",
         stderr="",
         seconds=time.monotonic() - started,
     )

@@ -103,7 +103,7 @@ class State:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_in_one_step(path, text.encode() if isinstance(text, str) else text)
         except OSError as error:
-            raise _unwritable(path, error) from error
+            raise unwritable(path, error) from error
         return path
 
     def append(self, name: str, line: str) -> None:
@@ -121,7 +121,7 @@ class State:
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            raise _unwritable(path, error) from error
+            raise unwritable(path, error) from error
 
     @contextlib.contextmanager
     def locked(self, on_wait: Callable[[str], None]) -> Iterator[None]:
@@ -134,7 +134,7 @@ class State:
         try:
             file = path.open("a+", encoding="utf-8")
         except OSError as error:
-            raise _unwritable(path, error) from error
+            raise unwritable(path, error) from error
         with file:
             hold(file, on_wait)
             # Who holds it is for people to read; the lock itself needs no space on the disk.
@@ -152,7 +152,7 @@ class State:
             if not ignore.exists():
                 write_in_one_step(ignore, b"*\n")
         except OSError as error:
-            raise _unwritable(self.folder, error) from error
+            raise unwritable(self.folder, error) from error
         return self.folder
 
 
@@ -195,7 +195,8 @@ def write_in_one_step(path: Path, content: bytes, *, mode: int = 0o600) -> None:
         raise
 
 
-def _unwritable(path: Path, error: OSError) -> UsageError:
+def unwritable(path: Path, error: OSError) -> UsageError:
+    """Return the error for a file of the state that cannot be written."""
     return UsageError(
         f"{path} cannot be written",
         cause=str(error),

@@ -53,7 +53,6 @@ class PartLog:
 
     Attributes:
         name: The part.
-        lines: Its log.
         began: When its first step began, by `time.monotonic()`; None before.
         ended: When its result was handed over; None where it was not.
         error: What failed; empty where nothing did.
@@ -62,7 +61,6 @@ class PartLog:
     """
 
     name: str
-    lines: list[str] = field(default_factory=list)
     began: float | None = None
     ended: float | None = None
     error: str = ""
@@ -73,6 +71,9 @@ class PartLog:
     def seconds(self) -> float:
         """How long it took until now, or to its end."""
         return (self.ended or time.monotonic()) - self.began if self.began else 0.0
+
+
+OnLine = Callable[[PartLog, int, str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +115,7 @@ def command(parts: Mapping[str, Part], file: Path) -> list[str]:
     return [*argv, "--file", str(file), "--progress=rawjson", *parts]
 
 
-def bake(parts: Mapping[str, Part], file: Path, on_event: Callable[[PartLog, str], None]) -> Baked:
+def bake(parts: Mapping[str, Part], file: Path, on_line: OnLine) -> Baked:
     """Build several at once; failures are returned, not raised.
 
     One that fails ends the others, as far as they have not ended.
@@ -122,12 +123,12 @@ def bake(parts: Mapping[str, Part], file: Path, on_event: Callable[[PartLog, str
     Args:
         parts: The builds, by names of letters, digits, `_` and `-`.
         file: Where their definition stands.
-        on_event: Called with a build, and the last line of its log, when there is something new.
+        on_line: Called with each line of a log: whose it is, the number of its step, the text.
 
     Raises:
         EngineError: The docker command is not there.
     """
-    reader = _Reader({name: PartLog(name=name) for name in parts}, on_event)
+    reader = _Reader({name: PartLog(name=name) for name in parts}, on_line)
     result = process.stream(command(parts, file), reader.read, env={**os.environ, **ALLOWED})
     return Baked(
         ok=result.ok,
@@ -187,12 +188,10 @@ def _escaped(value: Any) -> Any:
 class _Reader:
     """Reads what BuildKit tells, line by line, into the logs of the parts."""
 
-    def __init__(
-        self, logs: Mapping[str, PartLog], on_event: Callable[[PartLog, str], None]
-    ) -> None:
+    def __init__(self, logs: Mapping[str, PartLog], on_line: OnLine) -> None:
         self.logs = logs
         self.said: list[str] = []
-        self._on_event = on_event
+        self._on_line = on_line
         self._document: list[str] = []
         self._owners: dict[str, dict[str, str]] = {}
         self._numbers: dict[str, int] = {}
@@ -267,5 +266,4 @@ class _Reader:
 
     def _line(self, log: PartLog, digest: str, text: str) -> None:
         number = self._numbers.setdefault(digest, len(self._numbers) + 1)
-        log.lines.append(f"#{number} {text}")
-        self._on_event(log, text)
+        self._on_line(log, number, text)

@@ -132,15 +132,21 @@ def build(request: BuildRequest, on_line: Callable[[str], None]) -> BuildLog:
     Raises:
         EngineError: The docker command is not there.
     """
-    result = process.stream(request.command(), on_line)
-    steps, cached = count_steps(result.stdout.splitlines())
+    lines: list[str] = []
+
+    def take(line: str) -> None:
+        lines.append(line)
+        on_line(line)
+
+    result = process.stream(request.command(), take)
+    steps, cached = count_steps(lines)
     return BuildLog(
         ok=result.ok,
         interrupted=result.returncode in (-signal.SIGINT, 128 + signal.SIGINT),
         seconds=result.seconds,
         steps=steps,
         cached=cached,
-        text=result.stdout,
+        text="\n".join(lines),
     )
 
 
