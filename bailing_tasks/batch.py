@@ -22,7 +22,7 @@ from bailing_tasks.ended import Ended
 from bailing_tasks.engine import baking
 from bailing_tasks.engine.baking import Part, PartLog
 from bailing_tasks.engine.connect import check_buildx
-from bailing_tasks.errors import BailingError, BuildError, PullError
+from bailing_tasks.errors import BailingError, BuildError, PullError, SettingsError
 from bailing_tasks.log_file import LogFile
 from bailing_tasks.names import BUILDER_LABEL, pin_name
 from bailing_tasks.parallel import beside, in_parallel
@@ -76,7 +76,7 @@ class Batch:
         self._skip([step for step in every if step[1].action == SKIP])
         waiting = [step for step in every if not self._settled(*step)]
         together = check_buildx() >= baking.OLDEST_BUILDX if waiting else False
-        waiting = self._left(waiting)
+        waiting = self._left([step for step in waiting if self._prepared(step[0])])
         while waiting:
             if together:
                 self._bake(self._ready(waiting)[: self.jobs or None])
@@ -119,7 +119,7 @@ class Batch:
         found = in_parallel(find, steps, jobs=ASKED_AT_ONCE)
         made = {plan.recipe.variant.key: built for (plan, _), built in found}
         for plan, _ in steps:
-            self._done(plan, made[plan.recipe.variant.key])
+            self._made(plan, made[plan.recipe.variant.key])
 
     def _settled(self, plan: BuildPlan, decision: Decision) -> bool:
         """Carry out a step that needs no build."""
@@ -136,6 +136,15 @@ class Batch:
                 return False
             self._accepted(plan, decision, "pulled", started)
         return decision.action != BUILD
+
+    def _prepared(self, plan: BuildPlan) -> bool:
+        """Make sure that a build can run; one that lacks a secret or an image has failed."""
+        try:
+            build.prepare(plan, self.prefetcher, self.state)
+        except (SettingsError, PullError) as error:
+            self._failed(plan, error)
+            return False
+        return True
 
     def _rename(self, plan: BuildPlan, decision: Decision, started: float) -> None:
         """Give another's image the names that it has here."""
@@ -180,20 +189,19 @@ class Batch:
 
         with self._receiving(steps), beside(lambda: self._take(parts, handed_over)) as look:
             baked = baking.bake({name: part for name, (part, _) in parts.items()}, file, on_line)
+        self.board.clear()
         for log in logs.values():
             log.flush()
         if baked.interrupted:
             raise KeyboardInterrupt
         self._take(parts, baked.logs if baked.ok else handed_over)
         self._blame(parts, baked, logs)
-        self.board.clear()
 
     def _parts(self, steps: Sequence[Step]) -> dict[str, tuple[Part, Step]]:
         """Return the builds by the names that BuildKit tells of them by."""
         names = {plan.recipe.variant.key: self._name(plan.recipe.variant) for plan, _ in steps}
         found = {}
         for plan, decision in steps:
-            build.prepare(plan, self.prefetcher, self.state)
             bases = {
                 pin_name(*image_key(each.image)): names[each.base.key]
                 for each in plan.recipe.own
