@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from bailing_tasks.console import Console
+from bailing_tasks.units import without_controls
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -43,7 +44,8 @@ class Board:
                 return
             if name not in self._tasks:
                 self._tasks[name] = self._display.add_task(name, total=None)
-            self._display.update(self._tasks[name], description=f"{name}  {line[:WIDTH]}")
+            shown = without_controls(line)[:WIDTH]
+            self._display.update(self._tasks[name], description=f"{name}  {shown}")
 
     def ended(self, name: str) -> None:
         """Show a build no more."""

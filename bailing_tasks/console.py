@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from bailing_tasks.units import without_controls
+
 if TYPE_CHECKING:
     from rich.console import Console as Terminal
     from rich.progress import Progress
@@ -51,8 +53,8 @@ class Console:
         )
 
     def say(self, text: str = "") -> None:
-        """Write a line; once nobody reads any more, nowhere."""
-        self._print(text)
+        """Write a line, which controls no terminal; once nobody reads any more, nowhere."""
+        self._print(without_controls(text))
 
     def _write(self, text: str) -> None:
         try:
@@ -114,7 +116,9 @@ class Console:
         from rich.markup import escape
 
         with self.terminal().status(escape(title)) as status:
-            yield lambda line: status.update(f"{escape(title)}  [dim]{escape(line[:80])}")
+            yield lambda line: status.update(
+                f"{escape(title)}  [dim]{escape(without_controls(line)[:80])}"
+            )
 
     def ask(self, question: str, answers: Sequence[str], *, enter: bool = True) -> str:
         """Ask a person until one of the answers, or its first letter, comes.
@@ -167,7 +171,9 @@ class PartConsole(Console):
             return
         display, task = self.display, self.display.add_task(title, total=None)
         try:
-            yield lambda line: display.update(task, description=f"{title}  {line[:80]}")
+            yield lambda line: display.update(
+                task, description=f"{title}  {without_controls(line)[:80]}"
+            )
         finally:
             display.remove_task(task)
 

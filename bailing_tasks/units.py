@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 UNITS = ("B", "kB", "MB", "GB", "TB")
+_CONTROLS = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]"  # such as colours (ECMA-48, control sequences)
+    r"|\x1b[P\]X^_][^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"  # such as a window's title
+    r"|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
+)
 
 
 def size(count: float) -> str:
@@ -21,3 +28,8 @@ def in_one_line(name: str) -> str:
         letter if letter.isprintable() else letter.encode("unicode_escape").decode()
         for letter in name
     )
+
+
+def without_controls(text: str) -> str:
+    """Return a text less what controls a terminal; tabs and ends of lines stay."""
+    return _CONTROLS.sub("", text)

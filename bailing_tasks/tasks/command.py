@@ -120,10 +120,12 @@ def guarded(body: Callable[..., None]) -> Callable[..., None]:
 
 
 def _exit(error: BailingError) -> Exit:
+    from bailing_tasks.units import without_controls
+
     current().failed = {
         "message": error.message,
         "cause": error.cause,
         "remedy": error.remedy,
         "exit_code": error.exit_code,
     }
-    return Exit(f"error: {error}", error.exit_code)
+    return Exit(without_controls(f"error: {error}"), error.exit_code)

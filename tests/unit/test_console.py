@@ -39,6 +39,22 @@ def test_parts_fold_under_github_actions_and_have_headings_elsewhere() -> None:
         assert stream.getvalue() == expected
 
 
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("\x1b[31mred\x1b[0m \x1b[2Jgone\x1b[1;1H", "red gone"),
+        ("\x1b]0;a title\x07one\x1b]8;;http://x.example\x1b\\two", "onetwo"),
+        ("\x1bP1$r0m\x1b\\one\x9b31m\x1bctwo", "one31mctwo"),
+        ("back\b\b\r\x00\x7f\x0b\x0c", "back"),
+        ("\ta\n\tb \u6570 [bold]{}", "\ta\n\tb \u6570 [bold]{}"),
+    ],
+)
+def test_what_a_build_says_controls_no_terminal(said: str, shown: str) -> None:
+    out, stream = console()
+    out.say(said)
+    assert stream.getvalue() == f"{shown}\n"
+
+
 def test_a_warning_keeps_its_further_lines() -> None:
     shown, stream = console()
     shown.warn("one\ntwo")
