@@ -17,6 +17,7 @@ _COMPILE_FAILED = re.compile(
     re.IGNORECASE,
 )
 _PYAUDIO = re.compile(r"pyaudio|portaudio", re.IGNORECASE)
+_NOT_FOUND = re.compile(r'failed to calculate checksum of ref \S+: "/?(?P<path>.*)": not found')
 _ERROR = re.compile(r"^(?:#\d+ )?(?:\d+\.\d+ )?\s*((?:ERROR|error|E):? .+)$")
 
 
@@ -55,6 +56,13 @@ def diagnose(log: str, recipe: Recipe) -> Diagnosis:
             cause=f"this machine cannot run {recipe.variant.platform}",
             advice=("install emulation: `apt-get install qemu-user-static binfmt-support`",),
         )
+    if absent := _NOT_FOUND.search(log):
+        advice = (
+            "it is looked for in the image or stage that the line names with --from, without that "
+            f"in the build context ({recipe.variant.target.context}), where a .dockerignore may "
+            "leave it out"
+        )
+        return Diagnosis(cause=f"{absent['path']!r} is not there to be copied", advice=(advice,))
     return Diagnosis(cause=_last_error(log), advice=())
 
 

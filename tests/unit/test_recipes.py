@@ -195,6 +195,10 @@ def test_an_app_that_compiles_although_it_has_a_builder_is_told_so(tmp_path: Pat
         ("exec /bin/sh: exec format error", "this machine cannot run linux/arm64"),
         ("#7 0.3 E: Unable to locate package x\n#8 done", "E: Unable to locate package x"),
         ("#7 ERROR: process did not complete\nERROR: failed to solve: x", "ERROR: failed to"),
+        (
+            '#6 ERROR: failed to calculate checksum of ref rku6::yq6z: "/a b/c": not found',
+            "'a b/c' is not there to be copied",
+        ),
         ("nothing of note", "BuildKit did not say why"),
     ],
 )
