@@ -26,6 +26,7 @@ _BEFORE = re.compile(r"(?P<before>.+)\.(?:dockerfile|containerfile)", re.IGNOREC
 _NAME = re.compile(r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*")
 _NOT_IN_TAG = re.compile(r"[^\w.-]+", re.ASCII)
 _NOT_IN_NAME = re.compile(r"[^a-z0-9._-]+")
+_PLACEHOLDER = re.compile(r"\{[^{}]*\}")
 _BY_KEY = {option.key: option for option in SERVICE_OPTIONS}
 
 
@@ -55,20 +56,6 @@ class Patterns:
         text = text.replace("{repository}", self.base)
         return text.replace("{version}", self.version()) if "{version}" in text else text
 
-    def name(self, pattern: str, service: str, setting: str) -> str:
-        """Return a pattern's text for a service, which is a name.
-
-        Raises:
-            SettingsError: It has a placeholder that nothing stands for.
-        """
-        text = self.fill(pattern, service)
-        if unknown := re.search(r"\{.*?\}", text):
-            raise SettingsError(
-                f"{setting} of {service}: {unknown[0]} stands for nothing",
-                remedy="it may hold {project}, {service}, {version} and {repository}",
-            )
-        return text
-
 
 def project_of(repository: str, root: Path) -> str:
     """Return the project's name: the last part of its repository, else of its folder."""
@@ -83,6 +70,8 @@ def as_tag(version: str) -> str:
 
 def find(root: Path, patterns: Sequence[str], rendered: Collection[str]) -> tuple[str, ...]:
     """Return the Dockerfiles that patterns find, by path from the workspace's root.
+
+    What belongs to a Dockerfile and is none, as `Dockerfile.dockerignore`, is not among them.
 
     Args:
         root: The workspace's folder.
@@ -103,7 +92,7 @@ def find(root: Path, patterns: Sequence[str], rendered: Collection[str]) -> tupl
         if not paths:
             raise globs.nothing(root, pattern, "services")
         found |= paths
-    return tuple(sorted(found))
+    return tuple(path for path in sorted(found) if not path.endswith(".dockerignore"))
 
 
 def name_of(dockerfile: str) -> str:
@@ -244,11 +233,10 @@ def _targets(
 def _target(name: str, dockerfile: str, values: Mapping[str, Any], patterns: Patterns) -> Target:
     folder = PurePosixPath(dockerfile).parent.as_posix() if dockerfile else "."
     context = values["context"] or patterns.context or folder
-    named = patterns.name(values["image"] or patterns.image, name, "service-image")
-    image, _, tag = named.partition(":")
-    repository = values["repository"] or patterns.name(
-        patterns.repository, name, "service-repository"
+    image, tag = (
+        _filled(patterns, part, name) for part in _tagged(values["image"] or patterns.image)
     )
+    repository = values["repository"] or _filled(patterns, patterns.repository, name).lower()
     return Target(
         name=name,
         dockerfile=dockerfile,
@@ -265,6 +253,23 @@ def _target(name: str, dockerfile: str, values: Mapping[str, Any], patterns: Pat
         from_image=values["from-image"],
         per_python=False,
     )
+
+
+def _filled(patterns: Patterns, pattern: str, service: str) -> str:
+    """Return the text of a pattern that names an image."""
+    text = patterns.fill(pattern, service)
+    if left := _PLACEHOLDER.search(text):
+        raise SettingsError(
+            f"{pattern!r} names the image of {service}: {left[0]} stands for nothing",
+            remedy="{project}, {service}, {version} and {repository} are filled in",
+        )
+    return text
+
+
+def _tagged(pattern: str) -> tuple[str, str]:
+    """Return the patterns of an image's name and of its tag; a registry may have a port."""
+    image, _, tag = pattern.rpartition(":")
+    return (image, tag) if image and "/" not in tag else (pattern, "")
 
 
 def _image(name: str, image: str) -> str:

@@ -104,6 +104,12 @@ def test_patterns_exclude_and_one_that_finds_nothing_is_an_error(root: Path) -> 
     assert "not below the workspace" in refused(root, services=["../*/Dockerfile"]).message
 
 
+def test_what_is_ignored_for_a_dockerfile_is_no_service(root: Path) -> None:
+    for name in ("Dockerfile.dockerignore", "Dockerfile.slim", "Dockerfile.slim.dockerignore"):
+        (root / "src/backend" / name).write_text("FROM scratch\n")
+    assert list(services(root, services=["src/backend/Dockerfile*"])) == ["backend", "slim"]
+
+
 def test_a_dockerfile_that_a_template_makes_need_not_be_there(root: Path) -> None:
     found = services(root, services=PATTERNS, templates=["src/**/*.tpl"])
     assert list(found) == ["backend", "frontend", "rendered"]
@@ -355,6 +361,12 @@ def test_a_pattern_that_makes_one_name_for_all_is_refused(root: Path) -> None:
     assert "{service}" in error.remedy
     error = refused(root, services=PATTERNS, service_repository="x y/{service}")
     assert "the repository of backend" in error.message
+    error = refused(root, services=PATTERNS, service_image="r.example:5000/{service}:{version}")
+    assert "local name of backend is 'r.example:5000/backend'" in error.message
+    for key in ("service_image", "service_repository"):
+        error = refused(root, services=PATTERNS, **{key: "voice/{service}-{verson}"})
+        assert "names the image of backend: {verson} stands for nothing" in error.message
+        assert error.remedy == "{service}, {project} and {version} are filled in"
 
 
 def test_services_are_read_from_pyproject(root: Path) -> None:
