@@ -30,10 +30,15 @@ NO_SERVICES = (
 
 @command("platform", "json")
 def services(_context: Context, platform: list[str], json: bool = False) -> None:
-    """List the services: their images, and what each is built on."""
+    """List the services: their images, and what each is built on. No engine is asked."""
+    from bailing_tasks import needs
+    from bailing_tasks.order import in_order
+    from bailing_tasks.recipes import read_recipe
+
     run = current(json=json)
     settings = run.settings(platform)
-    recipes = [each for target in settings.services for each in run.recipes(settings, target)]
+    host = needs.machine()
+    recipes = [each for one in settings.services for each in needs.recipes(settings, one, host)]
     described: dict[str, dict[str, Any]] = {}
     for recipe in recipes:
         found = described.setdefault(recipe.variant.target.name, _described(recipe))
@@ -45,7 +50,7 @@ def services(_context: Context, platform: list[str], json: bool = False) -> None
     else:
         run.console.say(NO_SERVICES)
     run.report("services", {"services": list(described.values())})
-    run.in_order(settings, recipes)
+    in_order(recipes, lambda need: read_recipe(settings, need, host))
 
 
 @command(

@@ -225,7 +225,7 @@ def test_services_are_shown_and_planned(plain: Workspace, tmp_path: Path) -> Non
     assert found["redis"]["from_image"] == f"{HOST}/{name}-cache:1"
     assert (found["worker-debug"]["stage"], found["worker-run"]["stage"]) == ("debug", "run")
     assert found["backend"]["image"] == f"{name}-backend:v0.3.7"
-    table = plain.invoke("services").stdout
+    table = plain.invoke("services", DOCKER_HOST="unix:///nowhere").stdout  # no engine is asked
     assert re.search(
         rf"^worker-run +src/worker/Dockerfile \(run\) .*{name}-golang:1 +base$", table, re.M
     )
