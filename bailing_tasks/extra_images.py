@@ -32,13 +32,18 @@ def extra_wanted(
         UsageError: One cannot be read as that, or names what is no image or platform.
     """
     root, platforms = settings.root, settings.chosen_platforms(host)
+    of_services = [
+        image
+        for file in settings.compose_files
+        for image in compose.images(file, variables, read=lambda path: _read(root, path))
+    ]
+    made = {image.name for image in of_services if image.built}
     found = [
         *((NAMED_AT, name, "") for name in settings.extra_images),
         *(
             (image.place, image.name, image.platform)
-            for file in settings.compose_files
-            for image in compose.images(file, variables, read=lambda path: _read(root, path))
-            if not image.built
+            for image in of_services
+            if image.name not in made
         ),
     ]
     return joined(

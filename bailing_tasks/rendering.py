@@ -125,7 +125,11 @@ def write(root: Path, files: Iterable[RenderedFile]) -> None:
             try:
                 write_in_one_step(path, file.content, mode=file.mode)
             except OSError as error:
-                raise UsageError(f"{path} cannot be written", cause=str(error)) from error
+                raise UsageError(
+                    f"{path} cannot be written",
+                    cause=str(error),
+                    remedy="free disk space, or make its folder writable",
+                ) from error
 
 
 def _compared(
@@ -179,7 +183,11 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise UsageError(f"{path} cannot be read", cause=str(error)) from error
+        raise UsageError(
+            f"{path} cannot be read",
+            cause=str(error),
+            remedy="make it a file that can be read, or remove it",
+        ) from error
 
 
 def _mode(path: Path) -> int:

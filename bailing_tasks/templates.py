@@ -55,14 +55,14 @@ def render(templates: Mapping[str, bytes], values: Mapping[str, str]) -> dict[st
     Raises:
         UsageError: Names are not defined; every place is named.
     """
-    unknown = [
+    unknown = dict.fromkeys(
         place
         for path, text in templates.items()
         for place in _places(text, path)
         if place.name not in values
-    ]
+    )
     if unknown:
-        raise _undefined(unknown, values)
+        raise _undefined(list(unknown), values)
 
     def replaced(match: re.Match[bytes]) -> bytes:
         if match["quote"]:

@@ -114,14 +114,17 @@ def opened(path: Path) -> Iterator[Bundle]:
     Raises:
         UsageError: It is not there or none, or it is damaged; or its form is of another version.
     """
+    remedy = "name a file that `invoke bundle-save` wrote"
+    if path.exists() and not path.is_file():  # nobody may ever write to a pipe
+        raise UsageError(f"{path} cannot be read", cause="it is no file", remedy=remedy)
     try:
         file = path.open("rb")
     except OSError as error:
-        raise UsageError(f"{path} cannot be read", cause=str(error)) from error
+        raise UsageError(f"{path} cannot be read", cause=str(error), remedy=remedy) from error
     with file:
         try:
             bundle = _checked(file)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise UsageError(
                 f"{path} is no bundle, or is damaged; nothing was changed",
                 cause=str(error),

@@ -52,6 +52,35 @@ def index(contents: Contents, blobs: Blobs) -> dict[str, Any]:
     }
 
 
+def checked(path: Path) -> Path:
+    """Return the place of a bundle, links followed, before anything is gathered for it.
+
+    Raises:
+        UsageError: No file can be made there, or one that is no bundle would be lost.
+    """
+    place, remedy = path.resolve(), "name a file in a folder that is there and can be written to"
+    if not place.parent.is_dir() or not os.access(place.parent, os.W_OK):
+        cause = f"{place.parent} is no folder that can be written to"
+        raise UsageError(f"{path} cannot be written", cause=cause, remedy=remedy)
+    if not place.exists():
+        return place
+    if not place.is_file():
+        raise UsageError(f"{path} cannot be written", cause="it is no file", remedy=remedy)
+    begins = b"".join(text("oci-layout", VERSION))
+    try:
+        with place.open("rb") as file:
+            found = file.read(len(begins))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read", cause=str(error), remedy=remedy) from error
+    if found not in (b"", begins):
+        raise UsageError(
+            f"{path} is there already, and is no bundle",
+            cause="it would be lost",
+            remedy="remove it, or name another file",
+        )
+    return place
+
+
 def write(path: Path, contents: Contents, blobs: Blobs) -> int:
     """Write a bundle; return its bytes.
 

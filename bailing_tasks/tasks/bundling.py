@@ -30,12 +30,12 @@ def bundle_save(_context: Context, file: str, json: bool = False, dry_run: bool 
     """Write one file with every external and every built image, for machines without a network."""
     from bailing_tasks.bundle.contents import Contents
     from bailing_tasks.bundle.gathering import FOLDER, Gatherer, check_built
-    from bailing_tasks.bundle.writing import write
+    from bailing_tasks.bundle.writing import checked, write
     from bailing_tasks.units import size
 
     run = current(json=json, dry_run=dry_run)
     settings = run.settings(["all"], ["all"])
-    path = _path(file)
+    path = checked(_path(file))
     gatherer = Gatherer(folder=run.state.folder / FOLDER, console=run.console)
     if not run.dry_run:
         run.hold()
@@ -210,7 +210,8 @@ def _path(file: str) -> Path:
 def _warn_of_contexts(run: Run, settings: Settings, path: Path) -> None:
     """Warn of a bundle that a build would copy: it would be one of its inputs."""
     for target in run.targets(settings):
-        if path.resolve().is_relative_to((settings.root / target.context).resolve()):
+        context = (settings.root / target.context).resolve()
+        if not target.from_image and path.is_relative_to(context):
             run.console.warn(
                 f"{path.name} is in the build context of {target.name}: what copies all of that "
                 "has it as well\nname a place outside of the workspace"

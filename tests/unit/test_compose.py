@@ -180,14 +180,15 @@ def test_extra_images_are_wanted_for_each_platform_and_those_of_compose_beside_t
         "\ufeffservices:\n"
         "  db: {image: 'postgres:${V}', platform: linux/arm64}\n"
         "  web: {image: 'made:1', build: .}\n"
+        "  same: {image: 'made:1'}\n"
         "  own: {image: 'mine:1'}\n"
         "  cache: {image: redis}\n",
         encoding="utf-8",
     )
     assert wanted(tmp_path, "redis:latest", "mine", files=("compose.yaml",)) == [
         ("postgres:7", "linux/arm64", "compose.yaml:2"),
-        ("redis:latest", "linux/amd64", NAMED_AT, "compose.yaml:5"),
-        ("redis:latest", "linux/arm64", NAMED_AT, "compose.yaml:5"),
+        ("redis:latest", "linux/amd64", NAMED_AT, "compose.yaml:6"),
+        ("redis:latest", "linux/arm64", NAMED_AT, "compose.yaml:6"),
     ]
 
 

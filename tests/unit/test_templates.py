@@ -54,7 +54,7 @@ def test_what_belongs_to_others_stays(text: bytes) -> None:
 
 def test_every_place_of_every_undefined_name_is_told() -> None:
     texts = {
-        "src/a/Dockerfile.tpl": b"FROM x\r\n{{NAM}} {{DB}}\r\n\r\n{{ DB }}",
+        "src/a/Dockerfile.tpl": b"FROM x\r\n{{NAM}} {{DB}} {{DB}}\r\n\r\n{{ DB }}",
         "src/b/x.tpl": b"{{NAME}}{{OTHER}}",
     }
     with pytest.raises(UsageError) as caught:

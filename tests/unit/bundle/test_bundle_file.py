@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from bailing_tasks.bundle.contents import NAME, Contents
 from bailing_tasks.bundle.reading import opened
-from bailing_tasks.bundle.writing import write
+from bailing_tasks.bundle.writing import checked, write
 from bailing_tasks.engine import archive
 from bailing_tasks.engine.blobs import described, parts
 from bailing_tasks.engine.layout import Layout
@@ -205,8 +205,35 @@ def test_a_foreign_file_is_refused(tmp_path: Path, kind: str) -> None:
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be read"), opened(tmp_path / "nowhere"):
         pass
-    with pytest.raises(UsageError, match="cannot be read"), opened(tmp_path):
-        pass
+
+
+def test_what_is_no_file_is_refused_and_nobody_waits_for_a_pipe(
+    source: tuple[Layout, Contents], tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for place in (tmp_path, tmp_path / "pipe", Path(os.devnull)):
+        with pytest.raises(UsageError, match="cannot be read") as caught, opened(place):
+            pass
+        assert (caught.value.cause, bool(caught.value.remedy)) == ("it is no file", True)
+        with pytest.raises(UsageError, match="cannot be written") as caught:
+            checked(place)
+        assert "no f" in caught.value.cause
+
+
+def test_a_place_is_looked_at_before_anything_is_gathered(
+    source: tuple[Layout, Contents], bundle: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match="cannot be written") as caught:
+        checked(tmp_path / "nowhere" / "all.tar")
+    assert "no folder" in caught.value.cause
+    (tmp_path / "precious").write_text("not to be lost")
+    with pytest.raises(UsageError, match="is no bundle"):
+        checked(tmp_path / "precious")
+    (tmp_path / "empty").touch()
+    for place in (tmp_path / "new", tmp_path / "empty", bundle):
+        assert checked(place) == place
+    (tmp_path / "link").symlink_to(bundle)
+    assert checked(tmp_path / "link") == bundle
 
 
 def added(name: str, kind: bytes = tarfile.REGTYPE, content: bytes = b"") -> Member:
@@ -294,6 +321,16 @@ def test_a_list_of_another_form_names_what_to_do(bundle: Path, tmp_path: Path) -
     with pytest.raises(UsageError, match="of another form") as found, opened(path):
         pass
     assert "version of the tasks" in found.value.remedy
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_a_document_that_nests_without_end_is_refused(
+    bundle: Path, tmp_path: Path, number: int
+) -> None:
+    def change(members: list[Member]) -> None:
+        members[number] = (members[number][0], b"[" * 200_000)
+
+    assert "recursion" in refused(repacked(bundle, tmp_path / "changed.tar", change))
 
 
 def test_another_version_of_layouts_is_refused(bundle: Path, tmp_path: Path) -> None:
