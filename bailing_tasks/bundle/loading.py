@@ -68,13 +68,20 @@ def is_present(loading: Loading) -> bool:
 def load(bundle: Bundle, loadings: Sequence[Loading], console: Console) -> list[str]:
     """Bring images into their engines; return what was done for each.
 
+    A name that people use goes to what the bundle has; if it stood for another image, it is said.
+
     Raises:
         EngineError: An engine refuses one, or failed.
     """
     found = []
     for number, loading in enumerate(loadings, 1):
+        before = {name: loading.engine.image(name) for name in loading.others}
         status = _load(bundle, loading)
         console.say(f"[{number}/{len(loadings)}] {title(loading)}: {_done(loading, status)}")
+        here = loading.engine.image(loading.name)
+        for name, image in before.items():
+            if image and here and image.id != here.id:
+                console.say(f"{name} was another image ({short(image.id)}), and is this one now")
         found.append(status)
     return found
 

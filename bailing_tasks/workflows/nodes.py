@@ -77,6 +77,7 @@ def parse(text: str, path: str) -> Node:
 
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
+        return Node() if root is None else _Reader(path).node(root, root.start_mark.line + 1)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"{path}:{mark.line + 1}" if mark else path
@@ -86,8 +87,11 @@ def parse(text: str, path: str) -> Node:
             remedy="mend the file",
         ) from error
     except yaml.YAMLError as error:
-        raise UsageError(f"{path} is not YAML", cause=str(error)) from error
-    return Node() if root is None else _Reader(path).node(root, root.start_mark.line + 1)
+        raise UsageError(f"{path} is not YAML", cause=str(error), remedy="mend the file") from error
+    except RecursionError as error:
+        raise UsageError(
+            f"{path} cannot be read", cause="it nests too deeply", remedy="mend the file"
+        ) from error
 
 
 class _Reader:

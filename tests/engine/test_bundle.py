@@ -119,6 +119,11 @@ def test_a_machine_without_a_network_builds_on_what_a_bundle_brought(
     built = second.document(*BUILD)["build-all"]["images"]
     results = {(image["target"], image["result"]) for image in built}
     assert results == {("builder", "skipped"), ("cache", "skipped"), ("app", "built")}
+    if (of, to) == ("containerd", "classic"):
+        name = first.environment["BAILING_TASKS_APP_IMAGE"]
+        back = second.invoke("bundle-load", str(bundle))
+        assert f"{name}:latest was another image" in back.stdout
+        assert f"{name}-builder:latest was another" not in back.stdout
 
 
 def test_what_no_registry_has_any_more_is_taken_from_the_engine(

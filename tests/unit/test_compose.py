@@ -202,3 +202,9 @@ def test_what_names_no_image_or_platform_is_said_with_its_place(tmp_path: Path) 
     with pytest.raises(SettingsError, match=r"the Compose file c\.yaml cannot be read") as absent:
         wanted(tmp_path, files=("c.yaml",))
     assert "compose-files" in absent.value.remedy
+
+
+def test_a_file_that_nests_without_end_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"compose\.yaml cannot be read") as caught:
+        found({"compose.yaml": "[" * 50_000})
+    assert "nests" in caught.value.cause
