@@ -7,7 +7,7 @@ registry has one, that is pulled.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from bailing_tasks.build_plan import BuildPlan
@@ -17,6 +17,7 @@ from bailing_tasks.made import Made
 from bailing_tasks.names import BUILDER_LABEL, LABEL
 from bailing_tasks.parallel import in_parallel
 from bailing_tasks.published import Published
+from bailing_tasks.settings import Target
 from bailing_tasks.variants import Key
 
 SKIP = "skip"
@@ -104,6 +105,12 @@ def built_images(plans: Sequence[BuildPlan], engine: Engine) -> dict[Key, Image 
     """
     found = in_parallel(lambda plan: built_image(plan, engine), plans, jobs=ASKED_AT_ONCE)
     return {plan.recipe.variant.key: image for plan, image in found}
+
+
+def may_be_published(plan: BuildPlan, forced: Collection[Target]) -> bool:
+    """Whether the registry is asked for an image that is not here."""
+    target = plan.recipe.variant.target
+    return is_certain(plan) and not target.from_image and target not in forced
 
 
 def is_certain(plan: BuildPlan) -> bool:

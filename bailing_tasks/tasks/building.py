@@ -92,10 +92,14 @@ def planned(
     force: bool,
 ) -> Iterator[Step]:
     """Yield what builds of recipes would do, which stand in order; otherwise as `foreseen`."""
-    from bailing_tasks.decision import SKIP
+    from bailing_tasks.decision import SKIP, may_be_published
 
     plans = _plans(run, settings, recipes)
     here = _here(run, plans.values())
+    if settings.services:
+        absent = [plan for key, plan in plans.items() if here.get(key) is None]
+        forced = [target for target in chosen if force]
+        run.lookup(settings).ask_ahead([plan for plan in absent if may_be_published(plan, forced)])
     decided: dict[Key, Decision] = {}
     for key, plan in plans.items():
         target = plan.recipe.variant.target

@@ -17,6 +17,7 @@ from bailing_tasks.tasks.building import (
 )
 from bailing_tasks.tasks.command import command
 from bailing_tasks.tasks.events import read_event, show_changes, show_tags
+from bailing_tasks.tasks.preparing import prepare
 from bailing_tasks.tasks.releasing import (
     at_github,
     files_of,
@@ -50,9 +51,10 @@ def ci_write(
 ) -> None:
     """Write the GitHub workflows of all that is built here from the settings."""
     from bailing_tasks import ci_write as writer
+    from bailing_tasks import needs
 
     run = current(json=json, dry_run=dry_run)
-    files = writer.planned(run.settings(), overwrite=overwrite)
+    files = writer.planned(needs.triggered(run.settings()), overwrite=overwrite)
     for file in files:
         if run.dry_run:
             run.console.say(f"# {file.name} ({file.status})\n{file.text}")
@@ -70,9 +72,10 @@ def ci_check(_context: Context, json: bool = False) -> None:
     from dataclasses import asdict
 
     from bailing_tasks import ci_check as checker
+    from bailing_tasks import needs
 
     run = current(json=json)
-    checked = checker.check(run.settings())
+    checked = checker.check(needs.triggered(run.settings()))
     for line in checker.describe(checked.findings):
         run.console.say(line)
     run.report(
@@ -144,6 +147,7 @@ def ci_run(
         )
     else:
         _say_commit(run, happened)
+    prepare(run, settings)
     images = _build(run, settings, chosen, force=force, publishes=publishes)
     if settings.app in chosen:
         verify_apps(run, settings)
@@ -157,11 +161,12 @@ def ci_run(
 
 def _chosen(run: Run, settings: Settings, event: Event, name: str) -> list[Target]:
     """Return the targets of a run: the one that was named, else those that the event builds."""
+    from bailing_tasks import needs
     from bailing_tasks.changed import decide
 
     if name:
         return [named_target(settings, name)]
-    decision = decide(settings, event)
+    decision = decide(needs.triggered(settings), event)
     show_changes(run, decision)
     return [each for each in settings.targets if decision.targets[each.name].runs]
 

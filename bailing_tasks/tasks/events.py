@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 @command("event", "base", "json")
 def changed(_context: Context, event: str = "", base: str = "", json: bool = False) -> None:
     """Say which targets a push, a pull request or a tag would build, and why."""
+    from bailing_tasks import needs
     from bailing_tasks.changed import decide
 
     run = current(json=json)
     settings = run.settings()
-    decision = decide(settings, read_event(run, settings, event, base))
+    decision = decide(needs.triggered(settings), read_event(run, settings, event, base))
     show_changes(run, decision)
 
 

@@ -31,6 +31,7 @@ def mirror_push(_context: Context, place: str, json: bool = False, dry_run: bool
     from bailing_tasks import locking, mirroring, needs
     from bailing_tasks.engine.copying import Copies
     from bailing_tasks.mirror_push import Mirror
+    from bailing_tasks.retry import retried
 
     run = current(json=json, dry_run=dry_run)
     to = mirroring.place(place)
@@ -51,14 +52,17 @@ def mirror_push(_context: Context, place: str, json: bool = False, dry_run: bool
         nothing = f"{len(copies)} images, all present"
         print_commands(run, "mirror-push", mirror.commands(copies), nothing)
         return
+    if copies:  # one that cannot be reached is not tried for each image
+        retried(lambda: mirror.registries.check(copies[0].destination), lambda *_: None)
     with run.console.group(f"mirror-push: {len(copies)} images to {to}"):
         result = mirror.push(copies)
     run.console.say(f"mirror-push: {result}")
     hosts = {image.reference.host for image in wanted}
     lines = mirroring.mirrors_setting(hosts, to, settings.mirror_names)
-    run.console.say("on the other network, in pyproject.toml:")
-    for line in lines:
-        run.console.say(f"  {line}".rstrip())
+    if result.counts()["failed"] < len(copies):
+        run.console.say("on the other network, in pyproject.toml:")
+        for line in lines:
+            run.console.say(f"  {line}".rstrip())
     mirrors = mirroring.mirrors(hosts, to, settings.mirror_names)
     run.report("mirror-push", {**result.counts(), **asdict(result), "mirrors": mirrors})
     result.check()

@@ -8,6 +8,7 @@ from invoke.context import Context
 
 from bailing_tasks.tasks.building import foreseen, named_target
 from bailing_tasks.tasks.command import command
+from bailing_tasks.tasks.preparing import note_templates
 from bailing_tasks.tasks.run import Run, current
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def plan(
     run.console.table(("step", "target", "platform", "python", "action", "why"), steps.rows(found))
     for note in dict.fromkeys(note for each in found for note in each.notes):
         run.console.say(f"note: {note}")
+    note_templates(run, settings)
     for document in inputs:
         _explain(run, document)
     result: dict[str, object] = {"steps": [asdict(each) for each in found]}

@@ -14,6 +14,11 @@ from bailing_tasks.tasks.run import Run, current
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bailing_tasks.settings import Settings
+
+NAMED = 3
+"""How many files are named."""
+
 
 @command("json", "dry_run")
 def configure(_context: Context, json: bool = False, dry_run: bool = False) -> None:
@@ -94,6 +99,35 @@ def render_templates(run: Run, patterns: Sequence[str], *, overwrite: bool = Fal
         run.console.say(f"{len(files)} templates: {', '.join(parts)}")
     result = [{"path": f.path, "template": f.template, "status": f.status} for f in files]
     run.report("render", {"dry_run": run.dry_run, "files": result})
+
+
+def prepare(run: Run, settings: Settings) -> None:
+    """Render the templates and run the workspace's own commands, where the settings have any."""
+    if settings.templates:
+        render_templates(run, settings.templates)
+    run_before_build(run, settings.before_build)
+
+
+def note_templates(run: Run, settings: Settings) -> None:
+    """Say which files are to be rendered before images are built.
+
+    Raises:
+        SettingsError: A pattern makes no sense.
+        UsageError: A name is not defined, or a file cannot be read.
+    """
+    from bailing_tasks import dotenv, rendering
+
+    if not settings.templates:
+        return
+    values = dotenv.variables(dotenv.planned(run.root), os.environ)
+    files = rendering.planned(run.root, settings.templates, values)
+    waiting = [each.path for each in files if each.status in (rendering.NEW, rendering.CHANGED)]
+    if waiting:
+        more = f" and {len(waiting) - NAMED} more" if len(waiting) > NAMED else ""
+        run.console.say(
+            f"note: {', '.join(waiting[:NAMED])}{more} will be rendered before images are built, "
+            "which may change what they are made from"
+        )
 
 
 def run_before_build(run: Run, commands: Sequence[tuple[str, ...]]) -> None:

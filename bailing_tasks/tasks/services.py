@@ -10,7 +10,13 @@ from bailing_tasks.tasks.batching import Wishes, build_targets, outlook
 from bailing_tasks.tasks.building import fetch, named_target
 from bailing_tasks.tasks.command import command
 from bailing_tasks.tasks.pipeline import chooser
-from bailing_tasks.tasks.preparing import render_templates, run_before_build, update_env
+from bailing_tasks.tasks.preparing import (
+    note_templates,
+    prepare,
+    render_templates,
+    run_before_build,
+    update_env,
+)
 from bailing_tasks.tasks.run import Run, current
 from bailing_tasks.tasks.several import WordsTask
 
@@ -85,6 +91,7 @@ def build_service(
     settings = run.settings(platform)
     chosen = [named_target(settings, name) for name in dict.fromkeys(names)]
     wishes = Wishes.read(jobs=jobs, force=force, keep_going=keep_going)
+    prepare(run, settings)
     fetch(run, _wanted(run, settings, chosen), choose=chooser(run, "stop" if strict else ""))
     build_targets(run, "build-service", settings, chosen, wishes)
 
@@ -170,6 +177,7 @@ def status(
     )
     current_ones = sum(bool(each["up_to_date"]) for each in found)
     run.console.say(f"{current_ones} of {len(found)} up to date")
+    note_templates(run, settings)
     run.report("status", {"images": found})
 
 

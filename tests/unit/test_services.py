@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bailing_tasks import needs
 from bailing_tasks.configuration import flatten, load, resolve
 from bailing_tasks.errors import SettingsError
 from bailing_tasks.platforms import Platform
@@ -366,7 +367,7 @@ def test_a_pattern_that_makes_one_name_for_all_is_refused(root: Path) -> None:
     for key in ("service_image", "service_repository"):
         error = refused(root, services=PATTERNS, **{key: "voice/{service}-{verson}"})
         assert "names the image of backend: {verson} stands for nothing" in error.message
-        assert error.remedy == "{service}, {project} and {version} are filled in"
+        assert error.remedy == "{project}, {service}, {version} and {repository} are filled in"
 
 
 def test_services_are_read_from_pyproject(root: Path) -> None:
@@ -424,3 +425,12 @@ def test_builder_and_app_are_built_where_they_are_there_beside_services(root: Pa
     assert [need.key for need in recipe.needs] == [("backend", "linux/amd64", "")]
     found = settings(root, services=PATTERNS, service={"main": {"dockerfile": "Dockerfile"}})
     assert [each.name for each in found.targets] == ["backend", "frontend", "main"]
+
+
+def test_a_service_is_built_for_what_changes_what_it_is_built_on(root: Path) -> None:
+    (root / "src" / "frontend" / "Dockerfile").write_text("FROM ai-infra-backend\n")
+    found = needs.triggered(settings(root, services=PATTERNS))
+    backend, frontend = found.services
+    assert backend.triggers == ("src/backend/**",)
+    assert frontend.triggers == ("src/frontend/**", "src/backend/**")
+    assert needs.triggered(settings(root)) == settings(root)
