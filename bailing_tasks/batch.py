@@ -18,11 +18,11 @@ from bailing_tasks.board import Board
 from bailing_tasks.build import BuildResult
 from bailing_tasks.build_plan import BuildPlan
 from bailing_tasks.decision import ASKED_AT_ONCE, BUILD, PULL, SKIP, TAG, Decision
-from bailing_tasks.ended import Ended
+from bailing_tasks.ended import FAILED, LEFT_OUT, STOPPED, Ended
 from bailing_tasks.engine import baking
 from bailing_tasks.engine.baking import Part, PartLog
 from bailing_tasks.engine.connect import check_buildx
-from bailing_tasks.errors import BailingError, BuildError, PullError, SettingsError
+from bailing_tasks.errors import BuildError, PullError, SettingsError
 from bailing_tasks.log_file import LogFile
 from bailing_tasks.names import BUILDER_LABEL, pin_name
 from bailing_tasks.parallel import beside, in_parallel
@@ -33,9 +33,6 @@ from bailing_tasks.state import State
 from bailing_tasks.variants import Key, Variant
 
 FILE = "bake/{}.json"
-FAILED = "failed"
-LEFT_OUT = "left out"
-STOPPED = "stopped"
 _NOT_IN_PART = re.compile(r"[^a-zA-Z0-9_-]+")
 
 Step = tuple[BuildPlan, Decision]
@@ -119,7 +116,7 @@ class Batch:
         found = in_parallel(find, steps, jobs=ASKED_AT_ONCE)
         made = {plan.recipe.variant.key: built for (plan, _), built in found}
         for plan, _ in steps:
-            self._made(plan, made[plan.recipe.variant.key])
+            self._end(Ended.made(plan.recipe.variant, made[plan.recipe.variant.key]))
 
     def _settled(self, plan: BuildPlan, decision: Decision) -> bool:
         """Carry out a step that needs no build."""
@@ -142,7 +139,7 @@ class Batch:
         try:
             build.prepare(plan, self.prefetcher, self.state)
         except (SettingsError, PullError) as error:
-            self._failed(plan, error)
+            self._end(Ended.failed(plan.recipe.variant, error))
             return False
         return True
 
@@ -151,7 +148,7 @@ class Batch:
         try:
             build.rename(plan, self.prefetcher.engine)
         except PullError as error:
-            self._failed(plan, error)
+            self._end(Ended.failed(plan.recipe.variant, error))
             return
         self._accepted(plan, decision, "tagged", started)
 
@@ -247,7 +244,7 @@ class Batch:
         try:
             build.accept(plan, self.prefetcher.engine, self.state)
         except BuildError as error:
-            self._failed(plan, error, log.seconds)
+            self._end(Ended.failed(plan.recipe.variant, error, log.seconds))
             return
         self._accepted(plan, decision, "built", time.monotonic(), log)
 
@@ -263,7 +260,7 @@ class Batch:
         made = build.ended(plan, result, decision, engine, self.state, started)
         if log:
             made = replace(made, steps=len(log.steps), cached=len(log.cached), seconds=log.seconds)
-        self._made(plan, made)
+        self._end(Ended.made(plan.recipe.variant, made))
 
     def _blame(
         self,
@@ -294,7 +291,9 @@ class Batch:
         error = build.failed(plan, text, log.path, self.prefetcher.engine)
         if not isinstance(error, BuildError):
             raise error
-        self._failed(plan, error, seconds, text.splitlines()[-build.LOG_LINES :])
+        self._end(
+            Ended.failed(plan.recipe.variant, error, seconds, text.splitlines()[-build.LOG_LINES :])
+        )
 
     def _alone(self, step: Step) -> None:
         plan, decision = step
@@ -308,9 +307,9 @@ class Batch:
                 no_cache=self.no_cache,
             )
         except BuildError as error:
-            self._failed(plan, error, time.monotonic() - started)
+            self._end(Ended.failed(plan.recipe.variant, error, time.monotonic() - started))
             return
-        self._made(plan, made)
+        self._end(Ended.made(plan.recipe.variant, made))
 
     def _name(self, variant: Variant) -> str:
         """Return what a build is called in BuildKit's own words, and on the board."""
@@ -320,31 +319,6 @@ class Batch:
             taken = set(self._names.values())
             self._names[variant.key] = f"{name}-{len(taken)}" if name in taken else name
         return self._names[variant.key]
-
-    def _made(self, plan: BuildPlan, made: BuildResult) -> None:
-        self._end(
-            Ended(
-                variant=plan.recipe.variant,
-                result=made.result,
-                reason=made.reason,
-                seconds=made.seconds,
-                built=made,
-            )
-        )
-
-    def _failed(
-        self, plan: BuildPlan, error: BailingError, seconds: float = 0.0, log: Sequence[str] = ()
-    ) -> None:
-        self._end(
-            Ended(
-                variant=plan.recipe.variant,
-                result=FAILED,
-                reason=error.cause or error.message,
-                seconds=seconds,
-                error=error,
-                log=tuple(log),
-            )
-        )
 
     def _end(self, ended: Ended) -> None:
         self._ended[ended.variant.key] = ended

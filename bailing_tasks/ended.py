@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bailing_tasks.build import BuildResult
 from bailing_tasks.errors import BailingError
 from bailing_tasks.variants import Variant
+
+FAILED = "failed"
+LEFT_OUT = "left out"
+STOPPED = "stopped"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +36,31 @@ class Ended:
     built: BuildResult | None = None
     error: BailingError | None = None
     log: tuple[str, ...] = ()
+
+    @classmethod
+    def made(cls, variant: Variant, built: BuildResult) -> Ended:
+        """Return the end of a step whose image is here."""
+        return cls(
+            variant=variant,
+            result=built.result,
+            reason=built.reason,
+            seconds=built.seconds,
+            built=built,
+        )
+
+    @classmethod
+    def failed(
+        cls, variant: Variant, error: BailingError, seconds: float = 0.0, log: Sequence[str] = ()
+    ) -> Ended:
+        """Return the end of a step that failed."""
+        return cls(
+            variant=variant,
+            result=FAILED,
+            reason=error.cause or error.message,
+            seconds=seconds,
+            error=error,
+            log=tuple(log),
+        )
 
     @property
     def ok(self) -> bool:

@@ -10,7 +10,6 @@ import functools
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,32 +73,17 @@ class Run(Document):
             python: Python versions, likewise.
             others: The values of settings of `[tool.bailing-tasks.prefetch]`.
         """
-        from bailing_tasks import git, hosting, rendering, templates
-        from bailing_tasks.configuration import load
+        from bailing_tasks import workspace
 
         key = (tuple(platform), tuple(python), tuple(others.items()), self.overwrite)
         if key not in self._settings:
-            remote = git.remote_url(self.root) or ""
-            settings = load(
+            self._settings[key] = workspace.settings(
                 self.root,
                 environment=os.environ,
                 overrides={"platforms": list(platform), "python": list(python)}
                 | {f"prefetch.{name}": value for name, value in others.items()},
-                remote_path=hosting.repository_path(remote),
-                source=hosting.web_address(remote) or "",
                 describe=lambda: self.origin.named,
-                rendered=lambda patterns: templates.find(self.root, patterns),
-            )
-            dockerfiles = {target.dockerfile for target in settings.targets}
-            self._settings[key] = replace(
-                settings,
-                rendered=rendering.in_memory(
-                    self.root,
-                    settings.templates,
-                    os.environ,
-                    dockerfiles,
-                    overwrite=self.overwrite,
-                ),
+                overwrite=self.overwrite,
             )
         return self._settings[key]
 
