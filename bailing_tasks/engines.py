@@ -14,6 +14,7 @@ from bailing_tasks.errors import EngineError
 from bailing_tasks.lanes import Lane
 from bailing_tasks.needs import machine
 from bailing_tasks.platforms import Platform
+from bailing_tasks.recipes import Recipe
 from bailing_tasks.settings import Settings
 
 
@@ -79,6 +80,23 @@ class Engines:
                 "and Docker contexts",
             ) from error
         return engine
+
+    def check(self, recipe: Recipe) -> None:
+        """Make sure that what a recipe is built on is where it is built.
+
+        Raises:
+            EngineError: It is on another engine.
+        """
+        platform = recipe.variant.platform
+        for each in recipe.own:
+            if self.of(each.base.platform) is not self.of(platform):
+                raise EngineError(
+                    f"{recipe.variant} takes {each.base}, which is built on another engine",
+                    cause=f"the setting `builders` gives {platform} and {each.base.platform} "
+                    "engines of their own",
+                    remedy="take that image for the platform that is built, or build both "
+                    "platforms on one engine",
+                )
 
     def lanes(self, settings: Settings, console: Console) -> tuple[Lane, ...]:
         """Return a lane for each engine that the platforms of a run are built on.

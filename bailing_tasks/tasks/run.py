@@ -232,23 +232,8 @@ class Run(Document):
         return read_recipe(settings, variant, self.engine_for(variant.platform).platform)
 
     def check_engines(self, recipe: Recipe) -> None:
-        """Make sure that what a recipe is built on is where it is built.
-
-        Raises:
-            EngineError: It is on another engine.
-        """
-        from bailing_tasks.errors import EngineError
-
-        platform = recipe.variant.platform
-        for each in recipe.own:
-            if self.engine_for(each.base.platform) is not self.engine_for(platform):
-                raise EngineError(
-                    f"{recipe.variant} takes {each.base}, which is built on another engine",
-                    cause=f"the setting `builders` gives {platform} and {each.base.platform} "
-                    "engines of their own",
-                    remedy="take that image for the platform that is built, or build both "
-                    "platforms on one engine",
-                )
+        """Make sure that what a recipe is built on is where it is built, as `Engines.check`."""
+        self._engines.check(recipe)
 
     def in_order(self, settings: Settings, recipes: Iterable[Recipe]) -> tuple[Recipe, ...]:
         """Return recipes and those of all that they need, each after what it needs."""
