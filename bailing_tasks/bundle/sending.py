@@ -18,6 +18,7 @@ from bailing_tasks.engine.blobs import manifests
 from bailing_tasks.engine.uploads import Uploads
 from bailing_tasks.mirroring import Place, built_names, mirror_reference, prefixes
 from bailing_tasks.names import registry_tag
+from bailing_tasks.outcomes import short
 from bailing_tasks.platforms import Platform
 from bailing_tasks.references import Reference
 from bailing_tasks.retry import retried
@@ -147,7 +148,7 @@ def send(
     found = []
     for number, each in enumerate(todo, 1):
         status = retried(
-            functools.partial(_send, uploads, bundle, each),
+            functools.partial(_send, uploads, bundle, each, console),
             lambda error, attempt, wait: console.say(f"{error.cause}; again in {wait:.0f} s"),
         )
         bytes_ = sum(image.size for image in each.images)
@@ -157,13 +158,16 @@ def send(
     return found
 
 
-def _send(uploads: Uploads, bundle: Bundle, sending: Sending) -> str:
+def _send(uploads: Uploads, bundle: Bundle, sending: Sending, console: Console) -> str:
     uploads.listen_again()
-    if uploads.standing(sending.destination) == sending.digest:
+    before = uploads.standing(sending.destination)
+    if before == sending.digest:
         return PRESENT
     for image in sending.images:
         for digest in reversed(manifests(bundle, image.digest)):
             named = replace(sending.destination, tag=None, digest=digest)
             uploads.image(bundle, digest, named)
     uploads.put(sending.raw, sending.destination)
+    if before:
+        console.warn(f"{sending.destination.familiar} was another image ({short(before)})")
     return SENT
