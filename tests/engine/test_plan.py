@@ -147,7 +147,7 @@ def test_a_context_that_is_copied_whole_is_pointed_out_and_inputs_are_listed(
     assert inputs[0]["build_platform"] == "linux/amd64"
     wrong = voice.invoke("plan", "--explain", "bulider")
     assert wrong.returncode == 2
-    assert "name one of builder, app" in wrong.stderr
+    assert "perhaps you meant 'builder'" in wrong.stderr
 
 
 @pytest.fixture

@@ -129,7 +129,7 @@ def test_each_thing_in_the_way_is_named_before_anything_is_sent(voice: Workspace
     result = refused()
     assert result.returncode == 7
     assert "builder linux/arm64 (Python 3.11) is not here as this commit makes it" in result.stdout
-    assert "build-builder --platform all" in result.stderr
+    assert "build-all --platform all" in result.stderr
     build(voice)
     voice.write("code/main.py", "changed")
     result = refused()

@@ -273,6 +273,8 @@ def test_after_ctrl_c_the_next_run_goes_on(plain: Workspace, tmp_path: Path) -> 
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # Where the tests run in the background, Ctrl-C is ignored, and that is inherited.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     ) as child:
         assert child.stderr
         assert any("] base linux/amd64: built" in line for line in child.stderr)

@@ -9,7 +9,7 @@ import pytest
 from bailing_tasks.configuration import resolve
 from bailing_tasks.platforms import Platform
 from bailing_tasks.references import Reference
-from bailing_tasks.steps import prefetch_step, rows
+from bailing_tasks.steps import prefetch_step, rows, step
 from bailing_tasks.variants import Variant
 from bailing_tasks.wanted import WantedImage
 
@@ -67,3 +67,11 @@ def test_images_that_no_dockerfile_names_have_no_target() -> None:
 def test_who_needs_no_image_is_said_to(app: Variant) -> None:
     found = prefetch_step(app, app.platform, absent=[], unpinned=[], count=0)
     assert (found.action, found.reason) == ("skip", "it needs none")
+
+
+def test_a_step_is_of_a_variant(app: Variant) -> None:
+    found = step("verify", app, "do", "it is checked in each run", fingerprint="f")
+    assert rows([found]) == [
+        ("verify", "app", "linux/amd64", "3.11", "do", "it is checked in each run")
+    ]
+    assert found.fingerprint == "f"
