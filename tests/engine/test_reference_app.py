@@ -17,7 +17,7 @@ from tests.engine.support import HOST, Engine, Workspace, made, started, unique
 
 @pytest.mark.parametrize(
     ("platform", "python"),
-    # Each platform, and each Python, once: an emulated build takes minutes. tests/soak has all.
+    # Each platform once: a build takes minutes where it is emulated. tests/soak has all Pythons.
     [("linux/amd64", "3.11"), ("linux/arm64", "3.11")],
 )
 def test_it_is_built_and_verified(
