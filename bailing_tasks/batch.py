@@ -33,6 +33,8 @@ from bailing_tasks.state import State
 from bailing_tasks.variants import Key, Variant
 
 FILE = "bake/{}.json"
+TOGETHER = 50
+"""How many BuildKit is given at a time; of several hundred it loses some ("no such job")."""
 _NOT_IN_PART = re.compile(r"[^a-zA-Z0-9_-]+")
 
 Step = tuple[BuildPlan, Decision]
@@ -47,7 +49,7 @@ class Batch:
         state: Where copies of Dockerfiles, definitions and logs are written.
         board: Shows what is going on.
         tell: Told of each step as it ends.
-        jobs: How many are given to BuildKit at a time; 0 for all that can be.
+        jobs: How many are given to BuildKit at a time; 0 for as many as fit.
         no_cache: Let BuildKit not use its cache.
         keep_going: Whether the others go on after a failure.
     """
@@ -76,7 +78,7 @@ class Batch:
         waiting = self._left([step for step in waiting if self._prepared(step[0])])
         while waiting:
             if together:
-                self._bake(self._ready(waiting)[: self.jobs or None])
+                self._bake(self._ready(waiting)[: self.jobs or TOGETHER])
             else:
                 self._alone(waiting[0])
             waiting = self._left(waiting)

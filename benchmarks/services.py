@@ -106,8 +106,8 @@ def print_builds(engine: Engine, registry: str, count: int, rounds: int) -> None
 def print_many(engine: Engine, registry: str, count: int, rounds: int) -> None:
     """Print what it takes to find that nothing has changed for very many services.
 
-    Their Dockerfiles have no RUN: it is planned the same, and built sooner. Bake is no peer here: of
-    300 targets at once the engine's BuildKit loses some ("no such job").
+    Their Dockerfiles have no RUN: it is planned the same, and built sooner. Bake is no peer here:
+    of 300 targets at once the engine's BuildKit loses some ("no such job").
     """
     with workspace(engine, registry, count, work="") as made:
         engine.must(BUILD, cwd=made.folder)
