@@ -53,7 +53,7 @@ def mirror_push(_context: Context, place: str, json: bool = False, dry_run: bool
         print_commands(run, "mirror-push", mirror.commands(copies), nothing)
         return
     if copies:  # one that cannot be reached is not tried for each image
-        retried(lambda: mirror.registries.check(copies[0].destination), lambda *_: None)
+        retried(lambda: mirror.registries.standing(copies[0].destination), lambda *_: None)
     with run.console.group(f"mirror-push: {len(copies)} images to {to}"):
         result = mirror.push(copies)
     run.console.say(f"mirror-push: {result}")
