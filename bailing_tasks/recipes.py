@@ -137,13 +137,14 @@ def read_recipe(
         error.path = target.dockerfile
         raise
     own = tuple(_own(settings, variant, found))
+    taken = {each.image for each in own}
     return Recipe(
         variant=variant,
         path=path,
         text=text,
         build_platform=build_platform,
         build_args=arguments,
-        images=tuple(image for image in found if image not in {each.image for each in own}),
+        images=tuple(image for image in found if image not in taken),
         frontend=_frontend(syntax_frontend(text), build_platform),
         scanner=_scanner(settings.sbom, build_platform),
         own=own,

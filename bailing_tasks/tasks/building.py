@@ -79,7 +79,7 @@ def foreseen(
         chosen: The targets that the run is for.
         force: Whether those are built in any case.
     """
-    recipes = [recipe for target in chosen for recipe in run.recipes(settings, target)]
+    recipes = run.recipes(settings, *chosen)
     yield from planned(run, settings, run.in_order(settings, recipes), chosen, force=force)
 
 
@@ -94,7 +94,7 @@ def planned(
     """Yield what builds of recipes would do, which stand in order; otherwise as `foreseen`."""
     from bailing_tasks.decision import SKIP, may_be_published
 
-    plans = _plans(run, settings, recipes)
+    plans = {plan.recipe.variant.key: plan for plan in plans_of(run, settings, recipes)}
     here = _here(run, plans.values())
     if settings.services:
         absent = [plan for key, plan in plans.items() if here.get(key) is None]
@@ -122,8 +122,8 @@ def planned(
         yield plan, decided[key]
 
 
-def _plans(run: Run, settings: Settings, recipes: Iterable[Recipe]) -> dict[Key, BuildPlan]:
-    """Return the plans of recipes that stand in order, each on the images that there will be."""
+def plans_of(run: Run, settings: Settings, recipes: Iterable[Recipe]) -> Iterator[BuildPlan]:
+    """Yield the plans of recipes that stand in order, each on the images that there will be."""
     from bailing_tasks.recipes import on_bases
 
     plans: dict[Key, BuildPlan] = {}
@@ -133,7 +133,7 @@ def _plans(run: Run, settings: Settings, recipes: Iterable[Recipe]) -> dict[Key,
         bases = {key: plans[key].kept for key in below}
         plan = run.plan(settings, on_bases(settings, recipe, bases) if bases else recipe)
         plans[recipe.variant.key] = plan
-    return plans
+        yield plan
 
 
 def _here(run: Run, plans: Iterable[BuildPlan]) -> dict[Key, Image | None]:

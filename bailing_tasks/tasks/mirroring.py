@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from invoke.context import Context
 
-from bailing_tasks.tasks.building import fetch, print_commands
+from bailing_tasks.tasks.building import fetch, plans_of, print_commands
 from bailing_tasks.tasks.command import command
 from bailing_tasks.tasks.pipeline import chooser
 from bailing_tasks.tasks.run import Run, current
@@ -200,15 +200,10 @@ def _plans(run: Run, settings: Settings) -> dict[Key, BuildPlan]:
     from contextlib import suppress
 
     from bailing_tasks.errors import BailingError
-    from bailing_tasks.recipes import on_bases
 
     plans: dict[Key, BuildPlan] = {}
     with suppress(BailingError):
-        recipes = [
-            each for target in run.targets(settings) for each in run.recipes(settings, target)
-        ]
-        for read in run.in_order(settings, recipes):
-            bases = {each.base.key: plans[each.base.key].kept for each in read.own}
-            recipe = on_bases(settings, read, bases) if bases else read
-            plans[recipe.variant.key] = run.plan(settings, recipe)
+        recipes = run.recipes(settings, *run.targets(settings))
+        for plan in plans_of(run, settings, run.in_order(settings, recipes)):
+            plans[plan.recipe.variant.key] = plan
     return plans

@@ -215,12 +215,13 @@ class Run(Document):
 
         return needs.targets(settings, self.host)
 
-    def recipes(self, settings: Settings, target: Target) -> list[Recipe]:
-        """Read the recipes of a target for the platforms and Pythons of this run."""
+    def recipes(self, settings: Settings, *targets: Target) -> list[Recipe]:
+        """Read the recipes of targets for the platforms and Pythons of this run."""
         from bailing_tasks import needs
 
         return [
             recipe
+            for target in targets
             for lane in self.lanes(settings)
             for recipe in needs.recipes(lane.settings, target, lane.engine.platform)
         ]

@@ -130,7 +130,7 @@ def build_all(
     settings = run.settings(platform, python)
     wishes = Wishes.read(jobs=jobs, force=force, keep_going=keep_going)
     console = run.console
-    run.in_order(settings, _recipes(run, settings, run.targets(settings)))
+    run.in_order(settings, run.recipes(settings, *run.targets(settings)))
     console.say("==> step 1 of 4: base images")
     fetch(run, run.wanted(settings), choose=chooser(run, "stop" if strict else ""))
     console.say("==> step 2 of 4: configuration")
@@ -188,13 +188,9 @@ def _wanted(
     from bailing_tasks.wanted import wanted_images
 
     return [
-        (lane, wanted_images(run.in_order(lane.settings, _recipes(run, lane.settings, chosen))))
+        (lane, wanted_images(run.in_order(lane.settings, run.recipes(lane.settings, *chosen))))
         for lane in run.lanes(settings)
     ]
-
-
-def _recipes(run: Run, settings: Settings, targets: Sequence[Target]) -> list[Recipe]:
-    return [recipe for target in targets for recipe in run.recipes(settings, target)]
 
 
 def _described(recipe: Recipe) -> dict[str, Any]:
