@@ -17,17 +17,18 @@ from bailing_tasks import build
 from bailing_tasks.board import Board
 from bailing_tasks.build import BuildResult
 from bailing_tasks.build_plan import BuildPlan
-from bailing_tasks.decision import ASKED_AT_ONCE, BUILD, PULL, SKIP, TAG, Decision
-from bailing_tasks.ended import FAILED, LEFT_OUT, STOPPED, Ended
+from bailing_tasks.decision import ASKED_AT_ONCE, PULL, SKIP, TAG, Decision
+from bailing_tasks.ended import LEFT_OUT, STOPPED, Ended
 from bailing_tasks.engine import baking
 from bailing_tasks.engine.baking import Part, PartLog
+from bailing_tasks.engine.base import Image
 from bailing_tasks.engine.connect import check_buildx
 from bailing_tasks.errors import BuildError, PullError, SettingsError
+from bailing_tasks.history import FAILED, INTERRUPTED
 from bailing_tasks.log_file import LogFile
 from bailing_tasks.names import BUILDER_LABEL, pin_name
 from bailing_tasks.parallel import beside, in_parallel
 from bailing_tasks.prefetch import Prefetcher
-from bailing_tasks.published import take
 from bailing_tasks.recipes import image_key
 from bailing_tasks.state import State
 from bailing_tasks.variants import Key, Variant
@@ -126,15 +127,10 @@ class Batch:
         if decision.action == TAG:
             self._rename(plan, decision, started)
             return True
-        if decision.action == PULL:
-            try:
-                take(plan, self.prefetcher)
-            except PullError as error:
-                console = self.prefetcher.console
-                console.warn(f"{error.message}: it is built instead\n{error.cause}")
-                return False
+        if decision.action == PULL and build.pulled(plan, self.prefetcher):
             self._accepted(plan, decision, "pulled", started)
-        return decision.action != BUILD
+            return True
+        return False
 
     def _prepared(self, plan: BuildPlan) -> bool:
         """Make sure that a build can run; one that lacks a secret or an image has failed."""
@@ -172,27 +168,36 @@ class Batch:
     def _bake(self, steps: Sequence[Step]) -> None:
         """Give builds to BuildKit together, and take in what came of it."""
         parts = self._parts(steps)
-        file = self.state.write(
-            FILE.format(_NOT_IN_PART.sub("-", self.prefetcher.engine.builder)),
-            json.dumps(baking.definition({name: part for name, (part, _) in parts.items()})),
-        )
+        asked = {name: part for name, (part, _) in parts.items()}
+        name_of_file = FILE.format(_NOT_IN_PART.sub("-", self.prefetcher.engine.builder))
+        definition = json.dumps(baking.definition(asked))
+        file = self.state.write(name_of_file, definition, durable=False)
         logs = {name: LogFile(self.state, step[0].log) for name, (_, step) in parts.items()}
+        begun: dict[str, PartLog] = {}
         handed_over: dict[str, PartLog] = {}
 
         def on_line(log: PartLog, number: int, text: str) -> None:
-            logs[log.name].add(f"#{number} {text}")
-            self.board.show(log.name, text)
+            begun[log.name] = log
+            said = parts[log.name][1][0].plain(text)
+            logs[log.name].add(f"#{number} {said}")
+            self.board.show(log.name, said)
             if log.ended and not log.error and log.name not in handed_over:
                 handed_over[log.name] = log
                 look()
 
-        with self._receiving(steps), beside(lambda: self._take(parts, handed_over)) as look:
-            baked = baking.bake({name: part for name, (part, _) in parts.items()}, file, on_line)
-        self.board.clear()
-        for log in logs.values():
-            log.flush()
-        if baked.interrupted:
-            raise KeyboardInterrupt
+        try:
+            with self._receiving(steps), beside(lambda: self._take(parts, handed_over)) as look:
+                baked = baking.bake(asked, file, on_line)
+            if baked.interrupted:
+                raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            for name, part_log in begun.items():
+                self._interrupted(*parts[name][1], part_log.seconds)
+            raise
+        finally:
+            self.board.clear()
+            for log in logs.values():
+                log.flush()
         self._take(parts, baked.logs if baked.ok else handed_over)
         self._blame(parts, baked, logs)
 
@@ -227,9 +232,10 @@ class Batch:
 
         def take(name: str) -> bool:
             plan, decision = parts[name][1]
-            if there := self.prefetcher.engine.image(plan.staged) is not None:
-                self._accept(plan, decision, handed_over[name])
-            return there
+            image = self.prefetcher.engine.image(plan.staged)
+            if image is not None:
+                self._accept(plan, decision, handed_over[name], image)
+            return image is not None
 
         def is_ready(name: str) -> bool:
             part, (plan, _) = parts[name]
@@ -242,26 +248,22 @@ class Batch:
             if not [there for _, there in in_parallel(take, ready, jobs=ASKED_AT_ONCE) if there]:
                 return
 
-    def _accept(self, plan: BuildPlan, decision: Decision, log: PartLog) -> None:
+    def _accept(self, plan: BuildPlan, decision: Decision, log: PartLog, image: Image) -> None:
+        """Let an image that BuildKit has made have its names."""
+        engine = self.prefetcher.engine
         try:
-            build.accept(plan, self.prefetcher.engine, self.state)
+            build.accept(plan, engine, self.state)
         except BuildError as error:
             self._end(Ended.failed(plan.recipe.variant, error, log.seconds))
             return
-        self._accepted(plan, decision, "built", time.monotonic(), log)
+        now = time.monotonic()
+        made = build.ended(plan, "built", decision, engine, self.state, now, image)
+        made = replace(made, steps=len(log.steps), cached=len(log.cached), seconds=log.seconds)
+        self._end(Ended.made(plan.recipe.variant, made))
 
-    def _accepted(
-        self,
-        plan: BuildPlan,
-        decision: Decision,
-        result: str,
-        started: float,
-        log: PartLog | None = None,
-    ) -> None:
+    def _accepted(self, plan: BuildPlan, decision: Decision, result: str, started: float) -> None:
         engine = self.prefetcher.engine
         made = build.ended(plan, result, decision, engine, self.state, started)
-        if log:
-            made = replace(made, steps=len(log.steps), cached=len(log.cached), seconds=log.seconds)
         self._end(Ended.made(plan.recipe.variant, made))
 
     def _blame(
@@ -278,7 +280,7 @@ class Batch:
         wrong = baked.failed & left
         blamed = [name for name in wrong if not wrong & set(parts[name][0].bases.values())]
         for name in sorted(blamed):
-            for line in baked.said.splitlines():
+            for line in parts[name][1][0].plain(baked.said).splitlines():
                 logs[name].add(line)
             self._fail(parts[name][1][0], logs[name], baked.logs[name].seconds)
         if not blamed:
@@ -310,8 +312,17 @@ class Batch:
             )
         except BuildError as error:
             self._end(Ended.failed(plan.recipe.variant, error, time.monotonic() - started))
-            return
-        self._end(Ended.made(plan.recipe.variant, made))
+        except KeyboardInterrupt:
+            self._interrupted(plan, decision, time.monotonic() - started)
+            raise
+        else:
+            self._end(Ended.made(plan.recipe.variant, made))
+
+    def _interrupted(self, plan: BuildPlan, decision: Decision, seconds: float) -> None:
+        """Tell of a build that Ctrl-C ended, unless its image had come before."""
+        variant, why = plan.recipe.variant, decision.reason
+        if variant.key not in self._ended:
+            self._end(Ended(variant=variant, result=INTERRUPTED, reason=why, seconds=seconds))
 
     def _name(self, variant: Variant) -> str:
         """Return what a build is called in BuildKit's own words, and on the board."""

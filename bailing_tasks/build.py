@@ -38,7 +38,7 @@ class BuildResult:
         kept: The name that is never used twice.
         builder: The buildx builder of the engine that has it.
         fingerprint: The digest of all inputs.
-        result: `built`, `pulled` or `skipped`.
+        result: `built`, `pulled`, `tagged` or `skipped`.
         reason: Why.
         certain: Whether the fingerprint tells all that it was made from.
         digest: The image's id in the engine.
@@ -97,14 +97,9 @@ def build(
     if decision.action == SKIP:
         console.say(f"{variant}: skipped, {decision.reason}")
         return ended(plan, "skipped", decision, prefetcher.engine, state, started)
-    if decision.action == PULL:
-        try:
-            take(plan, prefetcher)
-        except PullError as error:
-            console.warn(f"{error.message}: it is built instead\n{error.cause}")
-        else:
-            console.say(f"{variant}: pulled, {decision.reason}")
-            return ended(plan, "pulled", decision, prefetcher.engine, state, started)
+    if decision.action == PULL and pulled(plan, prefetcher):
+        console.say(f"{variant}: pulled, {decision.reason}")
+        return ended(plan, "pulled", decision, prefetcher.engine, state, started)
     log = _built(plan, decision, prefetcher, state, no_cache=no_cache)
     console.say(
         f"{variant}: built {plan.name} in {log.seconds:.1f} s, "
@@ -112,6 +107,16 @@ def build(
     )
     result = ended(plan, "built", decision, prefetcher.engine, state, started)
     return replace(result, steps=log.steps, cached=log.cached)
+
+
+def pulled(plan: BuildPlan, prefetcher: Prefetcher) -> bool:
+    """Pull the image of a planned build; return whether that went well, and warn if not."""
+    try:
+        take(plan, prefetcher)
+    except PullError as error:
+        prefetcher.console.warn(f"{error.message}: it is built instead\n{error.cause}")
+        return False
+    return True
 
 
 def _built(
@@ -125,14 +130,16 @@ def _built(
         console.activity(f"building {plan.recipe.variant}: {decision.reason}") as show,
         engine.receiving(plan.staged),
     ):
-        log = buildx.build(replace(plan.request, no_cache=no_cache), show)
-    log_path = write_log(plan, log.text, state)
+        request = replace(plan.request, no_cache=no_cache)
+        log = buildx.build(request, lambda line: show(plan.plain(line)))
+    text = plan.plain(log.text)
+    log_path = state.write(plan.log, text + "\n", durable=False)
     if log.interrupted:
         raise KeyboardInterrupt
     if not log.ok:
-        for line in log.text.splitlines()[-LOG_LINES:] if console.live else ():
+        for line in text.splitlines()[-LOG_LINES:] if console.live else ():
             console.say(line)
-        raise failed(plan, log.text, log_path, engine)
+        raise failed(plan, text, log_path, engine)
     accept(plan, engine, state)
     return log
 
@@ -156,11 +163,6 @@ def prepare(plan: BuildPlan, prefetcher: Prefetcher, state: State) -> None:
         )
     _check_images(plan, engine, console, offline=prefetcher.resolver.offline)
     _write_copy(plan, state)
-
-
-def write_log(plan: BuildPlan, text: str, state: State) -> Path:
-    """Keep the log of a build; return where it is."""
-    return state.write(plan.log, text + "\n")
 
 
 def rename(plan: BuildPlan, engine: Engine) -> None:
@@ -258,8 +260,8 @@ def _name(plan: BuildPlan, image: Image, engine: Engine, *, is_new: bool) -> Non
 
 def _write_copy(plan: BuildPlan, state: State) -> None:
     copy = plan.request.dockerfile.relative_to(state.folder)
-    state.write(str(copy), plan.dockerfile)
-    state.write(f"{copy}.dockerignore", os.fsencode(plan.ignore))
+    state.write(str(copy), plan.dockerfile, durable=False)
+    state.write(f"{copy}.dockerignore", os.fsencode(plan.ignore), durable=False)
 
 
 def accept(plan: BuildPlan, engine: Engine, state: State) -> None:
@@ -284,10 +286,24 @@ def ended(
     engine: Engine,
     state: State,
     started: float,
+    image: Image | None = None,
 ) -> BuildResult:
-    """Let people's name stand for the image, and write down what it was made from."""
+    """Let people's name stand for the image, and write down what it was made from.
+
+    Args:
+        plan: The build.
+        result: How it ended: `built`, `pulled`, `tagged` or `skipped`.
+        decision: Why.
+        engine: What has the image.
+        state: Where it is written down.
+        started: When, by `time.monotonic()`.
+        image: What there is, if known.
+
+    Raises:
+        BuildError: The engine does not have it any more.
+    """
     variant = plan.recipe.variant
-    image = engine.image(plan.kept)
+    image = image or engine.image(plan.kept)
     if image is None:
         raise BuildError(
             f"{variant} was {result}, but the engine does not have it",

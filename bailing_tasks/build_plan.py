@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from bailing_tasks import context
@@ -30,6 +31,7 @@ from bailing_tasks.fingerprint import Inputs, fingerprint
 from bailing_tasks.names import (
     BUILDER_LABEL,
     LABEL,
+    PIN_NAME,
     fingerprint_label,
     fingerprint_name,
     local_name,
@@ -96,6 +98,17 @@ class BuildPlan:
     def log(self) -> str:
         """Where the log of its last build is, in the state."""
         return f"logs/{self.request.dockerfile.stem}.log"
+
+    def plain(self, text: str) -> str:
+        """Return what BuildKit says of the copy as it would say it of the Dockerfile itself."""
+        named = PIN_NAME.sub(lambda match: self._references.get(match[0], match[0]), text)
+        return named.replace(self.request.dockerfile.name, self.recipe.variant.target.dockerfile)
+
+    @cached_property
+    def _references(self) -> dict[str, str]:
+        """The images by their names in the copy."""
+        images = (*self.recipe.images, *(each.image for each in self.recipe.own))
+        return {pin_name(*image_key(image)): image.reference.familiar for image in images}
 
     @property
     def label(self) -> str:

@@ -72,7 +72,9 @@ class Digests:
             return  # it is made by a run that changes something
         document = {"of": _of(folder), "files": files}
         with contextlib.suppress(UsageError):  # it only saves time
-            self._state.write(self._name, json.dumps(document, separators=(",", ":")))
+            self._state.write(
+                self._name, json.dumps(document, separators=(",", ":")), durable=False
+            )
 
 
 def _of(folder: Path) -> list[object]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from bailing_tasks.build import BuildResult
 from bailing_tasks.errors import BailingError
+from bailing_tasks.history import FAILED
 from bailing_tasks.variants import Variant
 
-FAILED = "failed"
 LEFT_OUT = "left out"
 STOPPED = "stopped"
 
@@ -21,7 +21,7 @@ class Ended:
     Attributes:
         variant: What it was for.
         result: `built`, `pulled`, `tagged`, `skipped`; `failed`; `left out`, since what it needs
-            failed; `stopped`, since the run ended before.
+            failed; `stopped`, since the run ended before; `interrupted`, by Ctrl-C.
         reason: Why.
         seconds: How long it took.
         built: What there is now; None where there is nothing.

@@ -130,7 +130,7 @@ class History:
         line = json.dumps(asdict(build) | said, ensure_ascii=False)
         # It only tells what was: a full disk is the build's to meet.
         with self._file, contextlib.suppress(UsageError):
-            self._state.append(NAME, line)
+            self._state.append(NAME, line, durable=False)
             if self._path.stat().st_size > LARGEST:
                 kept = b"\n".join(self._lines()[-KEPT:])
                 self._state.write(NAME, kept + b"\n")

@@ -56,7 +56,7 @@ def remember(plan: BuildPlan, state: State, image: str, bases: str) -> None:
     ):
         return
     with contextlib.suppress(UsageError):  # it only explains
-        state.write(_name(plan), json.dumps(asdict(made)))
+        state.write(_name(plan), json.dumps(asdict(made)), durable=False)
 
 
 def _name(plan: BuildPlan) -> str:

@@ -91,6 +91,17 @@ def beside(work: Callable[[], object]) -> Iterator[Callable[[], None]]:
         answered.result()
 
 
+def ahead(work: Callable[[], Value]) -> Callable[[], Value]:
+    """Begin work in a thread of its own; return what waits for it.
+
+    That returns its value, or raises what it raised.
+    """
+    with_thread = ThreadPoolExecutor(1)
+    begun = with_thread.submit(work)
+    with_thread.shutdown(wait=False)
+    return begun.result
+
+
 class _Pool(Generic[Item, Value]):
     def __init__(
         self,

@@ -92,8 +92,14 @@ class State:
             ordered = [asdict(pins[key]) for key in sorted(pins)]
             self.write("pins.json", json.dumps(ordered, indent=2) + "\n")
 
-    def write(self, name: str, text: str | bytes) -> Path:
+    def write(self, name: str, text: str | bytes, *, durable: bool = True) -> Path:
         """Write a file of the state in one step and return its path.
+
+        Args:
+            name: Its path there.
+            text: What is in it.
+            durable: Whether it is on the disk when this returns. What can be made again need not
+                be: a machine that loses its power may leave it damaged.
 
         Raises:
             UsageError: The folder cannot be written to.
@@ -101,13 +107,19 @@ class State:
         path = self._make() / name
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_in_one_step(path, text.encode() if isinstance(text, str) else text)
+            content = text.encode() if isinstance(text, str) else text
+            write_in_one_step(path, content, durable=durable)
         except OSError as error:
             raise unwritable(path, error) from error
         return path
 
-    def append(self, name: str, line: str) -> None:
-        """Append a line to a file of the state; it is on the disk when this returns.
+    def append(self, name: str, line: str, *, durable: bool = True) -> None:
+        """Append a line to a file of the state.
+
+        Args:
+            name: Its path there.
+            line: The line, without its end.
+            durable: As for `write`.
 
         Raises:
             UsageError: The folder cannot be written to.
@@ -119,7 +131,8 @@ class State:
                 # What a crash has cut off is no part of this line.
                 file.write(b"\n" * _is_cut_off(path) + line.encode() + b"\n")
                 file.flush()
-                os.fsync(file.fileno())
+                if durable:
+                    os.fsync(file.fileno())
         except OSError as error:
             raise unwritable(path, error) from error
 
@@ -180,14 +193,20 @@ def hold(file: TextIO, on_wait: Callable[[str], None]) -> None:
         fcntl.flock(file, fcntl.LOCK_EX)
 
 
-def write_in_one_step(path: Path, content: bytes, *, mode: int = 0o600) -> None:
-    """Write a file under a temporary name beside its place, then rename it."""
+def write_in_one_step(
+    path: Path, content: bytes, *, mode: int = 0o600, durable: bool = True
+) -> None:
+    """Write a file under a temporary name beside its place, then rename it.
+
+    Unless it need not be durable, its content is on the disk before it has its name.
+    """
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
             os.fchmod(file.fileno(), mode)
         Path(temporary).replace(path)
     except BaseException:

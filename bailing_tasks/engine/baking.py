@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bailing_tasks import process
-from bailing_tasks.engine.buildx import BuildRequest, docker, secret
+from bailing_tasks.engine.buildx import LOST, BuildRequest, docker, secret
 
 OLDEST_BUILDX = (0, 13)
 """The first buildx that tells as JSON what it does."""
@@ -99,9 +99,13 @@ class Baked:
         """The parts that failed by themselves, as far as BuildKit says.
 
         It says last what failed first. What that ended may have errors of its own, such as an
-        export that nobody takes any more.
+        export that nobody takes any more. A part that BuildKit has lost has not failed.
         """
-        wrong = frozenset(name for name, log in self.logs.items() if log.error and not self.ok)
+        wrong = frozenset(
+            name
+            for name, log in self.logs.items()
+            if log.error and not self.ok and not LOST.search(log.error)
+        )
         return frozenset(name for name in wrong if self.logs[name].error in self.said) or wrong
 
 

@@ -15,6 +15,11 @@ from bailing_tasks import process
 from bailing_tasks.errors import EngineError
 from bailing_tasks.platforms import Platform
 
+LOST = re.compile(r"snapshot \S+ does not exist: not found|missing lease requirement")
+"""What BuildKit says where a build that has ended took along what another one goes on with.
+
+Once more, it goes well (issue 4419 and pull request 6808 of moby/buildkit).
+"""
 _VERTEX = re.compile(r"^#(\d+) \[(?!internal|context )([^\]]*)\] (.*)$")
 _OUTCOME = re.compile(r"^#(\d+) (CACHED|DONE|ERROR|CANCELED)\b")
 
@@ -127,7 +132,9 @@ class BuildLog:
 
 
 def build(request: BuildRequest, on_line: Callable[[str], None]) -> BuildLog:
-    """Run a build to its end; a failed one is returned, not raised.
+    """Run a build to its end, once more where BuildKit has lost something.
+
+    A failed one is returned, not raised.
 
     Raises:
         EngineError: The docker command is not there.
@@ -139,6 +146,9 @@ def build(request: BuildRequest, on_line: Callable[[str], None]) -> BuildLog:
         on_line(line)
 
     result = process.stream(request.command(), take)
+    if not result.ok and LOST.search("\n".join(lines)):
+        lines.clear()
+        result = process.stream(request.command(), take)
     steps, cached = count_steps(lines)
     return BuildLog(
         ok=result.ok,

@@ -8,7 +8,7 @@ import functools
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from bailing_tasks.engine.transport import (
     UnixTransport,
 )
 from bailing_tasks.errors import EngineError, UsageError
+from bailing_tasks.parallel import ahead
 
 if TYPE_CHECKING:
     from docker.tls import TLSConfig
@@ -103,13 +104,22 @@ def _check_configuration(document: Any) -> None:
                 raise ValueError(f"the login of {host} in auths is no user:password in Base64")
 
 
-@functools.cache
 def check_buildx() -> tuple[int, ...]:
     """Make sure that `docker buildx` is there and new enough; return its version.
 
     Raises:
         EngineError: It is not.
     """
+    return ask_buildx()()
+
+
+@functools.cache
+def ask_buildx() -> Callable[[], tuple[int, ...]]:
+    """Begin to do what `check_buildx` does, once; return what waits for the answer."""
+    return ahead(_checked_buildx)
+
+
+def _checked_buildx() -> tuple[int, ...]:
     if process.find("docker") is None:
         raise EngineError(
             "the docker command is not there",

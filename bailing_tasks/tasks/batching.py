@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bailing_tasks.build_plan import BuildPlan
     from bailing_tasks.console import Console
     from bailing_tasks.ended import Ended
+    from bailing_tasks.engine.base import Engine
     from bailing_tasks.lanes import Lane
     from bailing_tasks.settings import Settings, Target
     from bailing_tasks.tasks.building import Step
@@ -87,10 +88,10 @@ def build_targets(
     lanes = run.lanes(settings)
     # Made once, before several threads ask for them.
     _ = run.pins, run.lookup(settings), run.history
-    steps = {
-        lane.engine: list(suited(lane, foreseen(run, lane.settings, chosen, force=wishes.force)))
-        for lane in lanes
-    }
+    steps: dict[Engine, list[Step]] = {}
+    for lane in lanes:
+        planned = _seen(run, foreseen(run, lane.settings, chosen, force=wishes.force))
+        steps[lane.engine] = list(suited(lane, planned))
     every = [step for of_one in steps.values() for step in of_one]
     _show_plan(run, every)
     if run.dry_run:
@@ -107,6 +108,17 @@ def build_targets(
         run.report(name, {"images": [_document(ended) for ended in tally.ended]})
     tally.end(time.monotonic() - started)
     return [ended.built for ended in tally.ended if ended.built]
+
+
+def _seen(run: Run, steps: Iterable[Step]) -> Iterator[Step]:
+    """Yield steps; from the first build on buildx is asked for, which takes a while to answer."""
+    from bailing_tasks.decision import BUILD
+    from bailing_tasks.engine.connect import ask_buildx
+
+    for step in steps:
+        if step[1].action == BUILD and not run.dry_run:
+            ask_buildx()
+        yield step
 
 
 def _build(run: Run, lane: Lane, steps: Sequence[Step], wishes: Wishes, tally: _Tally) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from bailing_tasks import sandbox
 from bailing_tasks.engine import bake
-from bailing_tasks.engine.connect import check_buildx
+from bailing_tasks.engine.connect import ask_buildx
 from bailing_tasks.errors import EngineError
 from bailing_tasks.workflows.contexts import BakeCall
 from bailing_tasks.workflows.expressions import UNKNOWN
@@ -34,7 +34,7 @@ def call(*files: str, sets: tuple[str, ...] = ()) -> BakeCall:
 @pytest.fixture(autouse=True)
 def _asked_anew() -> None:
     """Another test may have found buildx already."""
-    check_buildx.cache_clear()
+    ask_buildx.cache_clear()
 
 
 @pytest.fixture

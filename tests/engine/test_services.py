@@ -109,6 +109,8 @@ def one_fails(workspace: Workspace, name: str) -> None:
     (log,) = (workspace.root / ".bailing-tasks" / "logs").glob("*broken*.log")
     assert WORDS in log.read_text()
     assert f"  broken | #{re.findall('#([0-9]+) ' + WORDS, log.read_text())[0]} {WORDS}" in said
+    assert "src/broken/Dockerfile:2" in said
+    assert f"1 |     FROM {HOST}/{name}-debian:1" in said
     assert images["broken"]["reason"] in said
     assert str(log) in said
     assert files(workspace, f"{name}-redis:v0.3.7")["file"] == f"{HOST}/{name}-cache:1"
@@ -285,8 +287,12 @@ def test_after_ctrl_c_the_next_run_goes_on(plain: Workspace, tmp_path: Path) -> 
     assert "Traceback" not in err
     document = json.loads(out)
     assert document["error"]["exit_code"] == 130
-    built = {each["target"] for each in document["results"][-1]["images"]}
+    images = {each["target"]: each for each in document["results"][-1]["images"]}
+    assert images["broken"]["result"] == "interrupted"
+    built = these(images, "built")
     assert "base" in built
+    builds = plain.document("history", "--json")["history"]["builds"]
+    assert "broken" in {each["target"] for each in builds if each["result"] == "interrupted"}
     path.write_text(path.read_text().replace("/waits", "/true"))
     images = build_all(plain)
     assert built <= these(images, "skipped")

@@ -223,6 +223,7 @@ def test_a_failed_build_says_where_its_log_is(plain: Workspace, tmp_path: Path) 
     log = next((plain.root / ".bailing-tasks" / "logs").iterdir())
     assert str(log) in result.stderr
     assert "not-there" in log.read_text()
+    assert "docker/dockerfile.dev:2" in log.read_text()
 
 
 def test_a_secret_reaches_the_build_and_nothing_else(plain: Workspace, tmp_path: Path) -> None:

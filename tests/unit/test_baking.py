@@ -215,6 +215,16 @@ def test_an_export_that_was_ended_with_a_failure_is_none(monkeypatch: pytest.Mon
     assert found.baked.failed == {"base-amd64", "wrong-amd64"}
 
 
+def test_what_buildkit_has_lost_has_not_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("base-amd64", "wrong-amd64", "slow-amd64")
+    error = "failed to stat active key during commit: snapshot b4x does not exist: not found"
+    failure = 'process \\"/says\\" did not complete successfully: exit code: 3'
+    lines = [line.replace(failure, error) for line in recorded("bake-failed")]
+    found = Replayed(monkeypatch, lines, *names, returncode=1)
+    assert found.baked.logs["wrong-amd64"].error == error
+    assert found.baked.failed == frozenset()
+
+
 def test_a_build_that_is_alone_is_not_named_and_has_its_log(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from bailing_tasks.engine.buildx import BuildRequest, count_steps
+import pytest
+
+from bailing_tasks import process
+from bailing_tasks.engine.buildx import BuildRequest, build, count_steps
 from bailing_tasks.platforms import Platform
+from bailing_tasks.process import Completed
 
 REQUEST = BuildRequest(
     builder="default",
@@ -59,6 +64,31 @@ def test_a_cache_between_runs() -> None:
     assert argv[argv.index("--cache-from") + 1] == "type=gha"
     assert argv[argv.index("--cache-to") + 1] == "type=gha,mode=max"
     assert not {"--cache-from", "--cache-to"} & set(REQUEST.command())
+
+
+@pytest.mark.parametrize(
+    ("said", "runs"),
+    [
+        ("failed to stat active key during commit: snapshot b4x does not exist: not found", 2),
+        ("missing lease requirement for setBlob", 2),
+        ("process /bin/false did not complete successfully", 1),
+    ],
+)
+def test_what_buildkit_has_lost_it_is_asked_for_once_more(
+    said: str, runs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[Sequence[str]] = []
+
+    def stream(argv: Sequence[str], on_line: Callable[[str], None]) -> Completed:
+        commands.append(argv)
+        on_line(f"#1 ERROR: {said}")
+        return Completed(argv=tuple(argv), returncode=1, stdout="", stderr="", seconds=1.0)
+
+    monkeypatch.setattr(process, "stream", stream)
+    log = build(REQUEST, lambda _: None)
+    assert not log.ok
+    assert log.text == f"#1 ERROR: {said}"
+    assert commands == [REQUEST.command()] * runs
 
 
 def test_steps_are_counted_and_those_from_the_cache() -> None:

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from bailing_tasks.parallel import beside, in_parallel
+from bailing_tasks.parallel import ahead, beside, in_parallel
 
 
 def test_every_item_comes_with_its_value() -> None:
@@ -128,3 +128,14 @@ def test_what_work_beside_a_block_raises_comes_up_at_its_end() -> None:
     with pytest.raises(ValueError, match="bad"):
         run()
     assert ended
+
+
+def test_what_is_begun_ahead_goes_on_until_it_is_asked_for() -> None:
+    on = threading.Event()
+    later = ahead(lambda: on.wait(10))
+    on.set()
+    assert later()
+    failed = ahead(lambda: 1 // 0)
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            failed()
