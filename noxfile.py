@@ -15,6 +15,8 @@ nox.options.error_on_missing_interpreters = False
 add_pyenv_to_path()
 register(install=("-e", "."))
 
+WITH_BYTECODE = {"PYTHONDONTWRITEBYTECODE": ""}
+"""Tests start the tasks hundreds of times; each reads what the first has compiled."""
 COVERED = "3.11"
 """The Python on which the coverage of the rules is measured: that of Debian 12."""
 
@@ -66,7 +68,8 @@ def unit(session: nox.Session) -> None:
     session.install("-e", ".", *group("test"))
     covered = session.python == COVERED and not session.posargs
     coverage = ["--cov", "--cov-report=term"] if covered else []
-    session.run("pytest", "tests/unit", "-n", "2", *coverage, *session.posargs)
+    options = ("-n", "2", *coverage, *session.posargs)
+    session.run("pytest", "tests/unit", *options, env=WITH_BYTECODE)
     if covered:
         fuzz = "tests/soak/test_dockerfile_fuzz.py"
         session.run("pytest", fuzz, env={"BAILING_FUZZ_COUNT": "3000"})
@@ -85,7 +88,7 @@ def engine(session: nox.Session) -> None:
     session.install("-e", ".", *group("test"))
     # A file's tests stay together: they share what is costly.
     at_once = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
-    session.run("pytest", "tests/engine", *(session.posargs or at_once))
+    session.run("pytest", "tests/engine", *(session.posargs or at_once), env=WITH_BYTECODE)
 
 
 @nox.session

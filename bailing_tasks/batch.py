@@ -130,7 +130,7 @@ class Batch:
         if decision.action == PULL and build.pulled(plan, self.prefetcher):
             self._accepted(plan, decision, "pulled", started)
             return True
-        return False
+        return decision.action == SKIP
 
     def _prepared(self, plan: BuildPlan) -> bool:
         """Make sure that a build can run; one that lacks a secret or an image has failed."""

@@ -32,7 +32,7 @@ _STEP = re.compile(r"(?:\S+ )?\d+/\d+")
 _CACHE = re.compile(r"(?:importing|exporting) cache\b")
 """A step without which the build goes on: there may be no cache yet, or no place for it."""
 _ENDED = re.compile(r"^ERROR: .*\bcontext canceled")
-"""What buildx says where it was ended itself: a build that others end is not told of so."""
+"""What buildx says where it was ended itself, and at times where a build ended the others."""
 _TEMPLATE = re.compile(r"([$%])\{")
 
 
@@ -58,6 +58,7 @@ class PartLog:
         began: When its first step began, by `time.monotonic()`; None before.
         ended: When its result was handed over; None where it was not.
         error: What failed; empty where nothing did.
+        at_export: Whether that was while the result was handed over.
         steps: The steps of the Dockerfile that it took.
         cached: Those that came from the build cache.
     """
@@ -66,6 +67,7 @@ class PartLog:
     began: float | None = None
     ended: float | None = None
     error: str = ""
+    at_export: bool = False
     steps: set[str] = field(default_factory=set)
     cached: set[str] = field(default_factory=set)
 
@@ -98,15 +100,18 @@ class Baked:
     def failed(self) -> frozenset[str]:
         """The parts that failed by themselves, as far as BuildKit says.
 
-        It says last what failed first. What that ended may have errors of its own, such as an
-        export that nobody takes any more. A part that BuildKit has lost has not failed.
+        What a failure ended may have errors of its own, such as an export that nobody takes any
+        more; of what is left, BuildKit says last what failed first, but not always. A part that it
+        has lost has not failed.
         """
-        wrong = frozenset(
-            name
+        wrong = {
+            name: log
             for name, log in self.logs.items()
             if log.error and not self.ok and not LOST.search(log.error)
-        )
-        return frozenset(name for name in wrong if self.logs[name].error in self.said) or wrong
+        }
+        wrong = {name: log for name, log in wrong.items() if not log.at_export} or wrong
+        told = frozenset(name for name, log in wrong.items() if log.error in self.said)
+        return told or frozenset(wrong)
 
 
 def definition(parts: Mapping[str, Part]) -> dict[str, Any]:
@@ -139,7 +144,10 @@ def bake(parts: Mapping[str, Part], file: Path, on_line: OnLine) -> Baked:
     return Baked(
         ok=result.ok,
         interrupted=result.returncode in (-signal.SIGINT, 128 + signal.SIGINT)
-        or any(_ENDED.search(line) for line in reader.said),
+        or (
+            any(_ENDED.search(line) for line in reader.said)
+            and not any(log.error for log in reader.logs.values())
+        ),
         logs=reader.logs,
         said="\n".join(reader.said),
     )
@@ -242,12 +250,14 @@ class _Reader:
             if vertex.get("cached"):
                 log.cached.add(digest)
                 self._say(log, digest, "cached", "CACHED")
+        exports = not step and what.startswith("exporting") and not _CACHE.match(what)
         if vertex.get("error"):
             if "context canceled" not in vertex["error"] and not _CACHE.match(what):
+                log.at_export = log.at_export if log.error else exports
                 log.error = log.error or vertex["error"]
             self._say(log, digest, "end", f"ERROR: {vertex['error']}")
         elif vertex.get("completed"):
-            if not step and what.startswith("exporting") and not _CACHE.match(what):
+            if exports:
                 log.ended = time.monotonic()
             self._say(log, digest, "end", "DONE")
 

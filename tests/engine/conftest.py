@@ -41,6 +41,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with _users(shared) as users:
         users["ran before"] = users.get("ran before", sandbox.status().registry.running)
         users["now"] = users.get("now", 0) + 1
+        for store in sandbox.STORES:
+            started(store)
     yield
     with _users(shared) as users:
         users["now"] -= 1

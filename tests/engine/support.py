@@ -98,7 +98,12 @@ class Engine:
 
 
 def started(store: str) -> Engine:
-    status = sandbox.up(references=(), platforms=(), store=store)
+    status = sandbox.status()
+    running = status.registry.running and any(
+        engine.running for engine in status.engines if engine.store == store
+    )
+    if not running:  # else nobody is waited for: another process may be making stand-ins
+        status = sandbox.up(references=(), platforms=(), store=store)
     environment = {**os.environ, **sandbox.environment(status, store)}
     registry = status.registry.address
     environment["BAILING_TASKS_MIRRORS"] = json.dumps({HOST: [f"http://{registry}/{HOST}"]})

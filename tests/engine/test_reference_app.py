@@ -84,6 +84,7 @@ def test_a_workspaces_uv_lock_serves_as_well(native: Workspace, tmp_path: Path) 
 
 def test_each_check_fails_by_itself(native: Workspace) -> None:
     native.environment["BAILING_TASKS_APP_IMAGE"] = "reference-broken-app"
+    native.environment["BAILING_TASKS_VERIFY_TIMEOUT"] = "10"
     native.write(
         "docker/Dockerfile",
         "ARG BUILDER_IMAGE\nFROM ${BUILDER_IMAGE}\nUSER root\n"

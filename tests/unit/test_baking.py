@@ -209,10 +209,32 @@ def test_an_export_that_was_ended_with_a_failure_is_none(monkeypatch: pytest.Mon
     found = Replayed(monkeypatch, lines, *names, returncode=1)
     assert found.baked.logs["base-amd64"].error == error
     assert found.baked.failed == {"wrong-amd64"}
-    # Where nothing is said of it at the end, each error is one.
-    lines = [line for line in lines if not line.startswith("ERROR")]
+    # Where nothing is said of it at the end, or of that it was ended, it is the same.
+    for words in (
+        "",
+        f"ERROR: failed to solve: {error}",
+        "ERROR: failed to solve: context canceled",
+    ):
+        said = [line for line in lines if not line.startswith("ERROR")] + [words]
+        found = Replayed(monkeypatch, said, *names, returncode=1)
+        assert found.baked.failed == {"wrong-amd64"}
+        assert not found.baked.interrupted
+
+
+def test_an_export_fails_where_no_step_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("base-amd64", "run-amd64", "debug-amd64")
+    lines = list(recorded("bake-shared"))
+    error = "no space left on device"
+    place = max(n for n, line in enumerate(lines) if "exporting" in line and "completed" in line)
+    lines[place] = lines[place].replace('"completed"', f'"error":"{error}","completed"')
     found = Replayed(monkeypatch, lines, *names, returncode=1)
-    assert found.baked.failed == {"base-amd64", "wrong-amd64"}
+    (name,) = found.baked.failed
+    assert found.baked.logs[name].error == error
+
+
+def test_a_run_that_is_ended_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = ["ERROR: failed to solve: context canceled"]
+    assert Replayed(monkeypatch, lines, "a", "b", returncode=1).baked.interrupted
 
 
 def test_what_buildkit_has_lost_has_not_failed(monkeypatch: pytest.MonkeyPatch) -> None:
