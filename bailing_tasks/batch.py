@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from bailing_tasks import build
 from bailing_tasks.board import Board
 from bailing_tasks.build import BuildResult
-from bailing_tasks.build_plan import BuildPlan
+from bailing_tasks.build_plan import BuildPlan, current_request
 from bailing_tasks.decision import ASKED_AT_ONCE, PULL, SKIP, TAG, Decision
 from bailing_tasks.ended import LEFT_OUT, STOPPED, Ended
 from bailing_tasks.engine import baking
@@ -211,7 +211,7 @@ class Batch:
                 for each in plan.recipe.own
                 if each.base.key in names
             }
-            request = replace(plan.request, no_cache=self.no_cache)
+            request = current_request(plan, self.prefetcher.engine, no_cache=self.no_cache)
             if bases:  # which are not what they were when this was planned
                 request = replace(request, labels={**request.labels, BUILDER_LABEL: ""})
             part = Part(request=request, bases=bases)

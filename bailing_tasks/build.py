@@ -8,7 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bailing_tasks import process
-from bailing_tasks.build_plan import BuildPlan, bases_id, changed_files, check_secrets
+from bailing_tasks.build_plan import (
+    BuildPlan,
+    bases_id,
+    changed_files,
+    check_secrets,
+    current_request,
+)
 from bailing_tasks.console import Console
 from bailing_tasks.decision import PULL, SKIP, TAG, Decision
 from bailing_tasks.engine import buildx
@@ -130,7 +136,7 @@ def _built(
         console.activity(f"building {plan.recipe.variant}: {decision.reason}") as show,
         engine.receiving(plan.staged),
     ):
-        request = replace(plan.request, no_cache=no_cache)
+        request = current_request(plan, engine, no_cache=no_cache)
         log = buildx.build(request, lambda line: show(plan.plain(line)))
     text = plan.plain(log.text)
     log_path = state.write(plan.log, text + "\n", durable=False)
@@ -251,13 +257,6 @@ def _check_images(plan: BuildPlan, engine: Engine, console: Console, *, offline:
         console.warn(f"{text}: the build will ask its registry\n`invoke prefetch` brings it")
 
 
-def _name(plan: BuildPlan, image: Image, engine: Engine, *, is_new: bool) -> None:
-    """Let the name that people use stand for the image, unless it does: that of a new one never."""
-    named = None if is_new else engine.image(plan.name)
-    if named is None or named.id != image.id:
-        engine.tag(plan.kept, plan.name)
-
-
 def _write_copy(plan: BuildPlan, state: State) -> None:
     copy = plan.request.dockerfile.relative_to(state.folder)
     state.write(str(copy), plan.dockerfile, durable=False)
@@ -309,7 +308,10 @@ def ended(
             f"{variant} was {result}, but the engine does not have it",
             remedy="another program may have removed it; run it again",
         )
-    _name(plan, image, engine, is_new=result == "built")
+    # No name stands for a new image yet.
+    named = None if result == "built" else engine.image(plan.name)
+    if named is None or named.id != image.id:
+        engine.tag(plan.kept, plan.name)
     remember(plan, state, image.id, bases_id(plan.recipe, engine))
     return BuildResult(
         target=variant.target.name,

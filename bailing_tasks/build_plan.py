@@ -211,6 +211,24 @@ def _labels(
     }
 
 
+def current_request(plan: BuildPlan, engine: Engine, *, no_cache: bool) -> buildx.BuildRequest:
+    """Return what BuildKit is asked now: what the build is on may have come since it was planned.
+
+    Args:
+        plan: The build.
+        engine: Where it is built.
+        no_cache: Let BuildKit not use its cache.
+    """
+    bases = plan.recipe.bases
+    own = {
+        pin_name(*image_key(each.image)): engine.source(bases[each.base.key])
+        for each in plan.recipe.own
+        if each.base.key in bases
+    }
+    contexts = {**plan.request.build_contexts, **own}
+    return replace(plan.request, build_contexts=contexts, no_cache=no_cache)
+
+
 def bases_id(recipe: Recipe, engine: Engine) -> str:
     """Return names and contents of the images that stand for `own`; empty where one is not here."""
     names = sorted({recipe.bases.get(each.base.key, "") for each in recipe.own})

@@ -178,6 +178,19 @@ def test_what_is_built_is_forced_one_at_a_time_and_for_two_platforms(
     assert images["backend"]["reason"] == "what it is built on is built anew"
 
 
+@pytest.mark.parametrize("engine", ["buildkit"], indirect=True)
+def test_each_is_built_on_what_came_before_on_a_buildkit_of_its_own(
+    engine: Engine, tmp_path: Path
+) -> None:
+    workspace = made(tmp_path, engine)
+    name = eight_services(workspace, tmp_path)
+    mend(workspace)
+    images = build_all(workspace, "--jobs", "1")
+    assert these(images, "built") == ALL - {"redis"}
+    found = files(workspace, f"{name}-backend:v0.3.7")
+    assert (found["shared"], found["code"]) == ("one", "one")
+
+
 def test_a_failure_ends_the_run_unless_it_is_to_go_on(plain: Workspace, tmp_path: Path) -> None:
     name = eight_services(plain, tmp_path)
     result = plain.invoke("build-all", "--jobs", "1", "--json")
