@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from bailing_tasks import build
 from bailing_tasks.board import Board
 from bailing_tasks.build import BuildResult
-from bailing_tasks.build_plan import BuildPlan, current_request
+from bailing_tasks.build_plan import BuildPlan, current_request, plain
 from bailing_tasks.decision import ASKED_AT_ONCE, PULL, SKIP, TAG, Decision
 from bailing_tasks.ended import LEFT_OUT, STOPPED, Ended
 from bailing_tasks.engine import baking
@@ -173,12 +173,13 @@ class Batch:
         definition = json.dumps(baking.definition(asked))
         file = self.state.write(name_of_file, definition, durable=False)
         logs = {name: LogFile(self.state, step[0].log) for name, (_, step) in parts.items()}
+        words = _words(steps)
         begun: dict[str, PartLog] = {}
         handed_over: dict[str, PartLog] = {}
 
         def on_line(log: PartLog, number: int, text: str) -> None:
             begun[log.name] = log
-            said = parts[log.name][1][0].plain(text)
+            said = plain(text, words)
             logs[log.name].add(f"#{number} {said}")
             self.board.show(log.name, said)
             if log.ended and not log.error and log.name not in handed_over:
@@ -279,8 +280,9 @@ class Batch:
         left = {name for name, (_, step) in parts.items() if not self._is_over(step[0])}
         wrong = baked.failed & left
         blamed = [name for name in wrong if not wrong & set(parts[name][0].bases.values())]
+        said = plain(baked.said, _words([step for _, step in parts.values()]))
         for name in sorted(blamed):
-            for line in parts[name][1][0].plain(baked.said).splitlines():
+            for line in said.splitlines():
                 logs[name].add(line)
             self._fail(parts[name][1][0], logs[name], baked.logs[name].seconds)
         if not blamed:
@@ -337,3 +339,8 @@ class Batch:
         self._ended[ended.variant.key] = ended
         self.board.ended(self._name(ended.variant))
         self.tell(ended)
+
+
+def _words(steps: Iterable[Step]) -> dict[str, str]:
+    """Return the words of several builds: what they share is called after one of them."""
+    return {ours: theirs for plan, _ in steps for ours, theirs in plan.words.items()}

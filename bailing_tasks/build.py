@@ -14,6 +14,7 @@ from bailing_tasks.build_plan import (
     changed_files,
     check_secrets,
     current_request,
+    plain,
 )
 from bailing_tasks.console import Console
 from bailing_tasks.decision import PULL, SKIP, TAG, Decision
@@ -130,6 +131,7 @@ def _built(
 ) -> buildx.BuildLog:
     """Build, and let the image have its names if it is what was planned."""
     engine, console = prefetcher.engine, prefetcher.console
+    words = plan.words
     check_buildx()
     prepare(plan, prefetcher, state)
     with (
@@ -137,8 +139,8 @@ def _built(
         engine.receiving(plan.staged),
     ):
         request = current_request(plan, engine, no_cache=no_cache)
-        log = buildx.build(request, lambda line: show(plan.plain(line)))
-    text = plan.plain(log.text)
+        log = buildx.build(request, lambda line: show(plain(line, words)))
+    text = plain(log.text, words)
     log_path = state.write(plan.log, text + "\n", durable=False)
     if log.interrupted:
         raise KeyboardInterrupt

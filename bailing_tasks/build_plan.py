@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 
 from bailing_tasks import context
@@ -31,7 +31,6 @@ from bailing_tasks.fingerprint import Inputs, fingerprint
 from bailing_tasks.names import (
     BUILDER_LABEL,
     LABEL,
-    PIN_NAME,
     fingerprint_label,
     fingerprint_name,
     local_name,
@@ -47,6 +46,7 @@ from bailing_tasks.state import Pin, State
 BUILD_PLATFORM = re.compile(r"\bBUILD(?:PLATFORM|OS|ARCH|VARIANT)\b")
 """BuildKit's arguments for the machine that builds: an image may differ with it."""
 
+_WORD = re.compile(r"\bpin-[0-9a-f]{16}\b|[\w.+-]+\.Dockerfile\b")
 DECLARED = re.compile(rf"ARG\b.*\b{EPOCH}\b")
 """An instruction that lets others of its stage read the time of the commit."""
 
@@ -99,16 +99,12 @@ class BuildPlan:
         """Where the log of its last build is, in the state."""
         return f"logs/{self.request.dockerfile.stem}.log"
 
-    def plain(self, text: str) -> str:
-        """Return what BuildKit says of the copy as it would say it of the Dockerfile itself."""
-        named = PIN_NAME.sub(lambda match: self._references.get(match[0], match[0]), text)
-        return named.replace(self.request.dockerfile.name, self.recipe.variant.target.dockerfile)
-
-    @cached_property
-    def _references(self) -> dict[str, str]:
-        """The images by their names in the copy."""
+    @property
+    def words(self) -> dict[str, str]:
+        """What BuildKit calls the copy and the images in it, and what people do."""
         images = (*self.recipe.images, *(each.image for each in self.recipe.own))
-        return {pin_name(*image_key(image)): image.reference.familiar for image in images}
+        names = {pin_name(*image_key(image)): image.reference.familiar for image in images}
+        return {self.request.dockerfile.name: self.recipe.variant.target.dockerfile, **names}
 
     @property
     def label(self) -> str:
@@ -209,6 +205,11 @@ def _labels(
         # What a service is built on may come in the same run, and is not known yet.
         **({BUILDER_LABEL: bases_id if target.per_python else ""} if recipe.own else {}),
     }
+
+
+def plain(text: str, words: Mapping[str, str]) -> str:
+    """Return what BuildKit says of copies in the `words` of the Dockerfiles themselves."""
+    return _WORD.sub(lambda match: words.get(match[0], match[0]), text)
 
 
 def current_request(plan: BuildPlan, engine: Engine, *, no_cache: bool) -> buildx.BuildRequest:

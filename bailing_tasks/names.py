@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 
 from bailing_tasks.platforms import Platform
 from bailing_tasks.settings import Settings, Target
@@ -93,10 +92,6 @@ def lasts(name: str) -> bool:
 def pin_name(reference: str, platform: str) -> str:
     """Return the name of a pin in a rewritten Dockerfile."""
     return f"pin-{_short(reference, platform)}"
-
-
-PIN_NAME = re.compile(r"\bpin-[0-9a-f]{16}\b")
-"""What `pin_name` returns."""
 
 
 def _short(*parts: str) -> str:
