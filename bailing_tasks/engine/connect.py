@@ -108,9 +108,13 @@ def check_buildx() -> tuple[int, ...]:
     """Make sure that `docker buildx` is there and new enough; return its version.
 
     Raises:
-        EngineError: It is not.
+        EngineError: It is not, which is asked again the next time.
     """
-    return ask_buildx()()
+    try:
+        return ask_buildx()()
+    except EngineError:
+        ask_buildx.cache_clear()
+        raise
 
 
 @functools.cache
