@@ -6,14 +6,13 @@ pyproject.toml beats default. A key nobody knows is answered with the nearest on
 
 from __future__ import annotations
 
-import difflib
 import functools
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from bailing_tasks.errors import SettingsError, UsageError
+from bailing_tasks.errors import SettingsError, UsageError, perhaps_meant
 from bailing_tasks.option import ENVIRONMENT_PREFIX, OTHER_VARIABLES, Option
 from bailing_tasks.options import OPTIONS
 from bailing_tasks.platforms import Platform
@@ -260,10 +259,7 @@ def _is_name(path: str) -> bool:
 
 
 def _nearest(key: str, known: Iterable[str] = _BY_KEY) -> str:
-    close = difflib.get_close_matches(key, list(known), n=1, cutoff=0.5)
-    if close:
-        return f"perhaps you meant {close[0]!r}"
-    return "`invoke settings` lists every key"
+    return perhaps_meant(key, known, "`invoke settings` lists every key")
 
 
 def _value(

@@ -6,6 +6,7 @@ Only the task layer turns an error into an exit; everything below raises.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 
@@ -189,3 +190,17 @@ class InterruptedRunError(BailingError):
     """The person stopped the run."""
 
     exit_code = 130
+
+
+def perhaps_meant(name: str, known: Iterable[str], otherwise: str) -> str:
+    """Return the remedy for a name that nothing has: the nearest one that is known, if any is near.
+
+    Args:
+        name: The name.
+        known: Those that there are.
+        otherwise: The remedy where none is near.
+    """
+    import difflib
+
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"perhaps you meant {near[0]!r}" if near else otherwise

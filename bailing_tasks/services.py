@@ -6,7 +6,6 @@ called beside `Dockerfile` (`Dockerfile.backend`, `backend.Dockerfile`).
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from bailing_tasks import globs, triggers
-from bailing_tasks.errors import SettingsError
+from bailing_tasks.errors import SettingsError, perhaps_meant
 from bailing_tasks.option import as_image
 from bailing_tasks.service_options import SERVICE_OPTIONS
 from bailing_tasks.settings import FROM_FILE, Target
@@ -192,12 +191,9 @@ def _given(name: str, table: Any) -> dict[str, Any]:
         )
     for key in table:
         if key not in _BY_KEY:
-            close = difflib.get_close_matches(key, list(_BY_KEY), n=1, cutoff=0.5)
             raise SettingsError(
                 f"{place} has no key {key!r}",
-                remedy=f"perhaps you meant {close[0]!r}"
-                if close
-                else f"keys: {', '.join(_BY_KEY)}",
+                remedy=perhaps_meant(key, _BY_KEY, f"keys: {', '.join(_BY_KEY)}"),
             )
     return {key: _BY_KEY[key].read(value, f"{place} {key}") for key, value in table.items()}
 
@@ -308,10 +304,8 @@ def _check_needs(targets: Mapping[str, Target]) -> None:
     for target in targets.values():
         for need in target.needs:
             if need not in targets:
-                close = difflib.get_close_matches(need, list(targets), n=1, cutoff=0.5)
+                there_are = f"there are {', '.join(sorted(targets))}"
                 raise SettingsError(
                     f"{TABLE.format(target.name)} needs: there is no service {need!r}",
-                    remedy=f"perhaps you meant {close[0]!r}"
-                    if close
-                    else f"there are {', '.join(sorted(targets))}",
+                    remedy=perhaps_meant(need, targets, there_are),
                 )

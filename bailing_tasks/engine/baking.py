@@ -31,8 +31,6 @@ _ALONE = re.compile(r"(?:\[(?P<step>[^\]]*)\] ?)?(?P<what>.*)", re.DOTALL)
 _STEP = re.compile(r"(?:\S+ )?\d+/\d+")
 _CACHE = re.compile(r"(?:importing|exporting) cache\b")
 """A step without which the build goes on: there may be no cache yet, or no place for it."""
-_ENDED = re.compile(r"^ERROR: .*\bcontext canceled")
-"""What buildx says where it was ended itself, and at times where a build ended the others."""
 _TEMPLATE = re.compile(r"([$%])\{")
 
 
@@ -143,11 +141,7 @@ def bake(parts: Mapping[str, Part], file: Path, on_line: OnLine) -> Baked:
     result = process.stream(command(parts, file), reader.read, env={**os.environ, **ALLOWED})
     return Baked(
         ok=result.ok,
-        interrupted=result.returncode in (-signal.SIGINT, 128 + signal.SIGINT)
-        or (
-            any(_ENDED.search(line) for line in reader.said)
-            and not any(log.error for log in reader.logs.values())
-        ),
+        interrupted=result.returncode in (-signal.SIGINT, 128 + signal.SIGINT),
         logs=reader.logs,
         said="\n".join(reader.said),
     )

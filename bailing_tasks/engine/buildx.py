@@ -15,10 +15,13 @@ from bailing_tasks import process
 from bailing_tasks.errors import EngineError
 from bailing_tasks.platforms import Platform
 
-LOST = re.compile(r"snapshot \S+ does not exist: not found|missing lease requirement")
-"""What BuildKit says where a build that has ended took along what another one goes on with.
-
-Once more, it goes well (issue 4419 and pull request 6808 of moby/buildkit).
+LOST = re.compile(
+    r"snapshot \S+ does not exist: not found|missing lease requirement"
+    r"|failed to receive status: rpc error"
+)
+"""What BuildKit says where a build that has ended took along what another one goes on with, and
+buildx where it has lost sight of a build. Once more, it goes well (issue 4419 and pull request 6808
+of moby/buildkit).
 """
 _VERTEX = re.compile(r"^#(\d+) \[(?!internal|context )([^\]]*)\] (.*)$")
 _OUTCOME = re.compile(r"^#(\d+) (CACHED|DONE|ERROR|CANCELED)\b")

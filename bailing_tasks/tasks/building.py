@@ -173,18 +173,15 @@ def named_target(settings: Settings, name: str) -> Target:
     Raises:
         UsageError: There is none of that name.
     """
-    import difflib
-
-    from bailing_tasks.errors import UsageError
+    from bailing_tasks.errors import UsageError, perhaps_meant
 
     for target in settings.targets:
         if target.name == name:
             return target
     names = [target.name for target in settings.targets]
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     raise UsageError(
         f"there is no target {name!r}",
-        remedy=f"perhaps you meant {near[0]!r}" if near else f"name one of {', '.join(names)}",
+        remedy=perhaps_meant(name, names, f"name one of {', '.join(names)}"),
     )
 
 

@@ -14,7 +14,7 @@ from bailing_tasks import needs, process, sandbox
 from tests.engine import reference
 from tests.engine.support import HOST, Engine, Workspace, made, started, unique
 
-SLIM = "ghcr.io/astral-sh/uv:python3.11-bookworm-slim"
+SLIM = "docker.io/library/debian:bookworm-slim"
 
 
 def test_it_is_built_and_verified(containerd: Engine, tmp_path: Path) -> None:
@@ -26,10 +26,11 @@ def test_a_stand_in_for_another_architecture_runs(containerd: Engine) -> None:
     sandbox.up(references=[SLIM], platforms=["linux/arm64"])
     image = f"{containerd.registry}/{SLIM}"
     containerd.must("pull", "-q", "--platform", "linux/arm64", image)
-    argv = ["run", "--rm", "--platform", "linux/arm64", image]
-    asked = "import platform, ssl; print(platform.machine(), platform.python_version())"
-    assert containerd.must(*argv, "python", "-c", asked).startswith("aarch64 3.11.")
-    assert "uv 0." in containerd.must(*argv, "uv", "--version")
+    argv = ["run", "--rm", "--platform", "linux/arm64", image, "sh", "-c"]
+    assert containerd.must(*argv, "dpkg --print-architecture; uname -m").split() == [
+        "arm64",
+        "aarch64",
+    ]
 
 
 @pytest.fixture

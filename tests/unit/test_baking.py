@@ -232,9 +232,10 @@ def test_an_export_fails_where_no_step_does(monkeypatch: pytest.MonkeyPatch) -> 
     assert found.baked.logs[name].error == error
 
 
-def test_a_run_that_is_ended_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_buildkit_cancels_by_itself_is_no_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = ["ERROR: failed to solve: context canceled"]
-    assert Replayed(monkeypatch, lines, "a", "b", returncode=1).baked.interrupted
+    baked = Replayed(monkeypatch, lines, "a", "b", returncode=1).baked
+    assert (baked.interrupted, baked.failed) == (False, frozenset())
 
 
 def test_what_buildkit_has_lost_has_not_failed(monkeypatch: pytest.MonkeyPatch) -> None:

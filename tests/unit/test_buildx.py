@@ -71,6 +71,7 @@ def test_a_cache_between_runs() -> None:
     [
         ("failed to stat active key during commit: snapshot b4x does not exist: not found", 2),
         ("missing lease requirement for setBlob", 2),
+        ("failed to receive status: rpc error: code = Canceled desc = context canceled", 2),
         ("process /bin/false did not complete successfully", 1),
     ],
 )
