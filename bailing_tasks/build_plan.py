@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bailing_tasks import context
-from bailing_tasks.build_request import Pins, request, sources
+from bailing_tasks.build_request import Pins, own_sources, request, sources
 from bailing_tasks.digests import Digests
 from bailing_tasks.dockerfile import (
     context_inputs,
@@ -220,12 +220,7 @@ def current_request(plan: BuildPlan, engine: Engine, *, no_cache: bool) -> build
         engine: Where it is built.
         no_cache: Let BuildKit not use its cache.
     """
-    bases = plan.recipe.bases
-    own = {
-        pin_name(*image_key(each.image)): engine.source(bases[each.base.key])
-        for each in plan.recipe.own
-        if each.base.key in bases
-    }
+    own = {pin_name(*key): source for key, source in own_sources(plan.recipe, engine).items()}
     contexts = {**plan.request.build_contexts, **own}
     return replace(plan.request, build_contexts=contexts, no_cache=no_cache)
 

@@ -72,7 +72,12 @@ def sources(recipe: Recipe, pins: Pins, engine: Engine) -> dict[tuple[str, str],
         for image in recipe.images
         if image_key(image) in pins
     }
-    return external | {
+    return external | own_sources(recipe, engine)
+
+
+def own_sources(recipe: Recipe, engine: Engine) -> dict[tuple[str, str], str]:
+    """Return where each image of the workspace is at this moment, as buildx names contexts."""
+    return {
         image_key(each.image): engine.source(recipe.bases[each.base.key])
         for each in recipe.own
         if each.base.key in recipe.bases
