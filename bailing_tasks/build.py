@@ -22,12 +22,12 @@ from bailing_tasks.engine import buildx
 from bailing_tasks.engine.base import Engine, Image
 from bailing_tasks.engine.connect import check_buildx
 from bailing_tasks.errors import BuildError, EngineError, PullError
-from bailing_tasks.kept import held_name
+from bailing_tasks.kept import another, find, held_name
 from bailing_tasks.made import remember
 from bailing_tasks.names import kept_name, published_name
 from bailing_tasks.prefetch import Prefetcher
 from bailing_tasks.published import take
-from bailing_tasks.state import State
+from bailing_tasks.state import Pin, State
 
 LOG_LINES = 30
 """How many of a failed build's last lines are shown on a terminal."""
@@ -184,6 +184,7 @@ def rename(plan: BuildPlan, engine: Engine) -> None:
     if held is None:
         raise PullError(
             f"{plan.recipe.variant.target.from_image} is not here",
+            cause=_missing(pin, engine) if pin else "it is not prefetched",
             remedy="`invoke prefetch` brings it, or says why it cannot",
         )
     engine.tag(held, plan.kept)
@@ -245,9 +246,7 @@ def check_platform(plan: BuildPlan, engine: Engine) -> None:
 def _check_images(plan: BuildPlan, engine: Engine, console: Console, *, offline: bool) -> None:
     """Warn of images that are not here; a run that may ask no registry ends."""
     absent = [f"{reference} is not prefetched" for reference in plan.unpinned] + [
-        f"{pin.reference} for {pin.platform} is pinned, but not here"
-        for pin in plan.pins
-        if held_name(engine, pin) is None
+        text for pin in plan.pins if (text := _missing(pin, engine))
     ]
     if absent and offline:
         raise PullError(
@@ -257,6 +256,15 @@ def _check_images(plan: BuildPlan, engine: Engine, console: Console, *, offline:
         )
     for text in absent:
         console.warn(f"{text}: the build will ask its registry\n`invoke prefetch` brings it")
+
+
+def _missing(pin: Pin, engine: Engine) -> str:
+    """Return why the image of a pin cannot be taken from the engine; empty where it can."""
+    found = find(engine, pin)
+    if found.name:
+        return ""
+    title = f"{pin.reference} for {pin.platform}"
+    return another(found.moved, title) if found.moved else f"{title} is pinned, but not here"
 
 
 def _write_copy(plan: BuildPlan, state: State) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from bailing_tasks.build_plan import BuildPlan
 from bailing_tasks.changes import Change, changes, describe
 from bailing_tasks.engine.base import Engine, Image
+from bailing_tasks.kept import is_of
 from bailing_tasks.made import Made
 from bailing_tasks.names import BUILDER_LABEL, LABEL
 from bailing_tasks.parallel import in_parallel
@@ -91,10 +92,15 @@ def decide(
 
 
 def built_image(plan: BuildPlan, engine: Engine) -> Image | None:
-    """Return the engine's image made from the same inputs; None where there is none."""
+    """Return the engine's image made from the same inputs; None where there is none.
+
+    The name alone proves nothing. What is built has a label; another's image is that of its pin.
+    """
     found = engine.image(plan.kept)
-    if found is None or plan.recipe.variant.target.from_image:  # which has labels of its own
-        return found
+    if found is None:
+        return None
+    if plan.recipe.variant.target.from_image:
+        return found if any(is_of(engine, found, pin) for pin in plan.pins) else None
     return found if found.labels.get(LABEL) == plan.label else None
 
 

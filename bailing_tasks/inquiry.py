@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from bailing_tasks.engine.base import Engine
 from bailing_tasks.errors import PullError
-from bailing_tasks.kept import held_name
+from bailing_tasks.kept import find
 from bailing_tasks.resolver import Resolver
 from bailing_tasks.state import Pin
 from bailing_tasks.wanted import WantedImage
@@ -21,6 +21,7 @@ class Asked:
         image: The image.
         pin: What it is pinned to; None where that is not known.
         held_as: The name under which the engine has the image of the pin; None where it has not.
+        moved_name: The tag of the pin, where that names another image in the engine.
         sizes: The bytes of its layers, by the short id that engines show.
         moved_from: The index digest that it was pinned to before its tag was followed.
         moved_to: The index digest that its tag stands for now, if it is not followed there.
@@ -30,6 +31,7 @@ class Asked:
     image: WantedImage
     pin: Pin | None
     held_as: str | None = None
+    moved_name: str = ""
     sizes: Mapping[str, int] = field(default_factory=dict)
     moved_from: str = ""
     moved_to: str = ""
@@ -49,7 +51,13 @@ class Asked:
 
 def look(engine: Engine, image: WantedImage, pin: Pin | None) -> Asked:
     """Return what an engine has of an image."""
-    return Asked(image=image, pin=pin, held_as=held_name(engine, pin) if pin else None)
+    asked = Asked(image=image, pin=pin)
+    return _looked(engine, asked, pin) if pin else asked
+
+
+def _looked(engine: Engine, asked: Asked, pin: Pin) -> Asked:
+    presence = find(engine, pin)
+    return replace(asked, pin=pin, held_as=presence.name, moved_name=presence.moved)
 
 
 def ask(engine: Engine, resolver: Resolver, asked: Asked, *, follow: bool) -> Asked:
@@ -71,7 +79,10 @@ def ask(engine: Engine, resolver: Resolver, asked: Asked, *, follow: bool) -> As
             pin = resolver.resolve(image)
         elif not pin or not pin.served_from:
             pin = resolver.resolve(image, pin.digest if pin else None)
-        asked = replace(asked, pin=pin, held_as=held_name(engine, pin))
-        return asked if asked.held_as else replace(asked, sizes=resolver.sizes(pin, image))
+        asked = _looked(engine, asked, pin)
+        if asked.held_as:
+            return asked
+        described = resolver.described(pin, image)
+        return replace(asked, pin=described.pin, sizes=described.sizes)
     except PullError as error:
         return replace(asked, error=error)

@@ -6,7 +6,7 @@ TOML, sorted, one line an image and platform, so that a change of it can be revi
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from bailing_tasks import toml
@@ -24,6 +24,8 @@ HEADER = """\
 # `invoke lock --update` follows tags that have moved.
 """
 FIELDS = ("reference", "platform", "digest", "index-digest")
+CONFIG_DIGEST = "config-digest"
+"""A further field, which files of earlier versions do not have."""
 
 Key = tuple[str, str]
 """Canonical reference and platform."""
@@ -38,12 +40,14 @@ class Locked:
         platform: The platform, such as `linux/amd64`.
         digest: The digest of that platform's manifest.
         index_digest: The digest of the index it stands in; the same where there is no index.
+        config_digest: The digest of its configuration; empty where that is not known.
     """
 
     reference: str
     platform: str
     digest: str
     index_digest: str
+    config_digest: str = ""
 
     @property
     def key(self) -> Key:
@@ -77,11 +81,16 @@ def render(locked: Iterable[Locked]) -> str:
     """Return the file's text."""
     lines = [
         "  { "
-        + ", ".join(f'{field} = "{getattr(each, field.replace("-", "_"))}"' for field in FIELDS)
+        + ", ".join(f'{field} = "{value}"' for field, value in _fields(each).items())
         + " },\n"
         for each in sorted(locked, key=lambda each: each.key)
     ]
     return f"{HEADER}version = {VERSION}\nimages = [\n{''.join(lines)}]\n"
+
+
+def _fields(locked: Locked) -> dict[str, str]:
+    found = {field: getattr(locked, field.replace("-", "_")) for field in (*FIELDS, CONFIG_DIGEST)}
+    return {field: value for field, value in found.items() if value}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,24 +101,29 @@ class Difference:
         added: What only the new one has.
         removed: What only the old one has.
         moved: What both have, with another digest: old and new.
+        completed: What both have, where only the new one has the digest of the configuration.
     """
 
     added: tuple[Locked, ...]
     removed: tuple[Locked, ...]
     moved: tuple[tuple[Locked, Locked], ...]
+    completed: tuple[Locked, ...]
 
     def __bool__(self) -> bool:
-        return bool(self.added or self.removed or self.moved)
+        return bool(self.added or self.removed or self.moved or self.completed)
 
 
 def difference(old: Mapping[Key, Locked], new: Mapping[Key, Locked]) -> Difference:
     """Return how a new lock differs from an old one, sorted by image."""
+    changed = [
+        (old[key], new[key]) for key in sorted(old.keys() & new.keys()) if old[key] != new[key]
+    ]
+    completed = [b for a, b in changed if replace(a, config_digest=b.config_digest) == b]
     return Difference(
         added=tuple(new[key] for key in sorted(new.keys() - old.keys())),
         removed=tuple(old[key] for key in sorted(old.keys() - new.keys())),
-        moved=tuple(
-            (old[key], new[key]) for key in sorted(old.keys() & new.keys()) if old[key] != new[key]
-        ),
+        moved=tuple((a, b) for a, b in changed if b not in completed),
+        completed=tuple(completed),
     )
 
 
@@ -117,9 +131,12 @@ def describe(changes: Difference) -> list[str]:
     """Return a line for each change."""
     lines = [f"added    {_title(each)}: {short(each.digest)}" for each in changes.added]
     lines += [f"removed  {_title(each)}" for each in changes.removed]
-    return lines + [
+    lines += [
         f"moved    {_title(new)}: {short(old.digest)} -> {short(new.digest)}"
         for old, new in changes.moved
+    ]
+    return lines + [
+        f"recorded {_title(each)}: the digest of its configuration" for each in changes.completed
     ]
 
 
@@ -130,6 +147,7 @@ def report(locked: Mapping[Key, Locked], changes: Difference) -> dict[str, Any]:
         "added": [asdict(each) for each in changes.added],
         "removed": [asdict(each) for each in changes.removed],
         "moved": [{"old": asdict(old), "new": asdict(new)} for old, new in changes.moved],
+        "recorded": [asdict(each) for each in changes.completed],
     }
 
 
@@ -138,7 +156,7 @@ def _title(locked: Locked) -> str:
 
 
 def _entry(entry: Any) -> Locked:
-    if not isinstance(entry, Mapping) or set(entry) != set(FIELDS):
+    if not isinstance(entry, Mapping) or set(entry) - {CONFIG_DIGEST} != set(FIELDS):
         raise _damaged(f"{entry!r} is no image", f"an image has {', '.join(FIELDS)}")
     for field, value in entry.items():
         if not isinstance(value, str) or (field.endswith("digest") and not is_sha256(value)):
@@ -152,6 +170,7 @@ def _entry(entry: Any) -> Locked:
         platform=str(platform),
         digest=entry["digest"],
         index_digest=entry["index-digest"],
+        config_digest=entry.get(CONFIG_DIGEST, ""),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from bailing_tasks import lockfile
@@ -48,7 +49,10 @@ def bind(pins: Mapping[Key, Pin], locked: Mapping[Key, Locked]) -> dict[Key, Pin
     """Return pins that agree with a lock: one that does not gives way to what is locked."""
     bound = dict(pins)
     for key, each in locked.items():
-        if key not in pins or pins[key].digest != each.digest:
+        if key in pins and pins[key].digest == each.digest:
+            config_digest = pins[key].config_digest or each.config_digest
+            bound[key] = replace(pins[key], config_digest=config_digest)
+        else:
             bound[key] = Pin(
                 reference=each.reference,
                 platform=each.platform,
@@ -56,6 +60,7 @@ def bind(pins: Mapping[Key, Pin], locked: Mapping[Key, Locked]) -> dict[Key, Pin
                 index_digest=each.index_digest,
                 served_from="",
                 resolved_at="",
+                config_digest=each.config_digest,
             )
     return bound
 
@@ -110,8 +115,14 @@ def renewed(
             f"no image of this workspace is called {update!r}",
             remedy="`invoke images` lists them",
         )
-    known = {**{key: _locked(pin) for key, pin in pins.items()}, **locked}
-    kept = {image.key: known[image.key] for image in wanted if image.key in known.keys() - renewing}
+    known = bind(pins, locked)
+    held = [image for image in wanted if image.key in known.keys() - renewing]
+    kept = {
+        image.key: replace(locked.get(image.key) or _locked(pin), config_digest=pin.config_digest)
+        for image, pin in in_parallel(
+            lambda image: _completed(resolver, known[image.key], image), held, jobs=jobs
+        )
+    }
     asked = [image for image in wanted if image.key not in kept]
     answers = in_parallel(lambda image: _answer(resolver, image), asked, jobs=jobs)
     found: dict[Key, Locked] = {}
@@ -130,10 +141,15 @@ def renewed(
     return kept | found
 
 
+def _completed(resolver: Resolver, pin: Pin, image: WantedImage) -> Pin:
+    """Return a pin with the digest of the configuration, where that is known or a source tells."""
+    return pin if pin.config_digest else resolver.described(pin, image).pin
+
+
 def _answer(resolver: Resolver, image: WantedImage) -> Pin | PullError:
     try:
         return retried(
-            lambda: resolver.resolve(image),
+            lambda: resolver.described(resolver.resolve(image), image).pin,
             lambda *_: resolver.registries.listen_again(),
             left=resolver.limits.left,
         )
@@ -156,4 +172,5 @@ def _locked(pin: Pin) -> Locked:
         platform=pin.platform,
         digest=pin.digest,
         index_digest=pin.index_digest,
+        config_digest=pin.config_digest,
     )

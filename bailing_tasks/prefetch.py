@@ -72,6 +72,7 @@ class Prefetcher:
         known = self._ask_all(wanted)
         present = [asked for asked in known if asked.held_as]
         missing = [asked for asked in known if not asked.held_as]
+        self._warn_of_moved(known)
         outcomes = [self._end(asked, self._present(asked), shown) for asked in present]
         self._tell_unasked(present)
         self._foresee(missing)
@@ -222,7 +223,8 @@ class Prefetcher:
             yield known
         for pin in self.resolver.pins(asked.image, errors, known.digest if known else None):
             if not known or pin.served_from != known.served_from:
-                yield replace(pin, index_digest=known.index_digest) if known else pin
+                source = {"served_from": pin.served_from, "resolved_at": pin.resolved_at}
+                yield replace(known, **source) if known else pin
 
     def _pull(self, pin: Pin, image: WantedImage, transfer: Transfer) -> None:
         whole = pin.digest == pin.index_digest
@@ -284,12 +286,21 @@ class Prefetcher:
         pin = asked.pin
         if pin and asked.held_as:
             kept.keep(self.engine, pin, asked.image, asked.held_as)
+            pin = kept.completed(self.engine, pin)
             if pin != self.pins.get(pin.key):
                 self.pins[pin.key] = pin
                 self.state.keep_pin(pin)
         text = f"{asked.title}{self.place}: {describe(outcome)}"
         shown.ended(text, failed=outcome.status == "failed")
         return outcome
+
+    def _warn_of_moved(self, known: Sequence[Asked]) -> None:
+        for asked in known:
+            if asked.moved_name:
+                self.console.warn(
+                    f"{kept.another(asked.moved_name, asked.title)}\n"
+                    "that image is not used; the tag is set again with the right one"
+                )
 
     def _tell_unasked(self, present: Sequence[Asked]) -> None:
         for cause in dict.fromkeys(asked.error.cause for asked in present if asked.error):

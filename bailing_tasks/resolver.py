@@ -23,6 +23,19 @@ if TYPE_CHECKING:
     from bailing_tasks.engine.registry import Registries
 
 
+@dataclass(frozen=True, kw_only=True)
+class Described:
+    """What the manifest of an image says.
+
+    Attributes:
+        pin: The image's pin, with the digest of its configuration.
+        sizes: The bytes of its layers, by the short id that engines show.
+    """
+
+    pin: Pin
+    sizes: Mapping[str, int] = field(default_factory=dict)
+
+
 @dataclass(kw_only=True)
 class Resolver:
     """Finds the digests of images.
@@ -154,9 +167,15 @@ class Resolver:
             raise errors[0]
         return False
 
-    def sizes(self, pin: Pin, image: WantedImage) -> dict[str, int]:
-        """Return the bytes of each layer of a pin, as far as its source tells."""
-        return self.registries.layers(image.reference, pin.digest, self.source(pin, image))
+    def described(self, pin: Pin, image: WantedImage) -> Described:
+        """Return what the manifest of a pin says; nothing new where no source has it."""
+        for source in () if self.offline else self.places(image, pin):
+            if found := self.registries.contents(image.reference, pin.digest, source):
+                return Described(
+                    pin=replace(pin, config_digest=found.config.digest),
+                    sizes={layer.short: layer.size for layer in found.layers},
+                )
+        return Described(pin=pin)
 
     def source(self, pin: Pin, image: WantedImage) -> Source:
         """Return the registry that served a pin, and how it is reached.

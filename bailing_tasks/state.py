@@ -34,6 +34,10 @@ class Pin:
         served_from: The repository that has it, which may be a mirror's; empty where that is not
             known yet.
         resolved_at: When the registry was asked, in UTC by ISO 8601; empty if it was not.
+        config_digest: The digest of the image's configuration, which is its id on the classic
+            store; empty where that is not known.
+        repacked: The digest of another manifest of the same configuration, under which a bundle
+            holds the image; empty where there is none.
     """
 
     reference: str
@@ -42,6 +46,8 @@ class Pin:
     index_digest: str
     served_from: str
     resolved_at: str
+    config_digest: str = ""
+    repacked: str = ""
 
     @property
     def key(self) -> tuple[str, str]:

@@ -158,7 +158,7 @@ class Gatherer:
             for engine, name, found in there[:1]:
                 lines += [f"# {_title(image)}: {size(found.size)}", engine.shown("save", name)]
             if not there:
-                sizes = prefetcher.resolver.sizes(pin, image) if pin else {}
+                sizes = prefetcher.resolver.described(pin, image).sizes if pin else {}
                 shown = size(sum(sizes.values())) if sizes else "its size is not known"
                 lines += [f"# {_title(image)}: {shown}", *prefetcher.commands([image])]
         for plan, engine in plans:

@@ -6,20 +6,21 @@ What an engine has is left as it is. Pins come last: what they name is there the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from bailing_tasks import kept
+from bailing_tasks import kept, lockfile, locking
 from bailing_tasks.bundle.contents import Built, External
 from bailing_tasks.bundle.reading import Bundle
 from bailing_tasks.console import Console
 from bailing_tasks.engine.base import Engine
-from bailing_tasks.engine.blobs import described
-from bailing_tasks.errors import EngineError
+from bailing_tasks.engine.blobs import Manifest, described, manifests
+from bailing_tasks.errors import EngineError, UsageError
 from bailing_tasks.lockfile import Key, Locked
 from bailing_tasks.names import LABEL
 from bailing_tasks.outcomes import short
 from bailing_tasks.platforms import Platform
 from bailing_tasks.references import Reference
+from bailing_tasks.settings import Target
 from bailing_tasks.state import Pin
 from bailing_tasks.units import size
 from bailing_tasks.wanted import WantedImage
@@ -37,32 +38,65 @@ class Loading:
         engine: The engine.
         name: The name that lasts.
         others: Names that people use.
+        content: What makes it the same as another, by `image_content`.
+        pin: What an image from a registry is bound to.
+        label: What the label of a built image says, where another with the same is as good.
     """
 
     image: External | Built
     engine: Engine
     name: str
     others: tuple[str, ...]
+    content: str
+    pin: Pin | None = None
+    label: str = ""
 
 
-def external(image: External, engine: Engine) -> Loading:
+def external(bundle: Bundle, image: External, engine: Engine) -> Loading:
     """Return how an image from a registry is brought into an engine."""
-    name, *others = kept.tags(engine, image.pin, _wanted(image))
-    return Loading(image=image, engine=engine, name=name, others=tuple(others))
+    pin = pin_of(bundle, image)
+    name, *others = kept.tags(engine, pin, _wanted(image))
+    return Loading(
+        image=image,
+        engine=engine,
+        name=name,
+        others=tuple(others),
+        content=described(bundle, image.digest).content,
+        pin=pin,
+    )
 
 
-def built(image: Built, engine: Engine, name: str) -> Loading:
+def built(bundle: Bundle, image: Built, engine: Engine, target: Target, name: str) -> Loading:
     """Return how an image that was built is brought into an engine, under people's name for it."""
-    return Loading(image=image, engine=engine, name=image.kept, others=(name,))
+    return Loading(
+        image=image,
+        engine=engine,
+        name=image.kept,
+        others=(name,),
+        content=described(bundle, image.digest).content,
+        label="" if target.from_image else image.label,  # which may be that of any other image
+    )
+
+
+def pin_of(bundle: Bundle, image: External) -> Pin:
+    """Return what builds are bound to, with the digests that engines know its content by."""
+    manifest, *_ = manifests(bundle, image.digest)
+    return replace(
+        image.pin,
+        config_digest=Manifest.parse(bundle.read(manifest)).config.digest,
+        repacked="" if image.digest == image.pinned else image.digest,
+    )
 
 
 def is_present(loading: Loading) -> bool:
-    """Whether an engine has the image."""
-    image, engine = loading.image, loading.engine
-    if isinstance(image, External):
-        return kept.held_name(engine, image.pin) is not None
-    found = engine.image(image.kept)
-    return found is not None and found.labels.get(LABEL, "") == image.label
+    """Whether an engine has the image, by its content."""
+    if loading.pin:
+        return kept.held_name(loading.engine, loading.pin) is not None
+    found = loading.engine.image(loading.name)
+    if found is None:
+        return False
+    same_inputs = bool(loading.label) and found.labels.get(LABEL) == loading.label
+    return same_inputs or found.content == loading.content
 
 
 def load(bundle: Bundle, loadings: Sequence[Loading], console: Console) -> list[str]:
@@ -105,7 +139,7 @@ def commands(loading: Loading, path: str) -> list[str]:
 
 
 def pins(
-    images: Sequence[External],
+    bundle: Bundle,
     known: Mapping[Key, Pin],
     locked: Mapping[Key, Locked],
     console: Console,
@@ -113,10 +147,15 @@ def pins(
     """Return the pins of a bundle that are not known; it is said where they take another's place.
 
     What the bundle was built on counts: builds here are to find it made from the same.
+
+    Raises:
+        UsageError: An image is not known to be the one that its pin binds here.
     """
     found = []
-    for image in images:
-        before, lock = known.get(image.pin.key), locked.get(image.pin.key)
+    for image in bundle.contents.external:
+        pin = pin_of(bundle, image)
+        before, lock = known.get(pin.key), locked.get(pin.key)
+        _check_content(image, pin, locking.bind(known, locked).get(pin.key), is_locked=bool(lock))
         if lock and lock.digest != image.pinned:
             console.warn(
                 f"images.lock binds {image.title} to {short(lock.digest)}, and the bundle has "
@@ -127,9 +166,37 @@ def pins(
                 f"{image.title} was pinned to {short(before.digest)}, "
                 f"and is to {short(image.pinned)} now, as in the bundle"
             )
-        if not before or before.digest != image.pinned:
-            found.append(image.pin)
+        if before and before.digest == image.pinned:
+            repacked = pin.repacked or before.repacked
+            pin = replace(before, config_digest=pin.config_digest, repacked=repacked)
+        if pin != before:
+            found.append(pin)
     return found
+
+
+def _check_content(image: External, pin: Pin, bound: Pin | None, *, is_locked: bool) -> None:
+    """Make sure that an image in a bundle is the one that its pin binds here.
+
+    Under another manifest than the pinned one, only the configuration's digest can show that.
+
+    Raises:
+        UsageError: It is another image, or that cannot be known.
+    """
+    if image.pinned in (image.digest, pin.config_digest) or not bound:
+        return
+    if bound.digest != image.pinned or bound.config_digest == pin.config_digest:
+        return
+    if not bound.config_digest and not is_locked:
+        return
+    where = lockfile.NAME if is_locked else "an earlier prefetch"
+    known = f"not {short(bound.config_digest)}" if bound.config_digest else "which is not recorded"
+    raise UsageError(
+        f"{image.title} in the bundle is not known to be the image of {where}; nothing was changed",
+        cause="its manifest is not the one that is pinned, and its configuration is "
+        f"{short(pin.config_digest)}, {known}",
+        remedy="where its registry can be reached, run `invoke lock`, which records the digest of "
+        "its configuration, and `invoke bundle-save`",
+    )
 
 
 def _load(bundle: Bundle, loading: Loading) -> str:
@@ -137,19 +204,24 @@ def _load(bundle: Bundle, loading: Loading) -> str:
     status = PRESENT if is_present(loading) else LOADED
     if status == LOADED:
         engine.load(bundle, image.digest, loading.name)
-        _check(bundle, loading)
-    elif isinstance(image, External):
-        kept.keep(engine, image.pin, _wanted(image))
+        _check(loading)
+    elif isinstance(image, External) and loading.pin:
+        kept.keep(engine, loading.pin, _wanted(image))
     for name in loading.others:
         if not _names(loading, name):
             engine.tag(loading.name, name)
     return status
 
 
-def _check(bundle: Bundle, loading: Loading) -> None:
+def _check(loading: Loading) -> None:
     """Make sure that an engine has what the bundle has."""
     found = loading.engine.image(loading.name)
-    if found is None or found.content != described(bundle, loading.image.digest).content:
+    pin = loading.pin
+    if (
+        found is None
+        or found.content != loading.content
+        or (pin and not kept.is_of(loading.engine, found, pin))
+    ):
         raise EngineError(
             f"{title(loading)} could not be loaded",
             cause="the engine took it, and has something else under its name",

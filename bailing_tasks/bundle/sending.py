@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from bailing_tasks import image_index
 from bailing_tasks.bundle.contents import Built, External
+from bailing_tasks.bundle.ownership import variant
 from bailing_tasks.bundle.reading import Bundle
 from bailing_tasks.console import Console
 from bailing_tasks.engine.blobs import manifests
@@ -24,6 +25,7 @@ from bailing_tasks.references import Reference
 from bailing_tasks.retry import retried
 from bailing_tasks.settings import Settings
 from bailing_tasks.units import size
+from bailing_tasks.variants import Variant
 
 SENT = "sent"
 PRESENT = "present"
@@ -88,7 +90,7 @@ def _built(bundle: Bundle, settings: Settings, to: Place) -> list[Sending]:
     return [
         Sending(
             name=name if python in ("", settings.plain_python) else f"{name} (Python {python})",
-            destination=_destination(images[0], settings, to),
+            destination=_destination(variant(images[0], settings), images[0].version, settings, to),
             images=tuple(images),
             raw=_joined(bundle, images),
         )
@@ -96,13 +98,10 @@ def _built(bundle: Bundle, settings: Settings, to: Place) -> list[Sending]:
     ]
 
 
-def _destination(image: Built, settings: Settings, to: Place) -> Reference:
-    """Return the name of an image that was built; that which people use, if no target has it."""
-    target = next((each for each in settings.targets if each.name == image.target), None)
-    if target is None:
-        return Reference.parse(to.below(image.name.rpartition("/")[2]))
-    plain, *_ = built_names(target, to, image.version, settings.versions)
-    return replace(plain, tag=registry_tag(str(plain.tag), image.python, settings))
+def _destination(of: Variant, version: str, settings: Settings, to: Place) -> Reference:
+    """Return the name of an image that was built."""
+    plain, *_ = built_names(of.target, to, version, settings.versions)
+    return replace(plain, tag=registry_tag(str(plain.tag), of.python, settings))
 
 
 def _of_registry(bundle: Bundle, images: Sequence[External]) -> bytes:

@@ -38,6 +38,7 @@ class Image:
         size: Bytes, as the engine counts them.
         user: The user that its processes run as; empty for root.
         labels: Its labels.
+        digests: On the classic store, the digests that registries served it under.
     """
 
     id: str
@@ -46,6 +47,7 @@ class Image:
     size: int
     user: str
     labels: dict[str, str]
+    digests: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -102,6 +102,7 @@ class DockerEngine:
         """Return an image by name, digest or id; None where it is not there.
 
         A name that lasts is asked for once: a run looks at the same images again and again.
+        Which image that is, is for the caller to check: another program may have moved the name.
         """
         found = self._lasting.get(name) or self._inspect(name)
         if found and lasts(name):
@@ -140,6 +141,7 @@ class DockerEngine:
             size=found["Size"],
             user=config.get("User") or "",
             labels=config.get("Labels") or {},
+            digests=tuple(name.rpartition("@")[2] for name in found.get("RepoDigests") or ()),
         )
 
     def pull(

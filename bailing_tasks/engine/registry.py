@@ -6,6 +6,7 @@ import contextlib
 import threading
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import requests
 
@@ -25,6 +26,9 @@ from bailing_tasks.errors import PullError
 from bailing_tasks.mirrors import Source
 from bailing_tasks.platforms import Platform
 from bailing_tasks.references import Reference
+
+if TYPE_CHECKING:
+    from bailing_tasks.engine.blobs import Manifest
 
 ACCEPT = ", ".join(
     (
@@ -94,18 +98,14 @@ class Registries(Exchange):
             f"no matching manifest for {platform}; the index has {platform_names(document)}"
         )
 
-    def layers(self, reference: Reference, digest: str, source: Source) -> dict[str, int]:
-        """Return the bytes of each layer of a manifest, by the short id that engines show.
-
-        What cannot be found out is left out: this is for people to look at.
-        """
+    def contents(self, reference: Reference, digest: str, source: Source) -> Manifest | None:
+        """Return what an image consists of by its manifest; None where that cannot be read."""
         from bailing_tasks.engine.blobs import Manifest
 
         try:
-            found = Manifest.parse(self.manifest(reference, digest, source))
+            return Manifest.parse(self.manifest(reference, digest, source))
         except (PullError, ValueError):
-            return {}
-        return {layer.short: layer.size for layer in found.layers}
+            return None
 
     def manifest(self, reference: Reference, digest: str, source: Source) -> bytes:
         """Return a manifest, byte for byte as its digest has it.

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bailing_tasks.build_plan import BuildPlan
-    from bailing_tasks.bundle.contents import Contents
     from bailing_tasks.bundle.gathering import Gatherer
     from bailing_tasks.bundle.loading import Loading
     from bailing_tasks.bundle.reading import Bundle
@@ -70,7 +69,7 @@ def bundle_load(
     _context: Context, file: str, to: str = "", json: bool = False, dry_run: bool = False
 ) -> None:
     """Bring what bundle-save wrote into the engine, or into a registry: no network is needed."""
-    from bailing_tasks.bundle import reading
+    from bailing_tasks.bundle import ownership, reading
 
     run = current(json=json, dry_run=dry_run)
     settings = run.settings(["all"], ["all"])
@@ -80,6 +79,7 @@ def bundle_load(
     run.console.say(f"checking {path}")
     with reading.opened(path) as bundle:
         contents = bundle.contents
+        ownership.check(contents, settings)
         run.console.say(
             f"{path}: {len(contents.external)} images from registries and {len(contents.built)} "
             f"built ones of {contents.project}"
@@ -122,8 +122,8 @@ def _load(run: Run, settings: Settings, bundle: Bundle, path: Path) -> None:
     """Bring a bundle into the engines of a run."""
     from bailing_tasks.bundle import loading
 
-    todo = _loadings(run, settings, bundle.contents)
-    new = loading.pins(bundle.contents.external, run.state.pins(), run.locked or {}, run.console)
+    new = loading.pins(bundle, run.state.pins(), run.locked or {}, run.console)
+    todo = _loadings(run, settings, bundle)
     if run.dry_run:
         lines = [line for each in todo for line in loading.commands(each, str(path))]
         lines += [f"# pins {pin.reference} ({pin.platform}) to {pin.digest}" for pin in new]
@@ -151,33 +151,30 @@ def _load(run: Run, settings: Settings, bundle: Bundle, path: Path) -> None:
     run.report("bundle-load", {"file": str(path), **counts, "images": images})
 
 
-def _loadings(run: Run, settings: Settings, contents: Contents) -> list[Loading]:
+def _loadings(run: Run, settings: Settings, bundle: Bundle) -> list[Loading]:
     """Return what is brought where: an image from a registry to each engine that builds on it."""
-    from bailing_tasks.bundle import loading
+    from bailing_tasks.bundle import loading, ownership
     from bailing_tasks.names import local_name
     from bailing_tasks.platforms import Platform
-    from bailing_tasks.variants import variants
 
     wanting: dict[tuple[str, str], list[Engine]] = {}
     for lane, images in run.wanted(settings):
         for image in images:
             wanting.setdefault(image.key, []).append(lane.engine)
-    names = {
-        variant.key: local_name(variant, settings, run.host)
-        for target in run.targets(settings)
-        for variant in variants(settings, target, run.host)
-    }
+    variants = [(image, ownership.variant(image, settings)) for image in bundle.contents.built]
     return [
-        loading.external(image, engine)
-        for image in contents.external
+        loading.external(bundle, image, engine)
+        for image in bundle.contents.external
         for engine in wanting.get(image.pin.key) or [run.engine_for(Platform.parse(image.platform))]
     ] + [
         loading.built(
+            bundle,
             image,
-            run.engine_for(Platform.parse(image.platform)),
-            names.get((image.target, image.platform, image.python), image.name),
+            run.engine_for(variant.platform),
+            variant.target,
+            local_name(variant, settings, run.host),
         )
-        for image in contents.built
+        for image, variant in variants
     ]
 
 

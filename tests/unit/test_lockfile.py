@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bailing_tasks import lockfile
@@ -23,6 +25,23 @@ ALL = {each.key: each for each in (UV, ALPINE_ARM, ALPINE)}
 def test_what_was_written_is_read_again() -> None:
     assert lockfile.parse(lockfile.render(ALL.values())) == ALL
     assert lockfile.parse(lockfile.render([])) == {}
+
+
+def test_the_digest_of_a_configuration_is_recorded_and_files_without_it_are_read() -> None:
+    known = replace(ALPINE, config_digest=A)
+    text = lockfile.render([known, UV])
+    assert text.count("config-digest") == 1
+    assert lockfile.parse(text) == {known.key: known, UV.key: UV}
+
+
+def test_what_was_only_recorded_has_not_moved() -> None:
+    known = replace(ALPINE, config_digest=A)
+    changes = lockfile.difference(ALL, ALL | {known.key: known})
+    assert changes
+    assert lockfile.describe(changes) == [
+        "recorded alpine:3.20 (linux/amd64): the digest of its configuration"
+    ]
+    assert lockfile.report(ALL, changes)["recorded"][0]["config_digest"] == A
 
 
 def test_an_image_and_platform_is_a_line_and_the_lines_are_sorted() -> None:
@@ -56,6 +75,8 @@ ENTRY = f'{{ reference = "a:1", platform = "linux/amd64", digest = "{A}", "index
         (f"version = 1\nimages = [{ENTRY.replace('a:1', 'A::')}]", "A::"),
         (f"version = 1\nimages = [{ENTRY.replace('linux/amd64', '//')}]", "'//' is not a platform"),
         (f"version = 1\nimages = [{ENTRY}, {ENTRY}]", "twice"),
+        (f"version = 1\nimages = [{ENTRY[:-2]}, config-digest = 'x' }}]", "is no config-digest"),
+        (f"version = 1\nimages = [{ENTRY[:-2]}, other = 'x' }}]", "is no image"),
     ],
 )
 def test_what_is_no_lock_is_refused(text: str, said: str) -> None:

@@ -30,7 +30,7 @@ def bundled(folder: Path, contents: Contents, layout: Layout) -> Iterator[Bundle
 
 
 def sent(folder: Path, contents: Contents, layout: Layout) -> tuple[Sending, ...]:
-    settings = configuration.load(folder, environment={})
+    settings = configuration.load(folder, environment={"BAILING_TASKS_APP_IMAGE": "app"})
     with bundled(folder, contents, layout) as bundle:
         return sendings(bundle, settings, place(TO))
 
@@ -49,7 +49,7 @@ def test_an_index_whose_images_are_all_there_is_sent_as_it_was(tmp_path: Path) -
     assert base.digest == contents.external[0].index_digest
     assert [each.platform for each in base.images] == list(PLATFORMS)
     assert platforms(app) == ["linux/amd64"]
-    assert app.destination.repository == f"{TO}/bailing"
+    assert app.destination.repository == f"{TO}/app"
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -105,10 +105,3 @@ def test_an_image_of_another_python_has_a_tag_of_its_own(tmp_path: Path) -> None
     tags = [str(each.destination.tag) for each in built]
     assert tags[1] == f"{tags[0]}-py3.13"
     assert built[1].name == "app (Python 3.13)"
-
-
-def test_a_target_that_the_workspace_no_longer_has_goes_by_its_name(tmp_path: Path) -> None:
-    layout, contents = filled(tmp_path / "layout")
-    gone = replace(contents.built[0], target="gone", name="host.example/gone:2")
-    _, sending = sent(tmp_path, replace(contents, built=(gone,)), layout)
-    assert str(sending.destination) == f"{TO}/gone:2"
