@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bailing_tasks.names import kept_name
 from tests.engine import tiny
 from tests.engine.proxy import Fault, RegistryProxy
 from tests.engine.support import HOST, Workspace, unique
@@ -223,6 +224,44 @@ def test_two_workspaces_keep_their_own_digests_of_one_tag(
     first = json.loads(before)[0]
     engine.docker("rmi", f"{first['served_from']}@{first['digest']}")
     assert locking.document("prefetch", "--offline", "--json")["prefetch"]["present"] == 1
+
+
+def test_a_base_is_believed_for_its_content_and_not_for_its_tag(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    base, other = (f"{unique(tmp_path, name)}:1" for name in ("base", "other"))
+    push(workspace, base, "as locked")
+    push(workspace, other, "planted")
+    engine, app = workspace.engine, unique(tmp_path, "app")
+    workspace.environment["BAILING_TASKS_APP_IMAGE"] = app
+    workspace.write("Dockerfile", f"FROM {HOST}/{base}\nCOPY main.py /\n")
+    workspace.write("main.py", "1")
+    locked = workspace.document("lock", "--json", "prefetch")["lock"]["images"]
+    binding = next(each for each in locked if each["platform"] == "linux/amd64")
+    tag = kept_name(binding["reference"], binding["platform"], binding["digest"])
+    identity = engine.must("image", "inspect", "--format={{.Id}}", tag)
+    assert identity == binding["config_digest" if engine.store == "classic" else "digest"]
+    # Where nothing but the lock file says what it is, its tag will do.
+    engine.must("rmi", *pins(workspace))
+    (workspace.root / ".bailing-tasks/pins.json").unlink()
+    found = workspace.document("prefetch", "--offline", "--json")["prefetch"]
+    assert found["present"] == 1
+    engine.must("rmi", f"{HOST}/{base}", tag)
+    planted = f"{engine.registry}/{HOST}/{other}"
+    engine.must("pull", "-q", planted)
+    engine.must("tag", planted, tag)
+    refused = workspace.invoke("build-app", "--offline")
+    assert refused.returncode == 5
+    assert f"{tag} does not name the image that" in refused.stderr
+    result = workspace.invoke("prefetch", "build-app")
+    assert result.ok, result.stderr
+    assert f"{tag} does not name the image that" in result.stderr + result.stdout
+    assert "1 pulled, 0 present" in result.stdout
+    assert engine.must("image", "inspect", "--format={{.Id}}", tag) == identity
+    container = engine.must("create", f"{app}:latest", "-")
+    engine.must("cp", f"{container}:/file", str(tmp_path / "file"))
+    engine.must("rm", container)
+    assert (tmp_path / "file").read_text() == f"{base} as locked"
 
 
 @pytest.mark.parametrize("trusted", [False, True])

@@ -9,8 +9,8 @@ from typing import cast
 import pytest
 
 from bailing_tasks import configuration, kept
-from bailing_tasks.bundle.gathering import Gatherer
 from bailing_tasks.build_plan import BuildPlan, plan_build
+from bailing_tasks.bundle.gathering import Gatherer
 from bailing_tasks.console import Console
 from bailing_tasks.decision import built_image
 from bailing_tasks.engine.base import Engine, Image

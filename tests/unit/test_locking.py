@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import cast
 
 from bailing_tasks.engine.base import Limits
-from bailing_tasks.locking import bind, renewed
 from bailing_tasks.lockfile import Key, Locked
+from bailing_tasks.locking import bind, renewed
 from bailing_tasks.platforms import Platform
 from bailing_tasks.references import Reference
 from bailing_tasks.resolver import Described, Resolver
@@ -46,10 +46,10 @@ class Registry:
         self.config_digest = config_digest
         self.asked = 0
 
-    def resolve(self, image: WantedImage) -> Pin:
+    def resolve(self, _image: WantedImage) -> Pin:
         return PIN
 
-    def described(self, pin: Pin, image: WantedImage) -> Described:
+    def described(self, pin: Pin, _image: WantedImage) -> Described:
         self.asked += 1
         return Described(pin=replace(pin, config_digest=self.config_digest))
 
