@@ -6,12 +6,15 @@ import contextlib
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bailing_tasks.bundle.reading import opened
+from bailing_tasks.bundle.writing import write
 from bailing_tasks.engine.saving import layers_of
+from bailing_tasks.names import kept_name
 from tests.engine.registries import running
 from tests.engine.remote import remote
 from tests.engine.support import HOST, Engine, Workspace, made, started, unique
@@ -85,6 +88,16 @@ def assert_each_layer_once(bundle: Path) -> None:
     assert {len(digests) for digests in layers.values()} == {1}
 
 
+def forge(bundle: Path, forged: Path) -> tuple[Path, str]:
+    """Write a bundle whose app would get the tag of a pin; return it with that tag."""
+    with opened(bundle) as found:
+        base, *_ = found.contents.external
+        tag = kept_name(*base.pin.key, base.pinned)
+        app = next(each for each in found.contents.built if each.target == "app")
+        write(forged, replace(found.contents, built=(replace(app, kept=tag),)), found)
+    return forged, tag
+
+
 @pytest.mark.parametrize(
     ("of", "to"),
     [("classic", "buildkit"), ("containerd", "classic"), ("buildkit", "containerd")],
@@ -103,6 +116,12 @@ def test_a_machine_without_a_network_builds_on_what_a_bundle_brought(
     ]
     assert_each_layer_once(bundle)
     second = elsewhere(first, tmp_path, machines[to])
+    if (of, to) == ("containerd", "classic"):
+        forged, tag = forge(bundle, tmp_path / "forged.tar")
+        refused = second.invoke("bundle-load", str(forged))
+        assert refused.returncode == 2
+        assert f"{tag} is not a name of app" in refused.stderr
+        assert not second.engine.has(tag)
     loaded = second.document("bundle-load", str(bundle), "--json")["bundle-load"]
     assert (loaded["loaded"], loaded["present"], loaded["pinned"]) == (8, 0, 2)
     found = second.document("bundle-load", str(bundle), "--json", "plan", "--platform", "all")
@@ -132,7 +151,7 @@ def test_what_no_registry_has_any_more_is_taken_from_the_engine(
     bundle = tmp_path / "all.tar"
     with written(tmp_path, machines["classic"]) as first:
         first.environment["BAILING_TASKS_PLATFORMS"] = BOTH[0]
-        first.document("prefetch", "--json")
+        first.document("prefetch", "lock", "--json")  # which says what is in another manifest
     unbuilt = first.invoke("bundle-save", str(bundle))
     assert unbuilt.returncode == 6
     assert "build-app --platform all --python all" in unbuilt.stderr
