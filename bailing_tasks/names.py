@@ -79,12 +79,15 @@ def fingerprint_label(target: Target, platform: Platform, fingerprint: str) -> s
 
 
 def kept_name(reference: str, platform: str, digest: str) -> str:
-    """Return the tag that keeps the image of a pin; it never names another image."""
+    """Return the tag that retains the image of a pin; another program may move it all the same."""
     return f"{KEPT}:{_short(reference, platform, digest)}"
 
 
 def lasts(name: str) -> bool:
-    """Whether a name, once given, is given to another image only by a forced build."""
+    """Whether the tasks give a name to another image only where they build by force.
+
+    Another program may move it: what it names has to be checked by its content.
+    """
     own, _, tag = name.rpartition(":")
     return own.startswith("localhost/") and (own == KEPT or tag.startswith(("fp-", "id-")))
 
