@@ -22,7 +22,7 @@ from bailing_tasks.engine import buildx
 from bailing_tasks.engine.base import Engine, Image
 from bailing_tasks.engine.connect import check_buildx
 from bailing_tasks.errors import BuildError, EngineError, PullError
-from bailing_tasks.kept import another, find, held_name
+from bailing_tasks.kept import find, held_name, moved_message
 from bailing_tasks.made import remember
 from bailing_tasks.names import kept_name, published_name
 from bailing_tasks.prefetch import Prefetcher
@@ -264,7 +264,7 @@ def _missing(pin: Pin, engine: Engine) -> str:
     if found.name:
         return ""
     title = f"{pin.reference} for {pin.platform}"
-    return another(found.moved, title) if found.moved else f"{title} is pinned, but not here"
+    return moved_message(found.moved, title) if found.moved else f"{title} is pinned, but not here"
 
 
 def _write_copy(plan: BuildPlan, state: State) -> None:

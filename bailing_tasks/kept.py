@@ -43,7 +43,7 @@ def find(engine: Engine, pin: Pin) -> Presence:
     return Presence(moved=moved)
 
 
-def another(tag: str, title: str) -> str:
+def moved_message(tag: str, title: str) -> str:
     """Return the message for the tag of a pin that names another image.
 
     Args:

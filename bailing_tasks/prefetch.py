@@ -298,7 +298,7 @@ class Prefetcher:
         for asked in known:
             if asked.moved_name:
                 self.console.warn(
-                    f"{kept.another(asked.moved_name, asked.title)}\n"
+                    f"{kept.moved_message(asked.moved_name, asked.title)}\n"
                     "that image is not used; the tag is set again with the right one"
                 )
 
