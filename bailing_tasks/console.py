@@ -7,6 +7,7 @@ Under GitHub Actions long parts fold; on a terminal the running part is live.
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import sys
@@ -61,8 +62,8 @@ class Console:
             # In one piece: several threads may write.
             self._stream.write(f"{text}\n")
             self._stream.flush()
-        except BrokenPipeError:
-            no_longer_read(self._stream)
+        except OSError as error:
+            no_longer_read(self._stream, error)
 
     def warn(self, text: str) -> None:
         """Write a warning; its further lines are indented."""
@@ -178,7 +179,13 @@ class PartConsole(Console):
             display.remove_task(task)
 
 
-def no_longer_read(stream: TextIO) -> None:
-    """Let what is still written to a stream whose reader has gone, `head` perhaps, vanish."""
+def no_longer_read(stream: TextIO, error: OSError) -> None:
+    """Let what is still written to a stream vanish if its reader, a terminal perhaps, has gone.
+
+    Raises:
+        OSError: It failed otherwise.
+    """
+    if error.errno not in (errno.EPIPE, errno.EIO):
+        raise error
     with Path(os.devnull).open("wb") as nowhere:
         os.dup2(nowhere.fileno(), stream.fileno())

@@ -17,6 +17,7 @@ from bailing_tasks import git, needs, process
 from bailing_tasks.configuration import load
 from bailing_tasks.console import Console
 from bailing_tasks.errors import BailingError, EngineError, PullError
+from bailing_tasks.interruption import interruptible
 from bailing_tasks.settings import Settings
 from bailing_tasks.units import size
 
@@ -36,23 +37,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     console = Console.standard(json=False)
     try:
-        settings = load(
-            Path.cwd(),
-            environment=os.environ,
-            overrides={"platforms": options.platform, "python": options.python},
-            remote_path=git.remote_path(Path.cwd()),
-        )
-        if options.sandbox or not (options.no_sandbox or _docker_will_do(settings, console)):
-            environment = _sandbox(settings, console)
-        else:
-            environment = {}
-        return _run(settings, options.platform, options.python, environment, console)
+        with interruptible():
+            return _demo(options, console)
     except BailingError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("interrupted; run it again, it goes on from here", file=sys.stderr)
         return 130
+
+
+def _demo(options: argparse.Namespace, console: Console) -> int:
+    settings = load(
+        Path.cwd(),
+        environment=os.environ,
+        overrides={"platforms": options.platform, "python": options.python},
+        remote_path=git.remote_path(Path.cwd()),
+    )
+    if options.sandbox or not (options.no_sandbox or _docker_will_do(settings, console)):
+        environment = _sandbox(settings, console)
+    else:
+        environment = {}
+    return _run(settings, options.platform, options.python, environment, console)
 
 
 def _docker_will_do(settings: Settings, console: Console) -> bool:

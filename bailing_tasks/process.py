@@ -9,17 +9,24 @@ import contextlib
 import os
 import shlex
 import shutil
+import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bailing_tasks import descendants
 from bailing_tasks.errors import EngineError
+from bailing_tasks.units import without_controls
 
 GRACE_SECONDS = 10.0
-"""How long a child may take to end after an interrupt before it is killed."""
+"""How long a child may take to end after each signal, from SIGINT to SIGKILL."""
+POLL_SECONDS = 0.02
+DRAIN_SECONDS = 1.0
+"""How long the output of what was killed is waited for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +79,8 @@ def run(
         env: The whole environment of the child; this process's by default.
         cwd: Working folder; this process's by default.
         stdin: Text for its standard input; empty by default.
-        timeout: Seconds until it is killed; its return code is then -9.
+        timeout: Seconds until it is killed, with all that it has started; its return code is then
+            -9. Such a command has no terminal to ask questions on.
         show_stderr: Let its standard error go where this process's goes; `stderr` is then empty.
 
     Raises:
@@ -80,12 +88,14 @@ def run(
     """
     started = time.monotonic()
     errors = None if show_stderr else subprocess.PIPE
-    with _running(_popen(argv, env, cwd, subprocess.PIPE, errors, piped=True)) as child:
+    apart = timeout is not None
+    with _running(
+        _popen(argv, env, cwd, subprocess.PIPE, errors, piped=True, apart=apart)
+    ) as child:
         try:
             out, err = child.communicate((stdin or "").encode(), timeout=timeout)
         except subprocess.TimeoutExpired:
-            child.kill()
-            out, err = child.communicate()
+            out, err = _killed(child)
     return Completed(
         argv=tuple(argv),
         returncode=child.returncode,
@@ -131,7 +141,7 @@ def spawn(argv: Sequence[str], *, log: Path, env: Mapping[str, str] | None = Non
         EngineError: The program is not there.
     """
     with log.open("ab") as out:
-        child = _popen(argv, env, None, out.fileno(), subprocess.STDOUT, detached=True)
+        child = _popen(argv, env, None, out.fileno(), subprocess.STDOUT, apart=True)
     child.returncode = 0  # nobody waits for it: it may outlive this process
     return child.pid
 
@@ -144,8 +154,10 @@ def _popen(
     stderr: int | None,
     *,
     piped: bool = False,
-    detached: bool = False,
+    apart: bool = False,
 ) -> subprocess.Popen[bytes]:
+    if _echo.is_set():
+        print(without_controls(quote(argv)), file=sys.stderr, flush=True)
     try:
         return subprocess.Popen(
             list(argv),
@@ -154,7 +166,7 @@ def _popen(
             stderr=stderr,
             env=None if env is None else dict(env),
             cwd=cwd,
-            start_new_session=detached,
+            start_new_session=apart,
         )
     except FileNotFoundError as error:
         if cwd is not None and not cwd.is_dir():
@@ -170,8 +182,33 @@ def _popen(
         ) from error
 
 
+def _killed(child: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
+    """Kill a child's session; return what was printed until then.
+
+    What has left the session may hold the pipes open (ssh's ControlPersist): it is not waited for.
+    """
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    try:
+        return child.communicate(timeout=DRAIN_SECONDS)
+    except subprocess.TimeoutExpired as expired:
+        return expired.output or b"", expired.stderr or b""
+
+
 _children: set[subprocess.Popen[bytes]] = set()
 _interrupted = threading.Event()
+_echo = threading.Event()
+
+
+def echo() -> None:
+    """Print each command on standard error as it is started, from now on."""
+    _echo.set()
+
+
+def interrupt() -> None:
+    """Send SIGINT to all that this process waits for, as a terminal does at Ctrl-C."""
+    for each in descendants.families([child.pid for child in list(_children)]):
+        each.send(signal.SIGINT)
 
 
 @contextlib.contextmanager
@@ -212,12 +249,22 @@ def _go_on() -> None:
 
 
 def _end(*children: subprocess.Popen[bytes]) -> None:
-    """Let children that got the same Ctrl-C finish, then terminate them, then kill them."""
-    for stop in (None, subprocess.Popen.terminate, subprocess.Popen.kill):
+    """Let children finish that got SIGINT, then terminate them, then kill them.
+
+    What they have started ends with them. Another Ctrl-C ends the wait for each signal.
+    """
+    pids = [child.pid for child in children]
+    session = os.getsid(0)
+    family = descendants.families(pids)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
         over = time.monotonic() + GRACE_SECONDS
-        for child in children:
-            if stop:
-                stop(child)
-        for child in children:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                child.wait(max(over - time.monotonic(), 0.0))
+        for each in family:
+            # Ctrl-C reaches those of this session by itself, see `interrupt` for other signals.
+            if number != signal.SIGINT or each.session != session:
+                each.send(number)
+        with contextlib.suppress(KeyboardInterrupt):
+            while any(each.runs() for each in family) and time.monotonic() < over:
+                time.sleep(POLL_SECONDS)
+        family = frozenset(filter(descendants.Process.runs, family | descendants.families(pids)))
+        if not family:
+            return

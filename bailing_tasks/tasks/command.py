@@ -6,16 +6,23 @@ Errors become exit codes here, and here alone.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from invoke.exceptions import Exit
 from invoke.tasks import Task, task
 
-from bailing_tasks.tasks.run import current
+from bailing_tasks.tasks.invoked import read
+from bailing_tasks.tasks.run import join
 
 if TYPE_CHECKING:
+    from signal import Signals
+
+    from invoke.context import Context
+
     from bailing_tasks.errors import BailingError
+    from bailing_tasks.tasks.invoked import Invoked
+    from bailing_tasks.tasks.run import Run
 
 HELP = {
     "platform": "platform such as linux/arm64, or all (repeatable)",
@@ -97,32 +104,59 @@ def command(
 
 
 def guarded(body: Callable[..., None]) -> Callable[..., None]:
-    """Turn the foreseen failures of a task into a message and an exit code."""
+    """Turn foreseen failures of a task, and what interrupts it, into a message and an exit code.
+
+    Invoke's own options hold for it, as `invoked.read` says.
+    """
 
     @functools.wraps(body)
-    def guard(*args: Any, **options: Any) -> None:
-        from bailing_tasks.errors import BailingError, InterruptedRunError, UsageError
+    def guard(context: Context, *args: Any, **options: Any) -> None:
+        from bailing_tasks import process
+        from bailing_tasks.errors import BailingError, UsageError
+        from bailing_tasks.interruption import interruptible
 
+        invoked = read(context)
+        run = join(invoked)
+        over = run.began + invoked.seconds if invoked.seconds else None
+        came: Sequence[Signals] = ()
         try:
-            body(*args, **options)
+            invoked.check()
+            if invoked.echo:
+                process.echo()
+            with interruptible(over) as came:
+                body(context, *args, **options)
         except BailingError as error:
-            raise _exit(error) from None
+            raise _exit(run, error) from None
         except OSError as error:
-            raise _exit(UsageError("the system refused something", cause=str(error))) from error
-        except KeyboardInterrupt:
             raise _exit(
-                InterruptedRunError(
-                    "interrupted", remedy="run the same command again: it goes on from here"
-                )
-            ) from None
+                run, UsageError("the system refused something", cause=str(error))
+            ) from error
+        except KeyboardInterrupt:
+            raise _exit(run, _interrupted(came, invoked)) from None
 
     return guard
 
 
-def _exit(error: BailingError) -> Exit:
+def _interrupted(came: Sequence[Signals], invoked: Invoked) -> BailingError:
+    """Return the error for a run that was interrupted, by Ctrl-C where no signal came."""
+    from bailing_tasks.errors import InterruptedRunError
+
+    remedy = "run the same command again: it goes on from here"
+    if not came:
+        return InterruptedRunError("interrupted", remedy=remedy)
+    if came[0].name == "SIGALRM":
+        return InterruptedRunError(
+            "the time was over",
+            cause=f"--command-timeout (-T) gives the whole run {invoked.seconds} s",
+            remedy=f"{remedy}; or give it more time",
+        )
+    return InterruptedRunError("interrupted", cause=came[0].name, remedy=remedy)
+
+
+def _exit(run: Run, error: BailingError) -> Exit:
     from bailing_tasks.units import without_controls
 
-    current().failed = {
+    run.failed = {
         "message": error.message,
         "cause": error.cause,
         "remedy": error.remedy,

@@ -48,5 +48,5 @@ class Document:
                 document["error"] = self.failed
             try:
                 print(to_json(document), flush=True)
-            except BrokenPipeError:
-                no_longer_read(sys.stdout)
+            except OSError as error:
+                no_longer_read(sys.stdout, error)

@@ -9,7 +9,9 @@ import atexit
 import functools
 import os
 import sys
+import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from bailing_tasks.resolver import Resolver
     from bailing_tasks.settings import Settings, Target
     from bailing_tasks.state import Pin, State
+    from bailing_tasks.tasks.invoked import Invoked
     from bailing_tasks.variants import Key, Variant
     from bailing_tasks.wanted import WantedImage
 
@@ -46,6 +49,7 @@ class Run(Document):
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.began = time.monotonic()
         super().__init__()
         self.dry_run = False
         self.frozen = False
@@ -311,27 +315,25 @@ class Run(Document):
             self.read_anew()
 
 
-def workspace(start: Path) -> Path:
-    """Return the workspace's folder: the nearest with a tasks.py, else the repository's root."""
-    for marker in ("tasks.py", ".git"):
-        for folder in (start, *start.parents):
-            if (folder / marker).exists():
-                return folder
-    return start
+_joined: ContextVar[Run] = ContextVar("run")
 
 
-def current(**flags: bool) -> Run:
-    """Return the run of this process.
+def join(invoked: Invoked) -> Run:
+    """Return the run that a task is a part of, which `current` returns from then on.
 
     `--json`, `--dry-run`, `--frozen` and `--offline` are for the whole run, whichever task of the
     chain they stand behind.
-
-    Args:
-        flags: Those that the task was told.
     """
-    run = _run_in(workspace(Path.cwd()))
-    for name in ("json", "dry_run", "frozen", "offline"):
-        given = flags.get(name, False) or f"--{name.replace('_', '-')}" in sys.argv
+    _joined.set(_run_in(invoked.root))
+    flags = ("json", "dry_run", "frozen", "offline")
+    current(**{name: f"--{name.replace('_', '-')}" in sys.argv for name in flags})
+    return current(dry_run=invoked.dry_run)
+
+
+def current(**flags: bool) -> Run:
+    """Return the run of the task that is at work; a flag that is given holds from then on."""
+    run = _joined.get()
+    for name, given in flags.items():
         setattr(run, name, getattr(run, name) or given)
     return run
 

@@ -1,0 +1,74 @@
+"""The processes that a process has started, and that those have started (proc(5)).
+
+A process in a session of its own is left out: a daemon outlives what starts it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+_PROC = Path("/proc")
+_ENDED = {"Z", "X"}
+"""The states of processes that have ended and that their parents have not asked about."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Process:
+    """A process.
+
+    Attributes:
+        pid: Its number.
+        parent: The number of the process that it belongs to.
+        session: The number of its session.
+        started: When it was started, which tells it from a later one with its number.
+    """
+
+    pid: int
+    parent: int
+    session: int
+    started: int
+
+    def runs(self) -> bool:
+        """Whether it has not ended."""
+        found = _read(self.pid)
+        return found is not None and found.started == self.started
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal, unless it has ended."""
+        if self.runs():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+
+def families(pids: Collection[int]) -> frozenset[Process]:
+    """Return processes with all that they have started and that is in their session.
+
+    Where one leads a session, all of that belongs to it, also what has lost its parent.
+    """
+    names = [folder.name for folder in _PROC.iterdir()]
+    every = {each for name in names if name.isdecimal() and (each := _read(int(name)))}
+    found = {each for each in every if each.pid in pids or each.session in pids}
+    parents = found
+    while parents:
+        known = {(each.pid, each.session) for each in parents}
+        parents = {each for each in every if (each.parent, each.session) in known} - found
+        found |= parents
+    return frozenset(found)
+
+
+def _read(pid: int) -> Process | None:
+    """Return a process; None where it has ended."""
+    try:
+        text = (_PROC / str(pid) / "stat").read_text(errors="replace")
+    except OSError:
+        return None
+    # The name before may hold blanks and parentheses.
+    fields = text.rpartition(")")[2].split()
+    if fields[0] in _ENDED:
+        return None
+    return Process(pid=pid, parent=int(fields[1]), session=int(fields[3]), started=int(fields[19]))
