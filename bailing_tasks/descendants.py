@@ -9,7 +9,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 _PROC = Path("/proc")
@@ -23,20 +23,19 @@ class Process:
 
     Attributes:
         pid: Its number.
-        parent: The number of the process that it belongs to.
+        parent: The number of the process that started it; another one where that has ended.
         session: The number of its session.
         started: When it was started, which tells it from a later one with its number.
     """
 
     pid: int
-    parent: int
+    parent: int = field(compare=False)
     session: int
     started: int
 
     def runs(self) -> bool:
-        """Whether it has not ended."""
-        found = _read(self.pid)
-        return found is not None and found.started == self.started
+        """Whether it has not ended, nor left its session."""
+        return _read(self.pid) == self
 
     def send(self, number: signal.Signals) -> None:
         """Send it a signal, unless it has ended."""

@@ -125,7 +125,7 @@ def remote_refs(root: Path, remote: str = "origin") -> dict[str, str]:
     Raises:
         UsageError: There is no such remote, or it does not answer.
     """
-    # Nobody is there to be asked for a password.
+    # It has no terminal, so ssh cannot ask for a passphrase either.
     environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
     argv = ["git", "-C", str(root), "ls-remote", remote]
     result = process.run(argv, env=environment, timeout=REMOTE_SECONDS)
@@ -134,7 +134,8 @@ def remote_refs(root: Path, remote: str = "origin") -> dict[str, str]:
         raise UsageError(
             f"what the remote {remote!r} has is not known",
             cause=" ".join(without_user(said).split()),
-            remedy="check `git remote -v` and the network; --allow-dirty goes on without it",
+            remedy=f"check that `git ls-remote {remote}` answers and asks no question (ssh-agent or "
+            "a credential helper has the login); --allow-dirty goes on without it",
         )
     lines = (line.split("\t") for line in result.stdout.splitlines())
     return {name: commit for commit, name in lines}

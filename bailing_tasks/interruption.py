@@ -16,9 +16,9 @@ from bailing_tasks import process
 def interruptible(deadline: float | None = None) -> Iterator[list[signal.Signals]]:
     """Let SIGTERM, SIGHUP and the end of the time raise KeyboardInterrupt in the block.
 
-    All that the run has started gets SIGINT, as from a terminal. Only the first signal counts:
-    `timeout` and others send two, and the second one must not disturb what the first one ends. A
-    signal that is ignored or handled already stays so, as SIGHUP under `nohup`.
+    All that the run has started is terminated. Only the first signal counts: `timeout` sends two,
+    and the second one must not disturb what the first one ends. A signal that is ignored or handled
+    already stays so, as SIGHUP under `nohup`.
 
     Args:
         deadline: When the time is over, by `time.monotonic()`; None for never.
@@ -31,7 +31,7 @@ def interruptible(deadline: float | None = None) -> Iterator[list[signal.Signals
     def interrupt(number: int, _frame: FrameType | None) -> None:
         if not came:
             came.append(signal.Signals(number))
-            process.interrupt()
+            process.terminate()
             raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():  # signals come to the main one
@@ -44,4 +44,8 @@ def interruptible(deadline: float | None = None) -> Iterator[list[signal.Signals
         if deadline is not None:
             at_end.callback(signal.setitimer, signal.ITIMER_REAL, 0)
             signal.setitimer(signal.ITIMER_REAL, max(deadline - time.monotonic(), 1e-6))
-        yield came
+        try:
+            yield came
+        except KeyboardInterrupt:
+            process.end()  # what nothing has waited for
+            raise

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bailing_tasks import descendants
+from bailing_tasks.descendants import Process, families
 from bailing_tasks.errors import EngineError
 from bailing_tasks.units import without_controls
 
@@ -197,6 +197,9 @@ def _killed(child: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
 
 _children: set[subprocess.Popen[bytes]] = set()
 _interrupted = threading.Event()
+_terminated = False
+_signalled: set[Process] = set()
+"""What `terminate` has found: a shell may be gone before what it has started."""
 _echo = threading.Event()
 
 
@@ -205,10 +208,24 @@ def echo() -> None:
     _echo.set()
 
 
-def interrupt() -> None:
-    """Send SIGINT to all that this process waits for, as a terminal does at Ctrl-C."""
-    for each in descendants.families([child.pid for child in list(_children)]):
-        each.send(signal.SIGINT)
+def terminate() -> None:
+    """Terminate all that this process waits for; `end` has to follow, where that may take a while.
+
+    Until then other threads start nothing, and what they wait for raises KeyboardInterrupt.
+    """
+    global _terminated
+    _terminated = True
+    _signalled.update(families([child.pid for child in list(_children)]))
+    for each in _signalled:
+        each.send(signal.SIGTERM)
+
+
+def end() -> None:
+    """End all that this process waits for, after Ctrl-C or `terminate`."""
+    global _terminated
+    _end(*_children)
+    _signalled.clear()
+    _terminated = False
 
 
 @contextlib.contextmanager
@@ -244,27 +261,31 @@ def _running(child: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]
 
 
 def _go_on() -> None:
-    if _interrupted.is_set():
+    # After a signal the main thread, where that is raised, may need commands to tidy up.
+    others = threading.current_thread() is not threading.main_thread()
+    if _interrupted.is_set() or (_terminated and others):
         raise KeyboardInterrupt
 
 
 def _end(*children: subprocess.Popen[bytes]) -> None:
-    """Let children finish that got SIGINT, then terminate them, then kill them.
+    """Let children finish that got Ctrl-C, then terminate them, then kill them.
 
     What they have started ends with them. Another Ctrl-C ends the wait for each signal.
     """
     pids = [child.pid for child in children]
     session = os.getsid(0)
-    family = descendants.families(pids)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+    family = families(pids) | _signalled
+    first = () if _terminated else (signal.SIGINT,)
+    for number in (*first, signal.SIGTERM, signal.SIGKILL):
         over = time.monotonic() + GRACE_SECONDS
         for each in family:
-            # Ctrl-C reaches those of this session by itself, see `interrupt` for other signals.
-            if number != signal.SIGINT or each.session != session:
+            # Ctrl-C has reached this session by itself.
+            reached = each.session == session if number == signal.SIGINT else each in _signalled
+            if number == signal.SIGKILL or not reached:
                 each.send(number)
         with contextlib.suppress(KeyboardInterrupt):
             while any(each.runs() for each in family) and time.monotonic() < over:
                 time.sleep(POLL_SECONDS)
-        family = frozenset(filter(descendants.Process.runs, family | descendants.families(pids)))
+        family = frozenset(filter(Process.runs, family | families(pids)))
         if not family:
             return

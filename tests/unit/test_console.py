@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import pty
 import sys
 
 import pytest
@@ -109,3 +111,13 @@ def test_an_error_is_told_with_place_cause_and_remedy() -> None:
     assert str(error) == "docker/Dockerfile:3: no\n  cause: why\n  remedy: do"
     assert str(DockerfileError("no")) == "no"
     assert str(PullError("no", remedy="do")) == "no\n  remedy: do"
+
+
+def test_a_terminal_that_is_closed_ends_no_run() -> None:
+    window, terminal = pty.openpty()
+    with open(terminal, "w") as stream:  # noqa: PTH123
+        shown = Console(stream, live=False, folded=False)
+        shown.say("seen")
+        os.close(window)
+        shown.say("not seen")
+        shown.say("nor this")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -211,3 +213,19 @@ def test_a_pull_request_is_compared_with_where_it_left_its_base(repository: Repo
     repository.git("checkout", "-q", "--orphan", "other")
     with pytest.raises(UsageError, match="pull request 1 to main has nothing in common"):
         git.changed_files(root, pull(repository.commit("c"), base))
+
+
+def test_a_remote_that_is_silent_is_given_up(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(git, "REMOTE_SECONDS", 1.0)
+    monkeypatch.setattr(process, "DRAIN_SECONDS", 30.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        # Git speaks HTTP through a process of its own.
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/owner/name.git"
+        repository.git("remote", "add", "origin", url)
+        started = time.monotonic()
+        with pytest.raises(UsageError) as error:
+            git.remote_refs(repository.root)
+    assert time.monotonic() - started < 20
+    assert error.value.cause == "no answer within 1 s"

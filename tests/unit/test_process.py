@@ -1,15 +1,27 @@
-"""Processes that other threads wait for end with the run."""
+"""Processes end with the run or when their time is over, with all that they have started."""
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 from bailing_tasks import process
 
+PARENT = """
+import signal, subprocess, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+child = subprocess.Popen([sys.executable, "-c", {child!r}], start_new_session={apart})
+print(child.pid, flush=True)
+child.wait()
+"""
+"""A program whose child goes on when it is killed, and holds its output open."""
+SLEEP = "import time; time.sleep(600)"
 STUBBORN = "import time; print('here', flush=True); time.sleep(600)"
 
 
@@ -43,3 +55,72 @@ def test_nothing_is_started_while_a_run_is_being_interrupted() -> None:
         process.run([sys.executable, "-c", STUBBORN])
     assert time.monotonic() - started < 60
     assert process.run([sys.executable, "-c", "print(1)"]).stdout == "1\n"
+
+
+def parent(child: str = SLEEP, *, apart: bool = False) -> list[str]:
+    return [sys.executable, "-c", PARENT.format(child=child, apart=apart)]
+
+
+def runs(pid: str) -> bool:
+    try:
+        return Path("/proc", pid, "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def ends(pid: str) -> bool:
+    over = time.monotonic() + 10
+    while runs(pid) and time.monotonic() < over:
+        time.sleep(0.01)
+    return not runs(pid)
+
+
+def test_a_timeout_ends_all_that_a_process_has_started() -> None:
+    done = process.run(parent(), timeout=1.0)
+    assert done.seconds < 30
+    assert done.returncode == -signal.SIGKILL
+    assert ends(done.stdout.strip())
+
+
+def test_a_timeout_waits_for_nothing_that_has_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "DRAIN_SECONDS", 0.1)
+    done = process.run(parent(apart=True), timeout=1.0)
+    assert done.seconds < 30
+    pid = done.stdout.strip()
+    assert runs(pid)
+    os.kill(int(pid), signal.SIGKILL)
+
+
+def test_within_its_time_a_process_prints_what_it_has_to_say() -> None:
+    script = "import sys; print(sys.stdin.read()); sys.exit(3)"
+    done = process.run([sys.executable, "-c", script], stdin="in", timeout=60.0)
+    assert (done.returncode, done.stdout) == (3, "in\n")
+
+
+def test_what_a_process_has_started_ends_with_an_interrupted_run() -> None:
+    pids: list[str] = []
+    here = threading.Event()
+
+    def take(line: str) -> None:
+        pids.append(line)
+        here.set()
+
+    def work() -> None:
+        with pytest.raises(KeyboardInterrupt):
+            process.stream(parent(), take)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    assert here.wait(60)
+    with process.interrupted():
+        thread.join(60)
+    assert not thread.is_alive()
+    assert ends(pids[0])
+
+
+def test_a_daemon_outlives_what_started_it(tmp_path: Path) -> None:
+    daemon = str(process.spawn([sys.executable, "-c", SLEEP], log=tmp_path / "log"))
+    process.terminate()
+    process.end()
+    assert runs(daemon)
+    os.kill(int(daemon), signal.SIGKILL)
