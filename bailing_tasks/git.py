@@ -134,8 +134,8 @@ def remote_refs(root: Path, remote: str = "origin") -> dict[str, str]:
         raise UsageError(
             f"what the remote {remote!r} has is not known",
             cause=" ".join(without_user(said).split()),
-            remedy=f"check that `git ls-remote {remote}` answers and asks no question (ssh-agent or "
-            "a credential helper has the login); --allow-dirty goes on without it",
+            remedy=f"check that `git ls-remote {remote}` answers, and asks for no password or "
+            "passphrase; --allow-dirty goes on without it",
         )
     lines = (line.split("\t") for line in result.stdout.splitlines())
     return {name: commit for commit, name in lines}

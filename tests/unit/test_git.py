@@ -219,7 +219,7 @@ def test_a_remote_that_is_silent_is_given_up(
     repository: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(git, "REMOTE_SECONDS", 1.0)
-    monkeypatch.setattr(process, "DRAIN_SECONDS", 30.0)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
     with socket.create_server(("127.0.0.1", 0)) as silent:
         # Git speaks HTTP through a process of its own.
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/owner/name.git"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ LOOKING = set(
     "status tags".split()
 )
 SLOW_GIT = """#!/bin/sh
-sleep 600 &
+sleep 20 &
 echo $$ $! > started-
 mv started- {started}
 wait
@@ -170,9 +171,10 @@ def test_the_time_of_the_command_line_bounds_the_whole_run(root: Path, slow: Pat
     assert not runs(slow)
 
 
-def begun(root: Path, slow: Path, *before: str) -> subprocess.Popen[str]:
+@contextlib.contextmanager
+def begun(root: Path, slow: Path, *before: str) -> Iterator[subprocess.Popen[str]]:
     """Start a run that waits for Git."""
-    child = subprocess.Popen(
+    with subprocess.Popen(
         [*before, sys.executable, "-m", "invoke", "settings", "--json"],
         cwd=root,
         stdout=subprocess.PIPE,
@@ -180,11 +182,15 @@ def begun(root: Path, slow: Path, *before: str) -> subprocess.Popen[str]:
         stdin=subprocess.DEVNULL,
         text=True,
         start_new_session=True,
-    )
-    while not slow.exists():
-        assert child.poll() is None
-        time.sleep(0.02)
-    return child
+    ) as child:
+        while not slow.exists():
+            assert child.poll() is None
+            time.sleep(0.02)
+        try:
+            yield child
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
@@ -195,12 +201,12 @@ def test_a_signal_interrupts_a_run_as_ctrl_c_does(
         for _ in range(2):  # as `timeout` does
             child.send_signal(number)
         out, err = child.communicate(timeout=30)
+        assert not runs(slow)
     assert child.returncode == 130, err
     assert "error: interrupted" in err
     assert number.name in err
     assert "Traceback" not in err
     assert json.loads(out)["error"]["exit_code"] == 130
-    assert not runs(slow)
 
 
 def test_a_signal_that_nohup_ignores_stays_ignored(root: Path, slow: Path) -> None:
