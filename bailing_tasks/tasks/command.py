@@ -146,9 +146,9 @@ def _interrupted(came: Sequence[Signals], invoked: Invoked) -> BailingError:
         return InterruptedRunError("interrupted", remedy=remedy)
     if came[0].name == "SIGALRM":
         return InterruptedRunError(
-            "the time was over",
-            cause=f"--command-timeout (-T) gives the whole run {invoked.seconds} s",
-            remedy=f"{remedy}; or give it more time",
+            f"timed out after {invoked.seconds} s",
+            cause="Invoke's --command-timeout (-T) limits the whole run",
+            remedy=f"{remedy}; or allow more time",
         )
     return InterruptedRunError("interrupted", cause=came[0].name, remedy=remedy)
 

@@ -1,7 +1,7 @@
-"""What Invoke says of a run: where it found the tasks, and its own options.
+"""How Invoke was started: where it found the tasks, and its own options.
 
-Invoke has no public way to ask: its configuration holds the folder of the collection that it has
-loaded, and what the command line gave apart from what its files and variables say.
+Invoke offers no public way to ask. Its configuration holds the folder of the collection that it has
+loaded, and keeps the options of the command line apart from its files and variables.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from invoke.context import Context
 
 _REFUSED = {
-    "pty": ("--pty (-p)", "what commands print is read, and they have no terminal"),
-    "hide": ("--hide", "what commands print is shown as the task's progress or in its errors"),
-    "warn": ("--warn-only (-w)", "what follows a failure would be made from something else"),
+    "pty": ("--pty (-p)", "its commands run without a terminal, since their output is read"),
+    "hide": ("--hide", "the output of its commands is shown as progress and in errors only"),
+    "warn": ("--warn-only (-w)", "a failed command ends it: what follows needs the result"),
 }
-"""Options for commands that are run in a shell, by their keys: their names, and why not here."""
+"""Options for the commands that a task gives to a shell: their names, and why not here."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class Invoked:
         dry_run: Whether nothing may be changed (`--dry`, `run.dry`).
         seconds: How long the run may take (`--command-timeout`); None for as long as it takes.
         echo: Whether commands are printed as they are started (`--echo`).
-        refused: The options that were given and mean nothing here.
+        refused: The options that were given and do not apply here.
     """
 
     root: Path
@@ -41,7 +41,7 @@ class Invoked:
     refused: tuple[str, ...]
 
     def check(self) -> None:
-        """Make sure that no option was given that means nothing here.
+        """Make sure that no option was given that does not apply here.
 
         Raises:
             UsageError: One was.
@@ -51,16 +51,16 @@ class Invoked:
         for key in self.refused:
             option, cause = _REFUSED[key]
             raise UsageError(
-                f"{option} of Invoke means nothing to this task",
+                f"Invoke's {option} does not apply to this task",
                 cause=cause,
-                remedy="leave it out; `invoke --help TASK` lists the options there are",
+                remedy="leave it out; `invoke --help TASK` lists the task's own options",
             )
 
 
 def read(context: Context) -> Invoked:
     """Return how a task was started.
 
-    Of Invoke's files and variables `run.dry` counts; what else they say is for other tasks.
+    Of Invoke's files and variables only `run.dry` counts: the rest is meant for other tasks.
     """
     config = context.config
     given: Mapping[str, Any] = getattr(config, "_overrides", {})

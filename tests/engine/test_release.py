@@ -161,7 +161,9 @@ def test_each_thing_in_the_way_is_named_before_anything_is_sent(voice: Workspace
     assert results(release)["main"] == "moved"
 
 
-def test_a_dry_run_prints_commands_and_tags_and_sends_nothing(voice: Workspace) -> None:
+def test_a_dry_run_prints_commands_and_tags_and_sends_nothing(
+    voice: Workspace, tmp_path: Path
+) -> None:
     build(voice)
     result = voice.invoke("push", "--dry-run")
     assert result.ok, result.stderr
@@ -180,6 +182,29 @@ def test_a_dry_run_prints_commands_and_tags_and_sends_nothing(voice: Workspace) 
         assert "is there: sha256:" in line
     assert tags(voice) == set()
     assert not (voice.root / ".bailing-tasks" / "releases").exists()
+
+    # Invoke's own `--dry` is the same, for every task.
+    voice.write(".env.example", "A=1\n")
+    bundle = tmp_path / "bundle.tar"
+    before = seen(voice)
+    chain = "prefetch lock build-builder --force build-app --force verify build-all --overwrite"
+    chain += " clean --all --yes configure render ci-write --overwrite"
+    chain += " ci-run --force --push --allow-dirty push --yes --allow-dirty"
+    chain += f" mirror-push {app} pull-all {app} bundle-save {bundle} sandbox-down --purge"
+    result = voice.invoke("--dry", *chain.split())
+    assert result.ok, result.stderr
+    assert f"# writes {bundle}" in result.stdout
+    assert seen(voice) == before
+    assert not bundle.exists()
+
+
+def seen(voice: Workspace) -> tuple[dict[str, int], set[str], set[str]]:
+    """Return the files of a workspace, the images of its engine and what it has published."""
+    paths = [path for path in voice.root.rglob("*") if ".git" not in path.parts]
+    files = {str(path): path.stat().st_mtime_ns for path in paths}
+    images = voice.engine.must("image", "ls", "--format", "{{.ID}} {{.Repository}}:{{.Tag}}")
+    name = voice.environment["BAILING_TASKS_APP_IMAGE"]
+    return files, {line for line in images.splitlines() if name in line}, tags(voice)
 
 
 def test_a_person_is_asked_once_with_the_whole_list(voice: Workspace) -> None:

@@ -98,11 +98,11 @@ def test_each_task_has_a_dry_run_or_only_looks() -> None:
     ("option", "name"),
     [("-p", "--pty (-p)"), ("--hide=both", "--hide"), ("-w", "--warn-only (-w)")],
 )
-def test_options_that_mean_nothing_are_refused(root: Path, option: str, name: str) -> None:
+def test_options_that_do_not_apply_are_refused(root: Path, option: str, name: str) -> None:
     before = files(root)
     result = invoke(root, option, "configure", "--json")
     assert result.returncode == 2
-    assert f"error: {name} of Invoke means nothing" in result.stderr
+    assert f"error: Invoke's {name} does not apply" in result.stderr
     assert "cause: " in result.stderr
     assert json.loads(result.stdout)["error"]["exit_code"] == 2
     assert files(root) == before
@@ -165,7 +165,7 @@ def test_the_time_of_the_command_line_bounds_the_whole_run(root: Path, slow: Pat
     assert result.returncode == 130
     assert result.seconds < 30
     error = json.loads(result.stdout)["error"]
-    assert error["message"] == "the time was over"
+    assert error["message"] == "timed out after 1 s"
     assert "--command-timeout (-T)" in error["cause"]
     assert error["remedy"]
     assert not runs(slow)

@@ -118,6 +118,50 @@ def test_what_a_process_has_started_ends_with_an_interrupted_run() -> None:
     assert ends(pids[0])
 
 
+def test_what_has_a_session_of_its_own_hears_of_ctrl_c(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "GRACE_SECONDS", 30.0)
+    here, heard = tmp_path / "here", tmp_path / "heard"
+    script = "import pathlib, time\ntry:\n    pathlib.Path({!r}).touch(); time.sleep(600)\n"
+    script += "except KeyboardInterrupt:\n    pathlib.Path({!r}).touch()"
+    argv = [sys.executable, "-c", script.format(str(here), str(heard))]
+
+    def work() -> None:
+        with pytest.raises(KeyboardInterrupt):
+            process.run(argv, timeout=600.0)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    while not here.exists():
+        time.sleep(0.01)
+    with process.interrupted():
+        thread.join(60)
+    assert heard.exists()
+
+
+def test_other_threads_take_a_signal_for_ctrl_c() -> None:
+    here = threading.Event()
+    raised: list[BaseException] = []
+
+    def work() -> None:
+        for _ in range(2):
+            try:
+                process.stream([sys.executable, "-c", STUBBORN], lambda line: here.set())
+            except KeyboardInterrupt as error:
+                raised.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    assert here.wait(60)
+    process.terminate()
+    thread.join(60)
+    assert len(raised) == 2
+    # The thread that was interrupted may tidy up.
+    assert process.run([sys.executable, "-c", "print(1)"]).stdout == "1\n"
+    process.end()
+
+
 def test_a_daemon_outlives_what_started_it(tmp_path: Path) -> None:
     daemon = str(process.spawn([sys.executable, "-c", SLEEP], log=tmp_path / "log"))
     process.terminate()
