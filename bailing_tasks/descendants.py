@@ -1,6 +1,6 @@
-"""The processes that a process has started, and that those have started (proc(5)).
+"""A process with all that it has started, directly or not (proc(5)).
 
-A process in a session of its own is left out: a daemon outlives what starts it.
+What runs in a session of its own is left out: a daemon outlives what starts it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 _PROC = Path("/proc")
 _ENDED = {"Z", "X"}
-"""The states of processes that have ended and that their parents have not asked about."""
+"""The states of processes that have ended, though their parents have not waited for them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +23,7 @@ class Process:
 
     Attributes:
         pid: Its number.
-        parent: The number of the process that started it; another one where that has ended.
+        parent: The number of its parent, which changes when that ends.
         session: The number of its session.
         started: When it was started, which tells it from a later one with its number.
     """
@@ -45,9 +45,9 @@ class Process:
 
 
 def families(pids: Collection[int]) -> frozenset[Process]:
-    """Return processes with all that they have started and that is in their session.
+    """Return processes with all that they have started in their session.
 
-    Where one leads a session, all of that belongs to it, also what has lost its parent.
+    Of a session's leader that is the whole session, orphans included.
     """
     names = [folder.name for folder in _PROC.iterdir()]
     every = {each for name in names if name.isdecimal() and (each := _read(int(name)))}

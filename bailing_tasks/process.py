@@ -183,9 +183,9 @@ def _popen(
 
 
 def _killed(child: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
-    """Kill a child's session; return what was printed until then.
+    """Kill a child's process group; return what was printed until then.
 
-    What has left the session may hold the pipes open (ssh's ControlPersist): it is not waited for.
+    What has left the group may hold the pipes open (ssh's ControlPersist) and is not waited for.
     """
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
@@ -209,9 +209,10 @@ def echo() -> None:
 
 
 def terminate() -> None:
-    """Terminate all that this process waits for; `end` has to follow, where that may take a while.
+    """Send SIGTERM to all that this process waits for.
 
-    Until then other threads start nothing, and what they wait for raises KeyboardInterrupt.
+    Until `end` is called, other threads start nothing, and what they wait for raises
+    KeyboardInterrupt.
     """
     global _terminated
     _terminated = True
@@ -221,7 +222,7 @@ def terminate() -> None:
 
 
 def end() -> None:
-    """End all that this process waits for, after Ctrl-C or `terminate`."""
+    """Wait for all that Ctrl-C or `terminate` has interrupted, and kill what does not end."""
     global _terminated
     _end(*_children)
     _signalled.clear()
@@ -261,7 +262,7 @@ def _running(child: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]
 
 
 def _go_on() -> None:
-    # After a signal the main thread, where that is raised, may need commands to tidy up.
+    # The main thread, which a signal interrupts, may run commands to tidy up.
     others = threading.current_thread() is not threading.main_thread()
     if _interrupted.is_set() or (_terminated and others):
         raise KeyboardInterrupt
@@ -279,7 +280,7 @@ def _end(*children: subprocess.Popen[bytes]) -> None:
     for number in (*first, signal.SIGTERM, signal.SIGKILL):
         over = time.monotonic() + GRACE_SECONDS
         for each in family:
-            # Ctrl-C has reached this session by itself.
+            # A terminal sends Ctrl-C to this session by itself.
             reached = each.session == session if number == signal.SIGINT else each in _signalled
             if number == signal.SIGKILL or not reached:
                 each.send(number)
