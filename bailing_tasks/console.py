@@ -10,6 +10,7 @@ import contextlib
 import errno
 import io
 import os
+import select
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -187,5 +188,19 @@ def no_longer_read(stream: TextIO, error: OSError) -> None:
     """
     if error.errno not in (errno.EPIPE, errno.EIO):
         raise error
+    _discard(stream)
+
+
+def leave_closed_terminal() -> None:
+    """Let what is written to the standard streams vanish where their terminal was closed."""
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        with contextlib.suppress(io.UnsupportedOperation):  # it is no file
+            state = select.poll()
+            state.register(stream.fileno(), 0)  # which reports a hang-up alone
+            if state.poll(0):
+                _discard(stream)
+
+
+def _discard(stream: TextIO) -> None:
     with Path(os.devnull).open("wb") as nowhere:
         os.dup2(nowhere.fileno(), stream.fileno())

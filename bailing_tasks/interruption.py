@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from types import FrameType
 
 from bailing_tasks import process
+from bailing_tasks.console import leave_closed_terminal
 
 
 @contextlib.contextmanager
@@ -31,6 +32,7 @@ def interruptible(deadline: float | None = None) -> Iterator[list[signal.Signals
     def interrupt(number: int, _frame: FrameType | None) -> None:
         if not came:
             came.append(signal.Signals(number))
+            leave_closed_terminal()
             process.terminate()
             raise KeyboardInterrupt
 

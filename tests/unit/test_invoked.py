@@ -209,6 +209,24 @@ def test_a_signal_interrupts_a_run_as_ctrl_c_does(
     assert json.loads(out)["error"]["exit_code"] == 130
 
 
+CLOSED_TERMINAL = """
+import os, pathlib, pty, sys, time
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execv(sys.executable, [sys.executable, "-m", "invoke", "settings"])
+while not pathlib.Path(sys.argv[1]).exists():
+    time.sleep(0.02)
+os.close(terminal)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+
+
+def test_a_run_whose_terminal_is_closed_ends_as_at_ctrl_c(root: Path, slow: Path) -> None:
+    result = process.run([sys.executable, "-c", CLOSED_TERMINAL, str(slow)], cwd=root)
+    assert result.returncode == 130
+    assert not runs(slow)
+
+
 def test_a_signal_that_nohup_ignores_stays_ignored(root: Path, slow: Path) -> None:
     with begun(root, slow, "nohup") as child:
         child.send_signal(signal.SIGHUP)
