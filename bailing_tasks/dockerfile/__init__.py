@@ -12,12 +12,14 @@ from bailing_tasks.dockerfile.analysis import (
     external_images,
     instructions,
     labels,
+    onbuild_instructions,
     remote_inputs,
     stages,
     syntax_frontend,
 )
 from bailing_tasks.dockerfile.evaluation import ContextInput
 from bailing_tasks.dockerfile.pins import pin_images
+from bailing_tasks.dockerfile.states import OnBuild
 from bailing_tasks.errors import DockerfileError
 
 __all__ = [
@@ -25,12 +27,14 @@ __all__ = [
     "DockerfileError",
     "ExternalImage",
     "Mention",
+    "OnBuild",
     "StageInfo",
     "context_inputs",
     "declared_args",
     "external_images",
     "instructions",
     "labels",
+    "onbuild_instructions",
     "pin_images",
     "remote_inputs",
     "stages",

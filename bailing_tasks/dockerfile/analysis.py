@@ -12,7 +12,8 @@ from bailing_tasks.dockerfile.directives import CHECK_ARG, find_directive, lint_
 from bailing_tasks.dockerfile.evaluation import REMOTE, ContextInput, evaluate
 from bailing_tasks.dockerfile.graph import build_graph
 from bailing_tasks.dockerfile.parser import Instruction, parse
-from bailing_tasks.dockerfile.states import Graph, Kind, Request, Site, State
+from bailing_tasks.dockerfile.sources import held_back, onbuilds_of
+from bailing_tasks.dockerfile.states import Action, Graph, Kind, OnBuild, Request, Site, State
 from bailing_tasks.dockerfile.syntax import Program, read_program
 from bailing_tasks.dockerfile.text import BOM, decode, from_raw, to_raw
 from bailing_tasks.errors import DockerfileError, UsageError
@@ -23,6 +24,7 @@ DEFAULT_PLATFORM = "linux/amd64"
 ANALYSES = 1024
 """How many of the last ones are kept, of about 20 kB each: a run comes back to every target's."""
 _NO_ARGS: Mapping[str, str] = {}
+_NO_ONBUILD: OnBuild = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ def analyse(
     build_platform: str | Platform,
     build_args: Mapping[str, str],
     all_stages: bool,
+    onbuild: OnBuild = _NO_ONBUILD,
 ) -> Analysis:
     """Work a Dockerfile through; a run asks for the same more than once, and gets the same.
 
@@ -92,6 +95,7 @@ def analyse(
         build_platform if isinstance(build_platform, Platform) else Platform.parse(build_platform),
         tuple(build_args.items()),
         all_stages,
+        tuple(onbuild.items()),
     )
 
 
@@ -103,9 +107,10 @@ def _analyse(
     build_platform: Platform,
     build_args: tuple[tuple[str, str], ...],
     all_stages: bool,
+    onbuild: tuple[tuple[tuple[str, str], tuple[str, ...]], ...],
 ) -> Analysis:
     arguments = dict(build_args)
-    request = Request(target, platform, build_platform, arguments, all_stages)
+    request = Request(target, platform, build_platform, arguments, all_stages, dict(onbuild))
     options = lint_options(raw, arguments.get(CHECK_ARG))
     graph, wanted, reached = build_graph(_program(raw), request)
     inputs = evaluate(graph, reached)
@@ -125,6 +130,7 @@ def external_images(
     build_platform: str | Platform = DEFAULT_PLATFORM,
     build_args: Mapping[str, str] = _NO_ARGS,
     all_stages: bool = False,
+    onbuild: OnBuild = _NO_ONBUILD,
 ) -> tuple[ExternalImage, ...]:
     """The images that BuildKit takes from registries to build a Dockerfile.
 
@@ -135,11 +141,13 @@ def external_images(
         build_platform: What is built on.
         build_args: Values for its ARGs.
         all_stages: Count stages as well that the target does not reach.
+        onbuild: The ONBUILD instructions of base images, which BuildKit carries out in the stages
+            that are built on them, by reference and platform.
 
     Raises:
         DockerfileError: BuildKit refuses the file.
     """
-    analysis = analyse(text, target, platform, build_platform, build_args, all_stages)
+    analysis = analyse(text, target, platform, build_platform, build_args, all_stages, onbuild)
     sites: dict[tuple[Reference, Platform], list[Site]] = {}
     for reference, image_platform, site in image_sites(analysis):
         sites.setdefault((reference, image_platform), []).append(site)
@@ -197,21 +205,49 @@ def instructions(
     build_platform: str | Platform = DEFAULT_PLATFORM,
     build_args: Mapping[str, str] = _NO_ARGS,
     all_stages: bool = False,
+    onbuild: OnBuild = _NO_ONBUILD,
 ) -> tuple[str, ...]:
     """The instructions that decide a target: global ARGs, then the stages it reaches.
 
-    Comments and continuations are gone; a heredoc follows its instruction. Arguments are those
-    of ``external_images``.
+    Comments and continuations are gone; a heredoc follows its instruction. What the ONBUILD of an
+    image adds to a stage follows its FROM. Arguments are those of ``external_images``.
 
     Raises:
         DockerfileError: BuildKit refuses the file.
     """
-    analysis = analyse(text, target, platform, build_platform, build_args, all_stages)
+    analysis = analyse(text, target, platform, build_platform, build_args, all_stages, onbuild)
     commands = [*analysis.graph.program.global_args]
     for state in analysis.reached:
         if state.stage is not None:
-            commands += [state.stage.origin, *state.stage.commands]
+            added = [action.command for action in state.actions if _is_outside(action)]
+            commands += [state.stage.origin, *added, *state.stage.commands]
     return tuple(_normal_text(command.instruction) for command in commands)
+
+
+def _is_outside(action: Action) -> bool:
+    """Whether a command is in no file: an image's ONBUILD."""
+    return action.onbuild is not None and not action.onbuild.pieces
+
+
+def onbuild_instructions(
+    text: str | bytes,
+    *,
+    target: str | None = None,
+    platform: str | Platform = DEFAULT_PLATFORM,
+    build_platform: str | Platform = DEFAULT_PLATFORM,
+    build_args: Mapping[str, str] = _NO_ARGS,
+    all_stages: bool = False,
+    onbuild: OnBuild = _NO_ONBUILD,
+) -> tuple[str, ...]:
+    """What the ONBUILD instructions of a target hold back for what is built on it.
+
+    Arguments are those of ``external_images``.
+
+    Raises:
+        DockerfileError: BuildKit refuses the file.
+    """
+    analysis = analyse(text, target, platform, build_platform, build_args, all_stages, onbuild)
+    return tuple(from_raw(held_back(each)) for each in onbuilds_of(analysis.target))
 
 
 def labels(
@@ -222,6 +258,7 @@ def labels(
     build_platform: str | Platform = DEFAULT_PLATFORM,
     build_args: Mapping[str, str] = _NO_ARGS,
     all_stages: bool = False,
+    onbuild: OnBuild = _NO_ONBUILD,
 ) -> frozenset[str]:
     """The names of the labels that a file gives a target, in its stage or those it is built on.
 
@@ -231,7 +268,7 @@ def labels(
         DockerfileError: BuildKit refuses the file.
     """
     state: State | None = analyse(
-        text, target, platform, build_platform, build_args, all_stages
+        text, target, platform, build_platform, build_args, all_stages, onbuild
     ).target
     found: set[str] = set()
     while state is not None and state.stage is not None:
@@ -250,6 +287,7 @@ def context_inputs(
     build_platform: str | Platform = DEFAULT_PLATFORM,
     build_args: Mapping[str, str] = _NO_ARGS,
     all_stages: bool = False,
+    onbuild: OnBuild = _NO_ONBUILD,
 ) -> tuple[ContextInput, ...]:
     """The paths of the build context that a target reads.
 
@@ -259,7 +297,7 @@ def context_inputs(
     Raises:
         DockerfileError: BuildKit refuses the file.
     """
-    analysis = analyse(text, target, platform, build_platform, build_args, all_stages)
+    analysis = analyse(text, target, platform, build_platform, build_args, all_stages, onbuild)
     return tuple(dict.fromkeys(each for each in analysis.inputs if each.kind != REMOTE))
 
 
@@ -271,6 +309,7 @@ def remote_inputs(
     build_platform: str | Platform = DEFAULT_PLATFORM,
     build_args: Mapping[str, str] = _NO_ARGS,
     all_stages: bool = False,
+    onbuild: OnBuild = _NO_ONBUILD,
 ) -> tuple[ContextInput, ...]:
     """The URLs and Git repositories that a target adds without a checksum: they may change.
 
@@ -279,7 +318,7 @@ def remote_inputs(
     Raises:
         DockerfileError: BuildKit refuses the file.
     """
-    analysis = analyse(text, target, platform, build_platform, build_args, all_stages)
+    analysis = analyse(text, target, platform, build_platform, build_args, all_stages, onbuild)
     return tuple(dict.fromkeys(each for each in analysis.inputs if each.kind == REMOTE))
 
 

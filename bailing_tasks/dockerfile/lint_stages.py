@@ -3,7 +3,7 @@
 They are those of ``dispatch`` in BuildKit's ``convert.go`` and ``convert_expose.go``. Where it
 depends on what only an image knows (its variables, its shell) whether a rule warns, it does not
 warn here: ``UndefinedVar`` and ``JSONArgsRecommended`` are decided on top of scratch, and where
-the file itself says enough. Images are taken to hold back no ONBUILD commands, as everywhere.
+the file itself says enough.
 """
 
 from __future__ import annotations

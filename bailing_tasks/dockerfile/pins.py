@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bailing_tasks.dockerfile.analysis import DEFAULT_PLATFORM, analyse, image_sites
-from bailing_tasks.dockerfile.states import Site
+from bailing_tasks.dockerfile.states import OnBuild, Site
 from bailing_tasks.dockerfile.text import to_raw
 from bailing_tasks.errors import UsageError
 from bailing_tasks.platforms import Platform
 
 _NO_ARGS: Mapping[str, str] = {}
+_NO_ONBUILD: OnBuild = {}
 
 
 def pin_images(
@@ -22,8 +23,11 @@ def pin_images(
     build_platform: str | Platform = DEFAULT_PLATFORM,
     build_args: Mapping[str, str] = _NO_ARGS,
     all_stages: bool = False,
+    onbuild: OnBuild = _NO_ONBUILD,
 ) -> str | bytes:
     """Put other names in the place of external images; every other byte stays.
+
+    An image that an ONBUILD of another image names keeps its name: it is not in the file.
 
     Args:
         text: The Dockerfile.
@@ -33,6 +37,7 @@ def pin_images(
         build_platform: What is built on.
         build_args: Values for its ARGs.
         all_stages: Replace in stages as well that the target does not reach.
+        onbuild: What base images add.
 
     Returns:
         Text where text was given, bytes where bytes were.
@@ -41,7 +46,7 @@ def pin_images(
         DockerfileError: BuildKit refuses the file.
         UsageError: One of the names is a stage's.
     """
-    analysis = analyse(text, target, platform, build_platform, build_args, all_stages)
+    analysis = analyse(text, target, platform, build_platform, build_args, all_stages, onbuild)
     taken = {name for name in names.values() if name.lower() in analysis.graph.by_name}
     if taken:
         raise UsageError(
@@ -52,7 +57,7 @@ def pin_images(
     edits: dict[tuple[int, int], str] = {}
     for reference, image_platform, site in image_sites(analysis):
         name = names.get((str(reference), str(image_platform)))
-        if name is not None:
+        if name is not None and site.ranges:
             edits.update(_edits(site, name))
     raw = _apply(to_raw(text), edits)
     encoded = raw.encode("latin-1")

@@ -13,7 +13,7 @@ from bailing_tasks.dockerfile.mounts import declared_origin
 from bailing_tasks.dockerfile.parser import Instruction, parse
 from bailing_tasks.dockerfile.states import SCRATCH, Action, Graph, Kind, Site, State
 from bailing_tasks.dockerfile.syntax import Command, read_command
-from bailing_tasks.dockerfile.text import Refused, from_raw, lower
+from bailing_tasks.dockerfile.text import Refused, from_raw, lower, to_raw
 from bailing_tasks.dockerfile.values import is_integer
 from bailing_tasks.errors import DockerfileError
 
@@ -79,6 +79,8 @@ def _site(
     ranges: Iterable[tuple[int, int]],
     onbuild: Instruction | None,
 ) -> Site:
+    if onbuild is not None and not onbuild.pieces:
+        return Site("ONBUILD", onbuild.line, ())
     places = instruction.source_ranges(ranges)
     if onbuild is not None:
         shift = _trigger_start(onbuild)
@@ -93,25 +95,40 @@ def _trigger_start(onbuild: Instruction) -> int:
 
 def add_triggers(graph: Graph, state: State) -> bool:
     """Put the ONBUILD commands of a stage's base before its own; whether that adds states."""
-    if state.base is None or state.triggered:
+    if state.stage is None or state.triggered:
         return False
     state.triggered = True
-    onbuilds = [
-        action.command.instruction
-        for action in state.base.actions
-        if action.command.keyword == "onbuild"
-    ]
-    actions = [_trigger(graph, onbuild) for onbuild in onbuilds]
+    actions = [_trigger(graph, onbuild) for onbuild in _onbuilds(graph, state)]
     state.actions = actions + state.actions
     return any(action.sources for action in actions)
 
 
+def _onbuilds(graph: Graph, state: State) -> list[Instruction]:
+    """The ONBUILD instructions of what a stage is built on: a stage, or an image."""
+    if state.base is not None:
+        return onbuilds_of(state.base)
+    key = (str(state.reference), str(state.platform or graph.request.platform))
+    return [_outside(text, state.site.line) for text in graph.request.onbuild.get(key, ())]
+
+
+def onbuilds_of(state: State) -> list[Instruction]:
+    """The ONBUILD instructions of a stage."""
+    commands = [action.command for action in state.actions]
+    return [each.instruction for each in commands if each.keyword == "onbuild"]
+
+
+def _outside(text: str, line: int) -> Instruction:
+    """An ONBUILD that is in no file: no piece of it can be edited."""
+    raw = to_raw(text)
+    return Instruction(
+        "onbuild", "ONBUILD", f"ONBUILD {raw}", (raw,), False, (), (), line, len("ONBUILD ")
+    )
+
+
 def _trigger(graph: Graph, onbuild: Instruction) -> Action:
     """What an ONBUILD holds back, as BuildKit reads it: a file of its own."""
-    text = onbuild.text[_trigger_start(onbuild) :]
-    text += "".join(f"\n{heredoc.body}{heredoc.name}" for heredoc in onbuild.heredocs)
     try:
-        parsed = parse(text)
+        parsed = parse(held_back(onbuild))
         if len(parsed.instructions) != 1:
             raise Refused("an ONBUILD holds back more than one instruction", "write one of each")
         command = read_command(parsed.instructions[0])
@@ -122,3 +139,9 @@ def _trigger(graph: Graph, onbuild: Instruction) -> Action:
     except Refused as refused:
         raise refused.at(onbuild.line, "ONBUILD") from None
     return action_of(graph, command, onbuild)
+
+
+def held_back(onbuild: Instruction) -> str:
+    """The text of the instruction that an ONBUILD holds back."""
+    text = onbuild.text[_trigger_start(onbuild) :]
+    return text + "".join(f"\n{heredoc.body}{heredoc.name}" for heredoc in onbuild.heredocs)

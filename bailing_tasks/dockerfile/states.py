@@ -14,7 +14,9 @@ from bailing_tasks.references import Reference
 
 SCRATCH = "scratch"
 #: How an instruction names an image.
-Kind = Literal["FROM", "COPY", "mount", "syntax"]
+Kind = Literal["FROM", "COPY", "mount", "syntax", "ONBUILD"]
+OnBuild = Mapping[tuple[str, str], tuple[str, ...]]
+"""The ONBUILD instructions of images from outside the file, by reference and platform."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,7 @@ class Request:
         build_platform: What is built on.
         build_args: Values given from outside.
         all_stages: Whether stages that the target does not reach count as well.
+        onbuild: What the images that stages are built on add to them.
     """
 
     target: str | None
@@ -34,6 +37,7 @@ class Request:
     build_platform: Platform
     build_args: Mapping[str, str]
     all_stages: bool = False
+    onbuild: OnBuild = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +45,8 @@ class Site:
     """Where the file names something.
 
     Attributes:
-        kind: ``FROM``, ``COPY`` or ``mount``.
-        line: The instruction's line.
+        kind: ``FROM``, ``COPY`` or ``mount``; ``ONBUILD`` where an image's configuration does.
+        line: The instruction's line; for ``ONBUILD``, that of the FROM.
         ranges: Where in the file the name stands; one on each line that it is broken over.
     """
 
