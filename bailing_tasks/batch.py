@@ -17,6 +17,7 @@ from bailing_tasks import build
 from bailing_tasks.board import Board
 from bailing_tasks.build import BuildResult
 from bailing_tasks.build_plan import BuildPlan, current_request, plain
+from bailing_tasks.build_request import context_names
 from bailing_tasks.decision import ASKED_AT_ONCE, PULL, SKIP, TAG, Decision
 from bailing_tasks.ended import LEFT_OUT, STOPPED, Ended
 from bailing_tasks.engine import baking
@@ -26,10 +27,9 @@ from bailing_tasks.engine.connect import check_buildx
 from bailing_tasks.errors import BuildError, PullError, SettingsError
 from bailing_tasks.history import FAILED, INTERRUPTED
 from bailing_tasks.log_file import LogFile
-from bailing_tasks.names import BUILDER_LABEL, pin_name
+from bailing_tasks.names import BUILDER_LABEL
 from bailing_tasks.parallel import beside, in_parallel
 from bailing_tasks.prefetch import Prefetcher
-from bailing_tasks.recipes import image_key
 from bailing_tasks.state import State
 from bailing_tasks.variants import Key, Variant
 
@@ -208,9 +208,10 @@ class Batch:
         found = {}
         for plan, decision in steps:
             bases = {
-                pin_name(*image_key(each.image)): names[each.base.key]
+                name: names[each.base.key]
                 for each in plan.recipe.own
                 if each.base.key in names
+                for name in context_names(each.image)
             }
             request = current_request(plan, self.prefetcher.engine, no_cache=self.no_cache)
             if bases:  # which are not what they were when this was planned

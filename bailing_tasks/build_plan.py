@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bailing_tasks import context
-from bailing_tasks.build_request import Pins, own_sources, request, sources
+from bailing_tasks.build_request import Pins, contexts, own_sources, request, sources
 from bailing_tasks.digests import Digests
 from bailing_tasks.dockerfile import (
     context_inputs,
@@ -201,7 +201,8 @@ def _labels(
     files = {recipe.path, *(folder / path for path in inputs.files)}
     return {
         **origin.labels(settings, labels(recipe.text, **recipe.selection), files),
-        LABEL: fingerprint_label(target, platform, digest),
+        # Without all of its inputs, it is not what the fingerprint says.
+        LABEL: fingerprint_label(target, platform, "0" * 64 if recipe.unknown else digest),
         # What a service is built on may come in the same run, and is not known yet.
         **({BUILDER_LABEL: bases_id if target.per_python else ""} if recipe.own else {}),
     }
@@ -220,9 +221,9 @@ def current_request(plan: BuildPlan, engine: Engine, *, no_cache: bool) -> build
         engine: Where it is built.
         no_cache: Let BuildKit not use its cache.
     """
-    own = {pin_name(*key): source for key, source in own_sources(plan.recipe, engine).items()}
-    contexts = {**plan.request.build_contexts, **own}
-    return replace(plan.request, build_contexts=contexts, no_cache=no_cache)
+    own = contexts(plan.recipe, own_sources(plan.recipe, engine))
+    found = {**plan.request.build_contexts, **own}
+    return replace(plan.request, build_contexts=found, no_cache=no_cache)
 
 
 def bases_id(recipe: Recipe, engine: Engine) -> str:

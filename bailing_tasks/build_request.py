@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from bailing_tasks.dockerfile import ExternalImage
 from bailing_tasks.engine import buildx
 from bailing_tasks.engine.base import Engine
 from bailing_tasks.kept import held_name
 from bailing_tasks.names import pin_name
 from bailing_tasks.origin import EPOCH
 from bailing_tasks.recipes import Recipe, image_key
+from bailing_tasks.references import DEFAULT_TAG
 from bailing_tasks.settings import Settings
 from bailing_tasks.state import Pin
 
@@ -55,8 +57,7 @@ def request(
         stage=target.stage,
         platform=recipe.variant.platform,
         build_args={**({EPOCH: epoch} if epoch else {}), **recipe.build_args, **frontend},
-        build_contexts={pin_name(*key): source for key, source in sources.items()}
-        | frontend_context,
+        build_contexts=contexts(recipe, sources) | frontend_context,
         secrets=_secrets(settings, recipe),
         labels=labels,
         destination=engine.destination(staged),
@@ -73,6 +74,34 @@ def sources(recipe: Recipe, pins: Pins, engine: Engine) -> dict[tuple[str, str],
         if image_key(image) in pins
     }
     return external | own_sources(recipe, engine)
+
+
+def contexts(recipe: Recipe, sources: Mapping[tuple[str, str], str]) -> dict[str, str]:
+    """Return the named contexts of a build.
+
+    Args:
+        recipe: What is built.
+        sources: Where images come from, by `sources` or `own_sources`.
+    """
+    images = (*recipe.images, *(each.image for each in recipe.own))
+    return {
+        name: sources[image_key(image)]
+        for image in images
+        if image_key(image) in sources
+        for name in context_names(image)
+    }
+
+
+def context_names(image: ExternalImage) -> tuple[str, ...]:
+    """Return what a build calls an image: the name of its pin, which the copy has in its place.
+
+    What ONBUILD of a base names is in no file, so no copy can call it otherwise: it keeps its name,
+    as buildx writes it.
+    """
+    name = pin_name(*image_key(image))
+    if all(each.kind != "ONBUILD" for each in image.mentions):
+        return (name,)
+    return (name, image.reference.familiar.removesuffix(f":{DEFAULT_TAG}"))
 
 
 def own_sources(recipe: Recipe, engine: Engine) -> dict[tuple[str, str], str]:

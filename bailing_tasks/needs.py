@@ -12,7 +12,7 @@ from bailing_tasks.errors import UsageError
 from bailing_tasks.extra_images import extra_wanted
 from bailing_tasks.order import in_order
 from bailing_tasks.platforms import Platform
-from bailing_tasks.recipes import Recipe, read_recipe
+from bailing_tasks.recipes import OnBuildLookup, Recipe, read_recipe, unknown
 from bailing_tasks.settings import Settings, Target
 from bailing_tasks.variants import variants
 from bailing_tasks.wanted import WantedImage, joined, wanted_images
@@ -24,27 +24,38 @@ def machine() -> Platform:
 
 
 def recipes(
-    settings: Settings, target: Target, host: Platform, *, all_stages: bool = False
+    settings: Settings,
+    target: Target,
+    host: Platform,
+    *,
+    all_stages: bool = False,
+    onbuild: OnBuildLookup = unknown,
 ) -> list[Recipe]:
     """Read the recipes of a target for each chosen platform and Python.
+
+    Arguments as of `read_recipe`.
 
     Raises:
         DockerfileError: The Dockerfile is missing, or BuildKit would refuse it.
     """
     return [
-        read_recipe(settings, variant, host, all_stages=all_stages)
+        read_recipe(settings, variant, host, all_stages=all_stages, onbuild=onbuild)
         for variant in variants(settings, target, host)
     ]
 
 
 def wanted(
-    settings: Settings, host: Platform, *, all_stages: bool = False
+    settings: Settings,
+    host: Platform,
+    *,
+    all_stages: bool = False,
+    onbuild: OnBuildLookup = unknown,
 ) -> tuple[WantedImage, ...]:
     """Return every external image of all targets, and those that no Dockerfile names."""
     found = wanted_images(
         recipe
         for target in targets(settings, host)
-        for recipe in recipes(settings, target, host, all_stages=all_stages)
+        for recipe in recipes(settings, target, host, all_stages=all_stages, onbuild=onbuild)
     )
     return joined((*found, *named_by_no_dockerfile(settings, host)))
 
@@ -105,7 +116,9 @@ def triggered(settings: Settings) -> Settings:
     )
 
 
-def wanted_anywhere(settings: Settings, hosts: Sequence[Platform]) -> tuple[WantedImage, ...]:
+def wanted_anywhere(
+    settings: Settings, hosts: Sequence[Platform], *, onbuild: OnBuildLookup
+) -> tuple[WantedImage, ...]:
     """Return what `wanted` does, on whichever platform the targets are built.
 
     Some are for the machine that builds (`FROM --platform=$BUILDPLATFORM`): it may be one of those
@@ -114,7 +127,7 @@ def wanted_anywhere(settings: Settings, hosts: Sequence[Platform]) -> tuple[Want
     found = {
         image.key: image
         for machine in dict.fromkeys((*hosts, *settings.platforms))
-        for image in wanted(settings, machine)
+        for image in wanted(settings, machine, onbuild=onbuild)
     }
     return tuple(found[key] for key in sorted(found))
 

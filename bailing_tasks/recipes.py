@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import contextlib
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypedDict
@@ -11,8 +13,10 @@ from bailing_tasks.dockerfile import (
     DockerfileError,
     ExternalImage,
     Mention,
+    OnBuild,
     declared_args,
     external_images,
+    onbuild_instructions,
     syntax_frontend,
 )
 from bailing_tasks.errors import SettingsError
@@ -22,6 +26,12 @@ from bailing_tasks.settings import Settings, Target
 from bailing_tasks.variants import Key, Variant
 
 NO_BASES: Mapping[Key, str] = {}
+OnBuildLookup = Callable[[ExternalImage], tuple[str, ...] | None]
+"""Returns the ONBUILD instructions of an image from a registry; None where they are not known."""
+
+
+def unknown(image: ExternalImage) -> None:
+    """Know the ONBUILD instructions of no image."""
 
 
 class Selection(TypedDict):
@@ -31,6 +41,7 @@ class Selection(TypedDict):
     platform: Platform
     build_platform: Platform
     build_args: Mapping[str, str]
+    onbuild: OnBuild
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +74,8 @@ class Recipe:
         own: What it takes that the workspace builds itself: the builder, other services.
         needs: All that is built before it: what `own` is of, and what the settings say.
         bases: The names of the images that stand for `own`, as far as they are known.
+        onbuild: The ONBUILD instructions of what its stages are built on, by `image_key`.
+        unknown: The images that stages are built on, of which it is not known what ONBUILD adds.
     """
 
     variant: Variant
@@ -76,6 +89,8 @@ class Recipe:
     own: tuple[OwnImage, ...]
     needs: tuple[Variant, ...]
     bases: Mapping[Key, str]
+    onbuild: OnBuild
+    unknown: tuple[ExternalImage, ...]
 
     @property
     def external(self) -> tuple[ExternalImage, ...]:
@@ -90,6 +105,7 @@ class Recipe:
             platform=self.variant.platform,
             build_platform=self.build_platform,
             build_args=self.build_args,
+            onbuild=self.onbuild,
         )
 
 
@@ -105,6 +121,7 @@ def read_recipe(
     *,
     bases: Mapping[Key, str] = NO_BASES,
     all_stages: bool = False,
+    onbuild: OnBuildLookup = unknown,
 ) -> Recipe:
     """Read a variant's Dockerfile and find the images it names.
 
@@ -115,6 +132,7 @@ def read_recipe(
         bases: The names of images that the workspace builds; where one is missing, it is the local
             one, whichever that will be.
         all_stages: Name the images of stages that are not built as well.
+        onbuild: Returns what an external image adds to the stages that are built on it.
 
     Raises:
         SettingsError: The build context is not there.
@@ -125,12 +143,12 @@ def read_recipe(
     path, text = _text(settings, target)
     try:
         arguments = _build_args(settings, variant, declared_args(text), bases)
-        found = external_images(
+        found, added = _images(
             text,
-            target=target.stage or None,
-            platform=variant.platform,
-            build_platform=build_platform,
-            build_args=arguments,
+            _selection(variant, build_platform, arguments),
+            unknown
+            if target.from_image
+            else functools.partial(_added, settings, variant, build_platform, onbuild),
             all_stages=all_stages,
         )
     except DockerfileError as error:
@@ -150,14 +168,76 @@ def read_recipe(
         own=own,
         needs=_needs(settings, variant, own),
         bases=bases,
+        onbuild={key: texts for key, texts in added.items() if texts},
+        unknown=tuple(image for image in found if added.get(image_key(image), ()) is None),
     )
 
 
 def on_bases(settings: Settings, recipe: Recipe, bases: Mapping[Key, str]) -> Recipe:
     """Return a recipe, now that the names of the images that it is built on are known."""
     if recipe.variant.target.builder_arg:  # it is a build argument, which may change anything
-        return read_recipe(settings, recipe.variant, recipe.build_platform, bases=bases)
+        return read_recipe(
+            settings,
+            recipe.variant,
+            recipe.build_platform,
+            bases=bases,
+            onbuild=lambda image: (
+                None if image in recipe.unknown else recipe.onbuild.get(image_key(image), ())
+            ),
+        )
     return replace(recipe, bases=bases)
+
+
+def _images(
+    text: bytes, selection: Selection, added: OnBuildLookup, *, all_stages: bool
+) -> tuple[tuple[ExternalImage, ...], dict[tuple[str, str], tuple[str, ...] | None]]:
+    """Return the images that a Dockerfile names, and what ONBUILD of those it is built on adds.
+
+    That may name further images, and stages that are not reached otherwise.
+    """
+    known: dict[tuple[str, str], tuple[str, ...] | None] = {}
+    while True:
+        selection["onbuild"] = {key: texts for key, texts in known.items() if texts}
+        found = external_images(text, **selection, all_stages=all_stages)
+        bases = [image for image in found if any(each.kind == "FROM" for each in image.mentions)]
+        new = {image_key(image): added(image) for image in bases if image_key(image) not in known}
+        known |= new
+        if not any(new.values()):
+            return found, known
+
+
+def _added(
+    settings: Settings,
+    variant: Variant,
+    build_platform: Platform,
+    onbuild: OnBuildLookup,
+    image: ExternalImage,
+) -> tuple[str, ...] | None:
+    """Return what ONBUILD of an image adds: its Dockerfile says so if the workspace builds it."""
+    base = next((each.base for each in _own(settings, variant, [image])), None)
+    if base is None:
+        return onbuild(image)
+    with contextlib.suppress(DockerfileError, SettingsError):  # it is reported with the base
+        _, text = _text(settings, base.target)
+        arguments = _build_args(settings, base, declared_args(text), NO_BASES)
+        selection = _selection(base, build_platform, arguments)
+        if base.target.from_image:
+            (upstream,) = external_images(text, **selection)
+            return onbuild(upstream)
+        return onbuild_instructions(text, **selection)
+    return None
+
+
+def _selection(
+    variant: Variant, build_platform: Platform, arguments: Mapping[str, str]
+) -> Selection:
+    return Selection(
+        target=variant.target.stage or None,
+        platform=variant.platform,
+        build_platform=build_platform,
+        build_args=arguments,
+        onbuild={},
+    )
 
 
 def _own(

@@ -39,6 +39,7 @@ class Image:
         user: The user that its processes run as; empty for root.
         labels: Its labels.
         digests: On the classic store, the digests that registries served it under.
+        onbuild: The instructions that a build on it carries out as well.
     """
 
     id: str
@@ -48,6 +49,7 @@ class Image:
     user: str
     labels: dict[str, str]
     digests: tuple[str, ...] = ()
+    onbuild: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

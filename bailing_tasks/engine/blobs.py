@@ -137,6 +137,7 @@ def described(blobs: Blobs, digest: str) -> Image:
         size=sum(blob.size for blob in manifest.blobs),
         user=settings.get("User") or "",
         labels=settings.get("Labels") or {},
+        onbuild=tuple(settings.get("OnBuild") or ()),
     )
 
 

@@ -142,6 +142,7 @@ class DockerEngine:
             user=config.get("User") or "",
             labels=config.get("Labels") or {},
             digests=tuple(name.rpartition("@")[2] for name in found.get("RepoDigests") or ()),
+            onbuild=tuple(config.get("OnBuild") or ()),
         )
 
     def pull(

@@ -22,11 +22,12 @@ if TYPE_CHECKING:
     from bailing_tasks.wanted import WantedImage
 
     Step = tuple[BuildPlan, Decision]
+    Part = tuple[Lane, Sequence[WantedImage]]
 
 
 def fetch(
     run: Run,
-    parts: Sequence[tuple[Lane, Sequence[WantedImage]]],
+    wanted: Callable[[], Sequence[Part]],
     *,
     refresh: bool = False,
     choose: Callable[[Sequence[Outcome]], str] = lambda failed: "continue",
@@ -36,7 +37,8 @@ def fetch(
 
     Args:
         run: The run.
-        parts: The images of each engine.
+        wanted: Returns the images of each engine. It is called again once they are here: ONBUILD
+            of one may name more.
         refresh: Whether tags that have moved are followed.
         choose: Decides about failed pulls: `retry`, `continue` or `stop`.
         name: What people are told that it is.
@@ -44,6 +46,27 @@ def fetch(
     Raises:
         PullError: Images could not be pulled, and `choose` says to stop.
     """
+    parts = wanted()
+    if not parts:
+        return
+    _fetch(run, parts, refresh=refresh, choose=choose, name=name)
+    run.known_onbuild.look_again()
+    here = {image.key for _, images in parts for image in images}
+    more = [
+        (lane, [image for image in images if image.key not in here]) for lane, images in wanted()
+    ]
+    if not run.dry_run and any(images for _, images in more):
+        _fetch(run, more, refresh=refresh, choose=choose, name=name)
+
+
+def _fetch(
+    run: Run,
+    parts: Sequence[Part],
+    *,
+    refresh: bool,
+    choose: Callable[[Sequence[Outcome]], str],
+    name: str,
+) -> None:
     from dataclasses import asdict
 
     from bailing_tasks.fetching import fetch, summary

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from typing import TYPE_CHECKING
 
 from invoke.context import Context
@@ -41,8 +42,7 @@ if TYPE_CHECKING:
     from bailing_tasks.recipes import Recipe
     from bailing_tasks.release.model import BuiltImage, Plan
     from bailing_tasks.settings import Settings, Target
-    from bailing_tasks.tasks.building import Step
-    from bailing_tasks.wanted import WantedImage
+    from bailing_tasks.tasks.building import Part, Step
 
 
 @command("overwrite", "json", "dry_run", name="ci-write")
@@ -184,13 +184,17 @@ def _build(
         run.hold()
     for lane, images in run.wanted(settings):
         run.prefetcher(lane).settle(images, keep=not run.dry_run)
-    steps = list(foreseen(run, settings, chosen, force=force))
-    builders, apps = _needed(settings, steps, chosen)
-    services = [step for step in steps if step[0].recipe.variant.target in settings.services]
-    needed = (*builders, *apps, *services)
-    recipes = [plan.recipe for plan, decision in needed if decision.action in ("build", "tag")]
-    if parts := _wanted(run, settings, recipes):
-        fetch(run, parts)
+    needed: tuple[list[Step], list[Step], list[Step]] = ([], [], [])
+
+    def wanted() -> Sequence[Part]:
+        nonlocal needed
+        needed = _needed(settings, list(foreseen(run, settings, chosen, force=force)), chosen)
+        steps = itertools.chain(*needed)
+        recipes = [plan.recipe for plan, decision in steps if decision.action in ("build", "tag")]
+        return _wanted(run, settings, recipes)
+
+    fetch(run, wanted)
+    builders, apps, services = needed
 
     def builder_steps(lane: Lane) -> Iterator[Step]:
         of_lane = [step for step in builders if lane.builds(step[0].recipe.variant.platform)]
@@ -216,19 +220,17 @@ def _build(
         )
     planned = [
         BuiltImage(variant=plan.recipe.variant, name=plan.kept, fingerprint=plan.fingerprint)
-        for plan, _ in needed
+        for plan, _ in (*builders, *apps, *services)
     ]
     made = planned if run.dry_run else built_images(results, settings)
     return [image for image in made if image.variant.target in chosen]
 
 
-def _wanted(
-    run: Run, settings: Settings, recipes: Sequence[Recipe]
-) -> list[tuple[Lane, Sequence[WantedImage]]]:
+def _wanted(run: Run, settings: Settings, recipes: Sequence[Recipe]) -> list[Part]:
     """Return the external images of some builds, for each engine that needs any."""
     from bailing_tasks.wanted import wanted_images
 
-    found: list[tuple[Lane, Sequence[WantedImage]]] = []
+    found: list[Part] = []
     for lane in run.lanes(settings):
         of_lane = [recipe for recipe in recipes if lane.builds(recipe.variant.platform)]
         if images := wanted_images(of_lane):
@@ -253,8 +255,8 @@ def _with_cache(run: Run, lane: Lane, steps: Iterable[Step], *, publishes: bool)
 
 def _needed(
     settings: Settings, steps: Sequence[Step], chosen: Sequence[Target]
-) -> tuple[list[Step], list[Step]]:
-    """Return the steps of the builder and of the app that a run takes."""
+) -> tuple[list[Step], list[Step], list[Step]]:
+    """Return the steps of the builder, of the app and of services that a run takes."""
     apps = [
         (plan, decision)
         for plan, decision in steps
@@ -268,7 +270,8 @@ def _needed(
         if plan.recipe.variant.target == settings.builder
         and (settings.builder in chosen or plan.recipe.variant.key in wanted)
     ]
-    return builders, apps
+    services = [step for step in steps if step[0].recipe.variant.target in settings.services]
+    return builders, apps, services
 
 
 def _check_published(run: Run, settings: Settings, chosen: Sequence[Target]) -> None:

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bailing_tasks.engine.base import Engine
-    from bailing_tasks.platforms import Platform
     from bailing_tasks.settings import Settings
     from bailing_tasks.wanted import WantedImage
 
@@ -40,17 +39,18 @@ def images(
     arguments = needs.build_arguments(build_arg, os.environ)
     paths = [os.path.relpath(Path.cwd() / path, run.root) for path in dockerfile]
 
-    def wanted(settings: Settings, host: Platform) -> Sequence[WantedImage]:
+    def wanted(settings: Settings, engine: Engine | None) -> Sequence[WantedImage]:
+        host = engine.platform if engine else needs.machine()
         if paths:
             return needs.of_dockerfiles(
                 settings, host, paths, stage=target, build_args=arguments, all_stages=all_stages
             )
         chosen = needs.narrowed(settings, stage=target, build_args=arguments)
-        return needs.wanted(chosen, host, all_stages=all_stages)
+        return needs.wanted(chosen, host, all_stages=all_stages, onbuild=run.onbuild(engine))
 
     found: dict[tuple[str, str], tuple[WantedImage, bool | None]] = {}
     for engine, of_engine in _engines(run, settings):
-        for image in wanted(of_engine, engine.platform if engine else needs.machine()):
+        for image in wanted(of_engine, engine):
             here = _presence(run, engine, image)
             if image.key in found:  # in the engines of several platforms
                 here = here and found[image.key][1]

@@ -37,7 +37,9 @@ def mirror_push(_context: Context, place: str, json: bool = False, dry_run: bool
     to = mirroring.place(place)
     settings = run.settings(["all"], ["all"])
     lanes = run.lanes(settings)
-    wanted = needs.wanted_anywhere(settings, [lane.engine.platform for lane in lanes])
+    wanted = needs.wanted_anywhere(
+        settings, [lane.engine.platform for lane in lanes], onbuild=run.onbuild()
+    )
     # What an engine has under a name alone, as a prefetch may have found it, no registry knows.
     pins = locking.bind(run.state.pins(), run.locked or {})
     copies = mirroring.copies(wanted, pins, to, settings.mirror_names)
@@ -126,7 +128,7 @@ def _externals(
         (replace(lane, settings=through(lane.settings, at, hosts)), images)
         for lane, images in parts
     ]
-    fetch(run, lanes, choose=choose)
+    fetch(run, lambda: lanes, choose=choose)
 
 
 def _built(
@@ -142,7 +144,7 @@ def _built(
     # What is only another image under a name of its own came as such.
     built = [(lane, image) for lane, variant, image in found if not variant.target.from_image]
     parts = [(lane, [image for its, image in built if its is lane]) for lane in lanes]
-    fetch(run, parts, refresh=True, choose=choose, name="pull-built")
+    fetch(run, lambda: parts, refresh=True, choose=choose, name="pull-built")
     if run.dry_run:
         lines = [
             pull_all.command(variant, image, run.pins, lane.engine, settings=settings, host=host)

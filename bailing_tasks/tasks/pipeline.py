@@ -57,7 +57,7 @@ def prefetch(
     run = current(json=json, dry_run=dry_run, frozen=frozen, offline=offline)
     settings = run.settings(platform, python, jobs=jobs, timeout=timeout)
     choose = chooser(run, "stop" if strict else on_failure)
-    fetch(run, run.wanted(settings), refresh=refresh, choose=choose)
+    fetch(run, lambda: run.wanted(settings), refresh=refresh, choose=choose)
     if not run.dry_run and not run.offline and any(each.repository for each in settings.targets):
         look_ahead(run, settings)
 
@@ -82,7 +82,9 @@ def lock(
     prefetcher.begin()
     before = run.locked or {}
     after = locking.renewed(
-        needs.wanted_anywhere(settings, [lane.engine.platform for lane in lanes]),
+        needs.wanted_anywhere(
+            settings, [lane.engine.platform for lane in lanes], onbuild=run.onbuild()
+        ),
         locked=before,
         pins=run.state.pins(),
         resolver=prefetcher.resolver,

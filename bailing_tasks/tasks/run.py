@@ -27,11 +27,12 @@ if TYPE_CHECKING:
     from bailing_tasks.lanes import Lane
     from bailing_tasks.lockfile import Key as ImageKey
     from bailing_tasks.lockfile import Locked
+    from bailing_tasks.onbuild import KnownOnBuild
     from bailing_tasks.origin import Origin
     from bailing_tasks.platforms import Platform
     from bailing_tasks.prefetch import Prefetcher
     from bailing_tasks.published import Lookup
-    from bailing_tasks.recipes import Recipe
+    from bailing_tasks.recipes import OnBuildLookup, Recipe
     from bailing_tasks.resolver import Resolver
     from bailing_tasks.settings import Settings, Target
     from bailing_tasks.state import Pin, State
@@ -174,7 +175,12 @@ class Run(Document):
         from bailing_tasks import needs
 
         return [
-            (lane, needs.wanted(lane.settings, lane.engine.platform))
+            (
+                lane,
+                needs.wanted(
+                    lane.settings, lane.engine.platform, onbuild=self.onbuild(lane.engine)
+                ),
+            )
             for lane in self.lanes(settings)
         ]
 
@@ -227,14 +233,34 @@ class Run(Document):
             recipe
             for target in targets
             for lane in self.lanes(settings)
-            for recipe in needs.recipes(lane.settings, target, lane.engine.platform)
+            for recipe in needs.recipes(
+                lane.settings, target, lane.engine.platform, onbuild=self.onbuild(lane.engine)
+            )
         ]
 
     def recipe(self, settings: Settings, variant: Variant) -> Recipe:
         """Read the recipe of one variant, whatever the run is for."""
         from bailing_tasks.recipes import read_recipe
 
-        return read_recipe(settings, variant, self.engine_for(variant.platform).platform)
+        engine = self.engine_for(variant.platform)
+        return read_recipe(settings, variant, engine.platform, onbuild=self.onbuild(engine))
+
+    @functools.cached_property
+    def known_onbuild(self) -> KnownOnBuild:
+        """What ONBUILD of external images is known to add."""
+        from bailing_tasks.onbuild import KnownOnBuild
+
+        return KnownOnBuild(self.state)
+
+    def onbuild(self, engine: Engine | None = None) -> OnBuildLookup:
+        """Return what finds the ONBUILD instructions of external images.
+
+        Args:
+            engine: Who may have them; None where no engine is asked.
+        """
+        from bailing_tasks.recipes import image_key
+
+        return lambda image: self.known_onbuild.of(self.pins.get(image_key(image)), engine)
 
     def check_engines(self, recipe: Recipe) -> None:
         """Make sure that what a recipe is built on is where it is built, as `Engines.check`."""

@@ -44,7 +44,11 @@ def services(_context: Context, platform: list[str], json: bool = False) -> None
     run = current(json=json)
     settings = run.settings(platform)
     host = needs.machine()
-    recipes = [each for one in settings.services for each in needs.recipes(settings, one, host)]
+    recipes = [
+        each
+        for one in settings.services
+        for each in needs.recipes(settings, one, host, onbuild=run.onbuild())
+    ]
     described: dict[str, dict[str, Any]] = {}
     for recipe in recipes:
         found = described.setdefault(recipe.variant.target.name, _described(recipe))
@@ -56,7 +60,7 @@ def services(_context: Context, platform: list[str], json: bool = False) -> None
     else:
         run.console.say(NO_SERVICES)
     run.report("services", {"services": list(described.values())})
-    in_order(recipes, lambda need: read_recipe(settings, need, host))
+    in_order(recipes, lambda need: read_recipe(settings, need, host, onbuild=run.onbuild()))
 
 
 @command(
@@ -92,7 +96,9 @@ def build_service(
     chosen = [named_target(settings, name) for name in dict.fromkeys(names)]
     wishes = Wishes.read(jobs=jobs, force=force, keep_going=keep_going)
     prepare(run, settings)
-    fetch(run, _wanted(run, settings, chosen), choose=chooser(run, "stop" if strict else ""))
+    fetch(
+        run, lambda: _wanted(run, settings, chosen), choose=chooser(run, "stop" if strict else "")
+    )
     build_targets(run, "build-service", settings, chosen, wishes)
 
 
@@ -132,7 +138,7 @@ def build_all(
     console = run.console
     run.in_order(settings, run.recipes(settings, *run.targets(settings)))
     console.say("==> step 1 of 4: base images")
-    fetch(run, run.wanted(settings), choose=chooser(run, "stop" if strict else ""))
+    fetch(run, lambda: run.wanted(settings), choose=chooser(run, "stop" if strict else ""))
     console.say("==> step 2 of 4: configuration")
     update_env(run)
     console.say("==> step 3 of 4: templates")
