@@ -142,7 +142,7 @@ def plan_build(
     target = variant.target
     folder = settings.root / target.context
     ignore = _ignore(recipe, folder, state)
-    inputs = _inputs(recipe, pins, folder, ignore, _digests(recipe, state))
+    inputs = read_inputs(settings, recipe, pins, state)
     digest = fingerprint(inputs)
     found = sources(recipe, pins, engine)
     id_of_bases = bases_id(recipe, engine)
@@ -250,17 +250,17 @@ def changed_files(plan: BuildPlan, state: State) -> tuple[str, ...]:
     return tuple(sorted(path for path in {*now, *before} if now.get(path) != before.get(path)))
 
 
-def whole_context(plan: BuildPlan) -> tuple[int, ...]:
-    """Return the lines of the Dockerfile that copy all of the context."""
-    found = context_inputs(plan.recipe.text, **plan.recipe.selection)
-    return tuple(sorted({each.line for each in found if each.pattern == "."}))
-
-
 def _digests(recipe: Recipe, state: State) -> Digests:
     return Digests(state, recipe.variant.target.name)
 
 
-def _inputs(recipe: Recipe, pins: Pins, folder: Path, ignore: str, digests: Digests) -> Inputs:
+def read_inputs(settings: Settings, recipe: Recipe, pins: Pins, state: State) -> Inputs:
+    """Return what a build of a recipe is made from; no engine is asked.
+
+    Raises:
+        DockerfileError: The context cannot be read.
+    """
+    folder = settings.root / recipe.variant.target.context
     keys = {image_key(image) for image in recipe.external}
     images = {" ".join(key): pins[key].digest if key in pins else "" for key in keys}
     arguments = dict(recipe.build_args)
@@ -277,7 +277,7 @@ def _inputs(recipe: Recipe, pins: Pins, folder: Path, ignore: str, digests: Dige
         images=images,
         platform=str(recipe.variant.platform),
         build_platform=str(recipe.build_platform) if on_builder else "",
-        files=_files(recipe, folder, ignore, digests),
+        files=_files(recipe, folder, _ignore(recipe, folder, state), _digests(recipe, state)),
     )
 
 

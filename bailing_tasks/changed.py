@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bailing_tasks import git, triggers
+from bailing_tasks import git, needs, triggers
 from bailing_tasks.events import PULL_REQUEST, PUSH, Event
+from bailing_tasks.recipes import OnBuildLookup, unknown
 from bailing_tasks.settings import Settings
-from bailing_tasks.triggers import Verdict
+from bailing_tasks.target_triggers import TargetTriggers
+from bailing_tasks.trigger_reader import TriggerReader
+from bailing_tasks.triggers import MOST_COMMITS, MOST_FILES, Verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,7 +18,7 @@ class Changes:
     """What a push or a pull request brought.
 
     Attributes:
-        files: The changed files, from the repository's root.
+        files: The changed files, from the repository's root, in Git's order.
         commits: How many commits changed them.
     """
 
@@ -31,47 +34,65 @@ class Decision:
         event: The event.
         changes: What it brought; None where that does not count.
         targets: For each target, by name, whether it is built and why.
+        warnings: Where GitHub may do otherwise.
     """
 
     event: Event
     changes: Changes | None
     targets: dict[str, Verdict]
+    warnings: tuple[str, ...] = ()
 
 
-def decide(settings: Settings, event: Event) -> Decision:
-    """Decide which targets an event builds, as GitHub would by filters from the settings.
+def decide(settings: Settings, event: Event, *, onbuild: OnBuildLookup = unknown) -> Decision:
+    """Decide which targets an event builds: by the settings' filters, and by what they read.
 
-    A push to a branch and a pull request are filtered by branch, then by path; the push of a tag by
+    A push to a branch and a pull request are filtered by branch, then by file; the push of a tag by
     the tag alone. Other events are not filtered.
+
+    Args:
+        settings: The workspace's settings.
+        event: What happened.
+        onbuild: Returns what an external image adds to the stages that are built on it.
 
     Raises:
         UsageError: What the event is compared with is not in this clone.
+        DockerfileError: A Dockerfile is missing, or BuildKit would refuse it.
     """
+    targets = needs.targets(settings, needs.machine())
     verdict = _by_name(settings, event)
     compared = event.name == PULL_REQUEST or (event.name == PUSH and not event.tag)
     if not verdict.runs or not compared:
         return Decision(
             event=event,
             changes=None,
-            targets={target.name: verdict for target in settings.targets},
+            targets={target.name: verdict for target in targets},
         )
-    folder = git.folder(settings.root)
+    reader = TriggerReader(settings, git.folder(settings.root), onbuild=onbuild)
     changes = Changes(
         files=git.changed_files(settings.root, event),
         commits=git.commit_count(settings.root, event),
     )
+    found = {target.name: reader.of(target) for target in targets}
+    verdicts = {name: each.decide(changes.files, changes.commits) for name, each in found.items()}
     return Decision(
         event=event,
         changes=changes,
-        targets={
-            target.name: triggers.decide(
-                changes.files,
-                paths=[triggers.from_root(pattern, folder) for pattern in target.triggers],
-                commits=changes.commits,
-            )
-            for target in settings.targets
-        },
+        targets=verdicts,
+        warnings=tuple(
+            f"GitHub may not start the workflow of {name}: it looks at the first {MOST_FILES} of "
+            f"{len(changes.files)} changed files, and none of those builds it\n"
+            f"start it by hand (workflow_dispatch), or run `invoke ci-run --target {name}`"
+            for name, verdict in verdicts.items()
+            if verdict.runs and _is_out_of_sight(found[name], changes)
+        ),
     )
+
+
+def _is_out_of_sight(target: TargetTriggers, changes: Changes) -> bool:
+    """Whether GitHub sees no file that builds a target among the first ones."""
+    if changes.commits > MOST_COMMITS:
+        return False
+    return not any(triggers.includes(target.paths, file) for file in changes.files[:MOST_FILES])
 
 
 def _by_name(settings: Settings, event: Event) -> Verdict:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import posixpath
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,12 @@ from bailing_tasks import context, git
 from bailing_tasks.dockerfile import context_inputs, external_images, stages
 from bailing_tasks.dockerfile.dockerignore import DockerIgnore
 from bailing_tasks.engine import bake
-from bailing_tasks.errors import DockerfileError, FindingsError, UsageError
+from bailing_tasks.errors import DockerfileError, FindingsError, SettingsError, UsageError
 from bailing_tasks.needs import machine
+from bailing_tasks.recipes import OnBuildLookup, unknown
 from bailing_tasks.settings import FROM_FILE, Settings
+from bailing_tasks.target_triggers import Derived, TargetTriggers
+from bailing_tasks.trigger_reader import TriggerReader
 from bailing_tasks.workflows import model, rules, writing
 from bailing_tasks.workflows.builds import Finding, Source
 from bailing_tasks.workflows.contexts import Surroundings
@@ -35,8 +39,12 @@ class Checked:
     findings: tuple[Finding, ...]
 
 
-def check(settings: Settings) -> Checked:
+def check(settings: Settings, *, onbuild: OnBuildLookup = unknown) -> Checked:
     """Check all workflows of the repository that a workspace is in.
+
+    Args:
+        settings: The workspace's settings.
+        onbuild: Returns what an external image adds to the stages that are built on it.
 
     Raises:
         UsageError: It is no Git repository, or a workflow cannot be read.
@@ -59,14 +67,20 @@ def check(settings: Settings) -> Checked:
     )
     sources = {build.source for each in sampled for build in each.run.builds if build.source.known}
     reader = _Reader(root, files, settings)
+    written = _triggers(settings, around.prefix, onbuild)
     facts = Facts(
         around=around,
         sampled=sampled,
         readings={source: reader.read(source) for source in sources},
         files=files,
         lines=_trigger_lines(settings),
+        paths={name: each.paths for name, each in written.items()},
+        below={
+            name: tuple(reader.read(_source(settings, below, around.prefix)) for below in needed)
+            for name, needed in _derived_below(written).items()
+        },
     )
-    outdated = _outdated(settings, root, around.prefix)
+    outdated = _outdated(settings, root, written, around.prefix)
     return Checked(tuple(workflows), tuple(sorted((*rules.judge(facts), *outdated))))
 
 
@@ -109,20 +123,52 @@ def _workflows(root: Path) -> dict[str, model.Workflow]:
     return found
 
 
-def _outdated(settings: Settings, root: Path, prefix: str) -> Iterator[Finding]:
+def _triggers(settings: Settings, prefix: str, onbuild: OnBuildLookup) -> dict[str, TargetTriggers]:
+    """Return what builds each target whose Dockerfiles can be read; others are findings."""
+    reader = TriggerReader(settings, prefix, onbuild=onbuild)
+    found = {}
+    for target in settings.targets:
+        with contextlib.suppress(DockerfileError, SettingsError):
+            found[target.name] = reader.of(target)
+    return found
+
+
+def _derived_below(triggers: Mapping[str, TargetTriggers]) -> dict[str, list[str]]:
+    """Return for each target what it is built on, where nothing else was set for that."""
+    return {
+        name: [below for below, its in each.needed.items() if isinstance(its, Derived)]
+        for name, each in triggers.items()
+    }
+
+
+def _source(settings: Settings, name: str, prefix: str) -> Source:
+    """Return what a target is built from, as a step of a workflow would name it."""
+    target = next(target for target in settings.targets if target.name == name)
+    dockerfile, context = (
+        posixpath.normpath(posixpath.join(prefix, path))
+        for path in (target.dockerfile, target.context)
+    )
+    return Source(dockerfile, target.stage, context, tuple(sorted(target.build_args.items())))
+
+
+def _outdated(
+    settings: Settings, root: Path, triggers: Mapping[str, TargetTriggers], prefix: str
+) -> Iterator[Finding]:
     """Find workflows of `ci-write` that are not what it would write now."""
     for target in settings.targets:
         name = writing.path(target)
         path = root / name
         content = path.read_bytes() if path.is_file() else b""
-        if not writing.is_own(content) or not target.triggers:
+        if not writing.is_own(content) or target.name not in triggers:
             continue
-        if content != writing.workflow(settings, target, folder=prefix).encode():
+        paths = triggers[target.name].paths
+        if content != writing.workflow(settings, target, paths, folder=prefix).encode():
             yield Finding(
                 file=name,
                 line=1,
                 rule="not-as-written",
-                message="the settings have changed since `ci-write` wrote it, or it was edited",
+                message="settings or Dockerfiles have changed since `ci-write` wrote it, or it "
+                "was edited",
                 remedy="run `invoke ci-write`; what is to be different belongs into the settings",
             )
 

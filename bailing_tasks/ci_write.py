@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from bailing_tasks import needs
 from bailing_tasks.errors import UsageError
+from bailing_tasks.recipes import OnBuildLookup, unknown
 from bailing_tasks.settings import Settings
 from bailing_tasks.state import write_in_one_step
+from bailing_tasks.trigger_reader import TriggerReader
 from bailing_tasks.workflows import writing
 
 
@@ -20,33 +23,47 @@ class WorkflowFile:
         name: The same from the repository's root, as people know it.
         text: What it is to hold.
         status: `new`, `changed` or `unchanged`, compared with what stands there.
+        notes: What makes its target be built more often than it need be.
     """
 
     path: Path
     name: str
     text: str
     status: str
+    notes: tuple[str, ...]
 
 
-def planned(settings: Settings, *, overwrite: bool = False) -> tuple[WorkflowFile, ...]:
+def planned(
+    settings: Settings, *, overwrite: bool = False, onbuild: OnBuildLookup = unknown
+) -> tuple[WorkflowFile, ...]:
     """Return the workflows of all targets; nothing is written.
 
     Args:
         settings: The workspace's settings.
         overwrite: Whether files that were not written from here may be replaced.
+        onbuild: Returns what an external image adds to the stages that are built on it.
 
     Raises:
         UsageError: The workspace is in no Git repository, or somebody's own file would be replaced.
-        SettingsError: A target has no trigger.
+        DockerfileError: A Dockerfile is missing, or BuildKit would refuse it.
     """
     root = _repository(settings.root)
-    folder = settings.root.resolve().relative_to(root).as_posix()
+    relative = settings.root.resolve().relative_to(root).as_posix()
+    folder = "" if relative == "." else relative
+    reader = TriggerReader(settings, folder, onbuild=onbuild)
     files = []
-    for target in settings.targets:
+    for target in needs.targets(settings, needs.machine()):
         name = writing.path(target)
-        text = writing.workflow(settings, target, folder="" if folder == "." else folder)
-        status = _status(root / name, text, overwrite)
-        files.append(WorkflowFile(path=root / name, name=name, text=text, status=status))
+        text = writing.workflow(settings, target, reader.of(target).paths, folder=folder)
+        files.append(
+            WorkflowFile(
+                path=root / name,
+                name=name,
+                text=text,
+                status=_status(root / name, text, overwrite),
+                notes=reader.notes(target),
+            )
+        )
     return tuple(files)
 
 

@@ -37,19 +37,33 @@ def files(context: Path, ignore: DockerIgnore, patterns: Iterable[str]) -> tuple
     Folders are among it, as they have permissions, and may be empty. A link that a pattern names is
     followed, as BuildKit does; what it leads to is among it too.
     """
+    return _followed(context, ignore, patterns)[0]
+
+
+def sources(context: Path, ignore: DockerIgnore, patterns: Iterable[str]) -> tuple[str, ...]:
+    """Return patterns, those for what links lead to, and the links that lead the way there."""
+    return _followed(context, ignore, patterns)[1]
+
+
+def _followed(
+    context: Path, ignore: DockerIgnore, patterns: Iterable[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return what patterns take, and the patterns for all of it."""
     found: set[str] = set()
+    ways: dict[str, None] = {}
     todo = list(dict.fromkeys(patterns))
     known = set(todo)
     for pattern in todo:
         start, led = _start(context, pattern)
         walk = _Walk(context, ignore, pattern)
         found.update(walk.from_path(start))
+        ways |= dict.fromkeys(led)
         for path in (*led, *walk.links):
             target = _link_target(context, path)
             if target is not None and target not in known:
                 known.add(target)
                 todo.append(target)
-    return tuple(sorted(found))
+    return tuple(sorted(found)), tuple(dict.fromkeys((*todo, *ways)))
 
 
 def _start(context: Path, pattern: str) -> tuple[str, list[str]]:

@@ -226,7 +226,7 @@ def uncommitted(root: Path) -> tuple[str, ...]:
 
 
 def changed_files(root: Path, event: Event) -> tuple[str, ...]:
-    """Return the files that a push or a pull request changed, from the repository's root, sorted.
+    """Return the files that a push or a pull request changed, from the root, in Git's order.
 
     As GitHub compares: the two ends of a push (two dots), a pull request with where it left its
     base branch (three dots). Both names of a renamed file are among them, as either may matter.
@@ -237,7 +237,7 @@ def changed_files(root: Path, event: Event) -> tuple[str, ...]:
     start, end = _compared(root, event)
     # diff-tree heeds no settings of the person who runs it (diff.renames, diff.relative).
     names = _must(root, "diff-tree", "-r", "-z", "--name-only", start, end)
-    return tuple(sorted(filter(None, names.split("\0"))))
+    return tuple(filter(None, names.split("\0")))
 
 
 def commit_count(root: Path, event: Event) -> int:

@@ -10,7 +10,6 @@ from dataclasses import replace
 from bailing_tasks import dotenv
 from bailing_tasks.errors import UsageError
 from bailing_tasks.extra_images import extra_wanted
-from bailing_tasks.order import in_order
 from bailing_tasks.platforms import Platform
 from bailing_tasks.recipes import OnBuildLookup, Recipe, read_recipe, unknown
 from bailing_tasks.settings import Settings, Target
@@ -84,35 +83,6 @@ def targets(settings: Settings, host: Platform) -> tuple[Target, ...]:
     }
     return tuple(
         target for target in settings.targets if target != settings.builder or target.name in bases
-    )
-
-
-def triggered(settings: Settings) -> Settings:
-    """Return settings by which a target is also built for what changes the services that it needs.
-
-    Raises:
-        DockerfileError: A Dockerfile is missing, or BuildKit would refuse it.
-        SettingsError: Services are built on each other in a circle.
-    """
-    if not settings.services:
-        return settings
-    host = machine()
-    platform = settings.only(settings.platforms[:1])
-
-    def widened(target: Target) -> Target:
-        needed = in_order(
-            recipes(platform, target, host), lambda need: read_recipe(settings, need, host)
-        )
-        services = [each.variant.target for each in needed if not each.variant.target.per_python]
-        patterns = (*target.triggers, *(each for one in services for each in one.triggers))
-        return replace(target, triggers=tuple(dict.fromkeys(patterns)))
-
-    there = settings.pair
-    return replace(
-        settings,
-        builder=widened(settings.builder) if settings.builder in there else settings.builder,
-        app=widened(settings.app) if settings.app in there else settings.app,
-        services=tuple(map(widened, settings.services)),
     )
 
 

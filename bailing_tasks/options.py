@@ -26,9 +26,7 @@ from bailing_tasks.option import (
 from bailing_tasks.triggers import WORKFLOWS
 
 
-def _target_options(
-    name: str, image: str, stage: str, triggers: tuple[str, ...], tags: tuple[str, ...]
-) -> list[Option]:
+def _target_options(name: str, image: str, stage: str, tags: tuple[str, ...]) -> list[Option]:
     return [
         Option(key=f"{name}.dockerfile", parse=as_text, default="", help="its Dockerfile"),
         Option(
@@ -55,8 +53,8 @@ def _target_options(
         Option(
             key=f"{name}.triggers",
             parse=as_patterns,
-            default=triggers,
-            help="the files whose change builds it",
+            default=[],
+            help="the files whose change builds it; what it is made from by default",
         ),
         Option(
             key=f"{name}.tags",
@@ -240,22 +238,12 @@ OPTIONS: tuple[Option, ...] = (
         "builder",
         "bailing-builder",
         "builder",
-        ("docker/dockerfile.dev", "pyproject.toml", "uv.lock", WORKFLOW_PATH.format("builder")),
         ("latest", "builder-{version}", "{branch}-builder"),
     ),
     *_target_options(
         "app",
         "bailing",
         "",
-        (
-            "Dockerfile",
-            "main.py",
-            "bailing/**",
-            "config/**",
-            "plugins/**",
-            "server/**",
-            WORKFLOW_PATH.format("app"),
-        ),
         ("latest", "{version}", "{branch}"),
     ),
     Option(

@@ -36,7 +36,7 @@ SERVICE_OPTIONS: tuple[Option, ...] = (
         key="triggers",
         parse=as_patterns,
         default=[],
-        help="the files whose change builds it; Dockerfile and context by default",
+        help="the files whose change builds it; what it is made from by default",
     ),
     Option(
         key="tags",

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from bailing_tasks import globs, triggers
+from bailing_tasks import globs
 from bailing_tasks.errors import SettingsError, perhaps_meant
 from bailing_tasks.option import as_image
 from bailing_tasks.service_options import SERVICE_OPTIONS
@@ -243,7 +243,7 @@ def _target(name: str, dockerfile: str, values: Mapping[str, Any], patterns: Pat
         repository=_BY_KEY["repository"].read(repository.lower(), f"the repository of {name}"),
         build_args={key: patterns.fill(value, name) for key, value in values["build-args"].items()},
         secrets=values["secrets"],
-        triggers=tuple(values["triggers"]) or _triggers(dockerfile, context),
+        triggers=tuple(values["triggers"]),
         tags=tuple(values["tags"]),
         needs=tuple(values["needs"]),
         from_image=values["from-image"],
@@ -276,17 +276,6 @@ def _image(name: str, image: str) -> str:
             f"the local name of {name} is {image!r}: expected {error}",
             remedy="change `service-image`; `service-repository` says where it is published",
         ) from error
-
-
-def _triggers(dockerfile: str, context: str) -> tuple[str, ...]:
-    if not dockerfile:
-        return ("pyproject.toml",)
-    folder = PurePosixPath(context).as_posix()
-    if folder == "." or folder.startswith(("..", "/")):
-        return ("**",)
-    inside = f"{triggers.literal(folder)}/**"
-    own = triggers.literal(dockerfile)
-    return (inside,) if triggers.matches(inside, dockerfile) else (own, inside)
 
 
 def _check_images(targets: Collection[Target]) -> None:

@@ -95,7 +95,8 @@ class Target:
         repository: Where it is published; empty where that is not known.
         build_args: Build arguments, by name.
         secrets: Build secrets, by id: a file, or `env:NAME`.
-        triggers: Patterns of the files whose change builds it (GitHub's `paths`).
+        triggers: Patterns of the files whose change builds it (GitHub's `paths`), as the settings
+            give them; empty where they follow from what it is made from.
         tags: Patterns of the tags it is published under.
         builder_arg: The build argument that names the builder image; empty for none.
         tag: The tag of its local name.

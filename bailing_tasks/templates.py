@@ -127,6 +127,24 @@ def find(root: Path, patterns: Iterable[str]) -> dict[str, str]:
     return _outputs(found)
 
 
+def output(patterns: Iterable[str], path: str) -> str | None:
+    """Return what a template is rendered to, be it there or not; None for what is no template.
+
+    Args:
+        patterns: As of `find`.
+        path: A file, from the workspace's root.
+
+    Raises:
+        SettingsError: A pattern has no suffix or leaves the workspace.
+    """
+    found = None
+    for pattern in patterns:
+        text = pattern.removeprefix("!")
+        if globs.matches(text, path, "templates"):
+            found = None if pattern.startswith("!") else path.removesuffix(_suffix(pattern))
+    return found
+
+
 def _outputs(found: Mapping[str, str]) -> dict[str, str]:
     """Return templates by their outputs; given is the suffix of each."""
     outputs: dict[str, str] = {}

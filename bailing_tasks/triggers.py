@@ -18,7 +18,7 @@ WORKFLOWS = ".github/workflows/"
 """Where GitHub reads workflows, from the repository's root."""
 
 MOST_FILES = 300
-"""So many changed files are compared with path filters; past that a workflow runs anyway."""
+"""So many changed files are compared with path filters, in Git's order; no others are."""
 
 MOST_COMMITS = 1000
 """So many commits are compared with path filters; past that a workflow runs anyway."""
@@ -106,7 +106,7 @@ def decide(
     paths_ignore: Sequence[str] = (),
     commits: int = 0,
 ) -> Verdict:
-    """Decide as `paths` or `paths-ignore` of a workflow would.
+    """Decide as `paths` or `paths-ignore` of a workflow would, for any number of files.
 
     Args:
         files: The changed files, from the repository's root.
@@ -124,13 +124,23 @@ def decide(
         )
     if not paths and not paths_ignore:
         return Verdict(runs=True, reason="no pattern limits the files")
+    if verdict := by_numbers(files, commits):
+        return verdict
+    return _included(files, paths) if paths else _not_ignored(files, paths_ignore)
+
+
+def by_numbers(files: Sequence[str], commits: int) -> Verdict | None:
+    """Decide where it does not matter which files have changed; None where it does.
+
+    Args:
+        files: The changed files.
+        commits: How many commits brought them.
+    """
     if not files:
         return Verdict(runs=False, reason="no file has changed")
     if commits > MOST_COMMITS:
         return Verdict(runs=True, reason=f"more than {MOST_COMMITS} commits ({commits})")
-    if len(files) > MOST_FILES:
-        return Verdict(runs=True, reason=f"more than {MOST_FILES} files have changed")
-    return _included(files, paths) if paths else _not_ignored(files, paths_ignore)
+    return None
 
 
 def _included(files: Sequence[str], patterns: Sequence[str]) -> Verdict:

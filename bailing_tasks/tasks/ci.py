@@ -51,10 +51,9 @@ def ci_write(
 ) -> None:
     """Write the GitHub workflows of all that is built here from the settings."""
     from bailing_tasks import ci_write as writer
-    from bailing_tasks import needs
 
     run = current(json=json, dry_run=dry_run)
-    files = writer.planned(needs.triggered(run.settings()), overwrite=overwrite)
+    files = writer.planned(run.settings(), overwrite=overwrite, onbuild=run.onbuild())
     for file in files:
         if run.dry_run:
             run.console.say(f"# {file.name} ({file.status})\n{file.text}")
@@ -62,6 +61,8 @@ def ci_write(
         writer.write(file)
         done = "unchanged" if file.status == "unchanged" else "written"
         run.console.say(f"{file.name}: {done}")
+    for note in dict.fromkeys(note for file in files for note in file.notes):
+        run.console.say(f"note: {note}")
     result = [{"path": file.name, "status": file.status, "text": file.text} for file in files]
     run.report("ci-write", {"dry_run": run.dry_run, "files": result})
 
@@ -72,10 +73,9 @@ def ci_check(_context: Context, json: bool = False) -> None:
     from dataclasses import asdict
 
     from bailing_tasks import ci_check as checker
-    from bailing_tasks import needs
 
     run = current(json=json)
-    checked = checker.check(needs.triggered(run.settings()))
+    checked = checker.check(run.settings(), onbuild=run.onbuild())
     for line in checker.describe(checked.findings):
         run.console.say(line)
     run.report(
@@ -161,14 +161,14 @@ def ci_run(
 
 def _chosen(run: Run, settings: Settings, event: Event, name: str) -> list[Target]:
     """Return the targets of a run: the one that was named, else those that the event builds."""
-    from bailing_tasks import needs
     from bailing_tasks.changed import decide
 
     if name:
         return [named_target(settings, name)]
-    decision = decide(needs.triggered(settings), event)
+    decision = decide(settings, event, onbuild=run.onbuild())
     show_changes(run, decision)
-    return [each for each in settings.targets if decision.targets[each.name].runs]
+    runs = {each for each, verdict in decision.targets.items() if verdict.runs}
+    return [each for each in settings.targets if each.name in runs]
 
 
 def _build(

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 @command("event", "base", "json")
 def changed(_context: Context, event: str = "", base: str = "", json: bool = False) -> None:
     """Say which targets a push, a pull request or a tag would build, and why."""
-    from bailing_tasks import needs
     from bailing_tasks.changed import decide
 
     run = current(json=json)
     settings = run.settings()
-    decision = decide(needs.triggered(settings), read_event(run, settings, event, base))
+    happened = read_event(run, settings, event, base)
+    decision = decide(settings, happened, onbuild=run.onbuild())
     show_changes(run, decision)
 
 
@@ -101,6 +101,8 @@ def show_changes(run: Run, decision: Decision) -> None:
             for name, verdict in decision.targets.items()
         ],
     )
+    for warning in decision.warnings:
+        run.console.warn(warning)
     run.report(
         "changed",
         {
@@ -108,5 +110,6 @@ def show_changes(run: Run, decision: Decision) -> None:
             "files": len(changes.files) if changes else None,
             "commits": changes.commits if changes else None,
             "targets": {name: asdict(verdict) for name, verdict in decision.targets.items()},
+            "warnings": list(decision.warnings),
         },
     )

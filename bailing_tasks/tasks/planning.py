@@ -97,17 +97,14 @@ def _prefetch(
 
 
 def _build(run: Run, planned: BuildPlan, decision: Decision) -> Step:
-    from bailing_tasks import emulation
-    from bailing_tasks.build_plan import whole_context
+    from bailing_tasks import emulation, whole_context
     from bailing_tasks.steps import DO, step
 
-    target, platform = planned.recipe.variant.target, planned.recipe.variant.platform
+    platform = planned.recipe.variant.platform
     emulated = emulation.word(platform, run.engine_for(platform).platform)
-    notes = tuple(
-        f"{target.dockerfile}:{line} copies the whole context: {target.name} depends on each of "
-        f"its {len(planned.inputs.files)} files and folders"
-        for line in whole_context(planned)
-    ) + ((emulated,) if emulated and decision.action == "build" else ())
+    notes = whole_context.notes(planned.recipe, planned.inputs.files) + (
+        (emulated,) if emulated and decision.action == "build" else ()
+    )
     return step(
         "build",
         planned.recipe.variant,

@@ -104,6 +104,8 @@ class Facts:
         readings: What each build reads, by its source.
         files: The files that Git tracks, from the repository's root, sorted.
         lines: Where the settings have the triggers of each target.
+        paths: The `paths` that `ci-write` gives each target.
+        below: What those read that each target is built on.
     """
 
     around: Surroundings
@@ -111,6 +113,8 @@ class Facts:
     readings: Mapping[Source, Reading]
     files: tuple[str, ...]
     lines: Mapping[str, int]
+    paths: Mapping[str, tuple[str, ...]]
+    below: Mapping[str, tuple[Reading, ...]]
 
     @property
     def workflows(self) -> tuple[Workflow, ...]:

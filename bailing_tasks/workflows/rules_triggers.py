@@ -42,7 +42,8 @@ def not_triggered(facts: Facts) -> Iterator[Finding]:
             (kind, usable(patterns.meant(each.text, facts.files, found) for each in found))
             for _, kind, found in filters
         ]
-        for build, reading in _readings(facts, workflow):
+        readings = list(_readings(facts, workflow))
+        for build, reading in (*readings, *_below(facts, workflow, readings)):
             for place, files in _read_files(facts, build, reading):
                 missed = [path for path in files if not _starts(meant, path)]
                 if missed:
@@ -63,7 +64,7 @@ def triggered_for_nothing(facts: Facts) -> Iterator[Finding]:
         readings = list(_readings(facts, workflow))
         if not readings or not _only_builds(facts, workflow):
             continue
-        seen = set()
+        seen = {path for build, _ in readings for path in facts.paths.get(build.own, ())}
         for _, name, found in workflow.path_filters():
             for pattern in found if name == "paths" else ():
                 text = patterns.meant(pattern.text, facts.files)
@@ -148,16 +149,29 @@ def _readings(facts: Facts, workflow: Workflow) -> Iterator[tuple[Build, Reading
                 yield build, facts.reading(build)
 
 
+def _below(
+    facts: Facts, workflow: Workflow, readings: Sequence[tuple[Build, Reading]]
+) -> Iterator[tuple[Build, Reading]]:
+    """Yield what those read that builds are built on, unless another workflow's end starts this."""
+    if "workflow_run" in workflow.triggers:
+        return
+    built = {reading.support[0] for _, reading in readings if reading.support}
+    for build, _ in readings:
+        target = facts.target(build)
+        for below in facts.below.get(target.name, ()) if target else ():
+            if below.support and below.support[0] not in built:
+                built.add(below.support[0])
+                yield build, below
+
+
 def _read_files(
     facts: Facts, build: Build, reading: Reading
 ) -> Iterator[tuple[str, Sequence[str]]]:
     """Yield the files of the Dockerfile itself and of each instruction, and where it stands."""
-    yield (
-        f"the build in line {build.line}",
-        [path for path in (build.dockerfile,) if path in facts.files],
-    )
+    for dockerfile in (path for path in reading.support[:1] if path in facts.files):
+        yield f"the build in line {build.line}", [dockerfile]
     for each in reading.inputs:
-        yield f"{build.dockerfile}:{each.line} ({each.keyword})", each.files
+        yield f"{reading.support[0]}:{each.line} ({each.keyword})", each.files
 
 
 def _only_builds(facts: Facts, workflow: Workflow) -> bool:
@@ -180,7 +194,8 @@ def _only_builds(facts: Facts, workflow: Workflow) -> bool:
 def _is_used(facts: Facts, workflow: Workflow, path: str) -> bool:
     """Whether a build reads a file, or the workflow itself, or the tasks that it runs."""
     readings = list(_readings(facts, workflow))
-    if any(reading.reads(path) for _, reading in readings):
+    below = _below(facts, workflow, readings)
+    if any(reading.reads(path) for _, reading in (*readings, *below)):
         return True
     own = [posixpath.join(facts.around.prefix, name) for name in _OWN_FILES]
     if path in own and any(build.own for build, _ in readings):

@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from string import Template
 
-from bailing_tasks.errors import SettingsError
 from bailing_tasks.options import WORKFLOW_PATH
 from bailing_tasks.platforms import Platform
 from bailing_tasks.references import Reference
 from bailing_tasks.settings import Settings, Target
-from bailing_tasks.triggers import from_root
 
 MARKER = "# Written by `invoke ci-write` from the settings in pyproject.toml"
 """How the first line of each file begins; one that begins otherwise is somebody's own."""
@@ -121,7 +119,7 @@ def is_own(content: bytes) -> bool:
     return content.startswith(MARKER.encode())
 
 
-def workflow(settings: Settings, target: Target, *, folder: str = "") -> str:
+def workflow(settings: Settings, target: Target, paths: Sequence[str], *, folder: str = "") -> str:
     """Return the text of a target's workflow.
 
     Pushes are built and published, pull requests are built: those in a job that may not publish.
@@ -129,10 +127,8 @@ def workflow(settings: Settings, target: Target, *, folder: str = "") -> str:
     Args:
         settings: The workspace's settings.
         target: What is built.
+        paths: GitHub's patterns of the files that it is built from.
         folder: The workspace's folder in the repository; empty where it is the root.
-
-    Raises:
-        SettingsError: The settings have no file that would ever build it.
     """
     jobs = [_job(settings, target, folder, publish=True)]
     if settings.ci.pull_requests:
@@ -140,7 +136,7 @@ def workflow(settings: Settings, target: Target, *, folder: str = "") -> str:
     return WORKFLOW.substitute(
         marker=MARKER,
         target=target.name,
-        events=_events(settings, target, folder),
+        events=_events(settings, paths),
         jobs="\n".join(jobs),
     )
 
@@ -151,13 +147,7 @@ def quoted(text: str) -> str:
     return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in escaped) + '"'
 
 
-def _events(settings: Settings, target: Target, folder: str) -> str:
-    if not target.triggers:
-        raise SettingsError(
-            f"{target.name}.triggers is empty: no change of a file would ever build it in CI",
-            remedy=f"name the files that the {target.name} is made from",
-        )
-    paths = [from_root(pattern, folder) for pattern in target.triggers]
+def _events(settings: Settings, paths: Sequence[str]) -> str:
     ci = settings.ci
     lines: list[str] = []
     if ci.branches or ci.tags:
