@@ -6,7 +6,6 @@ import contextlib
 import functools
 import json
 import threading
-from collections.abc import Mapping
 
 from bailing_tasks.engine.base import Engine
 from bailing_tasks.errors import UsageError
@@ -34,11 +33,6 @@ class KnownOnBuild:
     @functools.cached_property
     def _known(self) -> dict[str, tuple[str, ...]]:
         return _read(self._state)
-
-    @property
-    def adding(self) -> Mapping[str, tuple[str, ...]]:
-        """The images that are known to add something."""
-        return {digest: texts for digest, texts in self._known.items() if texts}
 
     def look_again(self) -> None:
         """Ask engines again for what they did not have: it may have been pulled."""

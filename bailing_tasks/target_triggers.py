@@ -75,9 +75,12 @@ class Derived:
         return self.reads_git or path in self.files or self.copies(path) or self._renders(path)
 
     def copies(self, path: str) -> bool:
-        """Whether a file of the context is taken."""
+        """Whether a file of the context is taken, or leads to one: a link, or a submodule."""
         inner = within(self.context, path)
-        return inner is not None and takes(self.ignore, self.sources, inner)
+        if inner is None:
+            return False
+        leads = any(source.startswith(f"{inner}/") for source in self.sources)
+        return leads or takes(self.ignore, self.sources, inner)
 
     @functools.cached_property
     def reads_git(self) -> bool:

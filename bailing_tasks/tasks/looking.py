@@ -95,15 +95,13 @@ def settings(_context: Context, platform: list[str], python: list[str], json: bo
 
     run = current(json=json)
     found = run.settings(platform, python)
-    values = flatten(found)
+    derived = _triggers(run, found)
+    values = flatten(found) | derived
+    origins = {**found.origins, **dict.fromkeys(derived, "Dockerfile")}
     run.console.table(
         ("setting", "from", "value"),
         [
-            (
-                key,
-                found.origins[key],
-                value if isinstance(value, str) else json_format.dumps(value),
-            )
+            (key, origins[key], value if isinstance(value, str) else json_format.dumps(value))
             for key, value in values.items()
         ],
     )
@@ -111,10 +109,25 @@ def settings(_context: Context, platform: list[str], python: list[str], json: bo
         "settings",
         {
             "settings": {
-                key: {"value": value, "origin": found.origins[key]} for key, value in values.items()
+                key: {"value": value, "origin": origins[key]} for key, value in values.items()
             }
         },
     )
+
+
+def _triggers(run: Run, settings: Settings) -> dict[str, list[str]]:
+    """Return the triggers of builder and app that follow from Dockerfiles, by their keys."""
+    from contextlib import suppress
+
+    from bailing_tasks.errors import DockerfileError, SettingsError
+    from bailing_tasks.trigger_reader import TriggerReader
+
+    reader = TriggerReader(settings, onbuild=run.onbuild())
+    found = {}
+    for target in settings.pair:
+        with suppress(DockerfileError, SettingsError):  # what builds it says so
+            found[f"{target.name}.triggers"] = list(reader.of(target).paths)
+    return {key: paths for key, paths in found.items() if not settings.given[key]}
 
 
 def _engines(run: Run, settings: Settings) -> list[tuple[Engine | None, Settings]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,21 @@ from bailing_tasks.configuration import resolve
 from bailing_tasks.events import Event
 from tests.unit.repository import Repository
 
+DOCKERFILES = {
+    "docker/dockerfile.dev": "FROM scratch AS builder\nCOPY uv.lock /\n",
+    "Dockerfile": "FROM scratch\nCOPY bailing main.py /\n",
+}
+ON_BUILDER = f"ARG BUILDER_IMAGE\nFROM $BUILDER_IMAGE AS builder\n{DOCKERFILES['Dockerfile']}"
+ON_BUILDER += "COPY --from=builder /x /\n"
 CI = {"branches": ["main", "release/**", "!release/old"], "tags": ["v*"], "pull-requests": ["main"]}
 BUILDER = {"triggers": ["uv.lock", "docker/**", "!**.md"]}
 APP = {"triggers": ["bailing/**", "main.py"]}
+
+
+def dockerfiles(root: Path, files: Mapping[str, str] = DOCKERFILES) -> None:
+    for path, text in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text)
 
 
 def push(ref: str, commit: str, base: str = "") -> Event:
@@ -32,6 +45,7 @@ def pull(branch: str, commit: str, base: str) -> Event:
 
 def decided(repository: Repository, event: Event, **document: Any) -> dict[str, Any]:
     """Return why each target is built, or is not."""
+    dockerfiles(repository.root)
     settings = resolve(
         repository.root,
         document={"ci": CI, "builder": BUILDER, "app": APP, **document},
@@ -51,7 +65,8 @@ def decided(repository: Repository, event: Event, **document: Any) -> dict[str, 
         (["docker/README.md"], (False, "docker/README.md is excluded"), (False, "no pattern")),
         (["src/main.py", "docs/a"], (False, "no pattern takes"), (False, "no pattern takes")),
         ([], (False, "no file has changed"), (False, "no file has changed")),
-        ([f"docs/{n}" for n in range(301)], (True, "more than 300"), (True, "more than 300")),
+        ([f"docs/{n}" for n in range(301)], (False, "no pattern"), (False, "no pattern")),
+        ([*(f"a{n}" for n in range(301)), "main.py"], (False, "no pattern"), (True, "main.py has")),
     ],
 )
 def test_a_push_builds_what_its_files_trigger(
@@ -89,12 +104,65 @@ def test_the_branch_or_the_tag_comes_first(repository: Repository) -> None:
         assert decided(repository, event)["app"] == (runs, reason), event
 
 
-def test_without_triggers_every_push_builds(repository: Repository) -> None:
-    base, last = repository.commit("a"), repository.commit("b")
+def test_without_triggers_what_is_read_builds(repository: Repository) -> None:
+    dockerfiles(repository.root)
+    base, last = repository.commit("a"), repository.commit("bailing/x", "uv.lock")
     event = push("refs/heads/main", last, base)
-    found = decided(repository, event, app={"triggers": []})
-    assert found["app"] == (True, "no pattern limits the files")
-    assert not found["builder"][0]
+    found = decided(repository, event, app={"triggers": []}, builder={})
+    assert found["app"] == (True, "bailing/x has changed")
+    assert found["builder"] == (True, "uv.lock has changed")
+    event = push("refs/heads/main", repository.commit("docs/x"), last)
+    found = decided(repository, event, app={}, builder={})
+    assert found["app"] == (False, "it is built from no file that has changed")
+    event = push("refs/heads/main", last, last)
+    assert decided(repository, event, app={})["app"] == (False, "no file has changed")
+
+
+def test_a_lock_file_of_the_builder_builds_the_app_too(repository: Repository) -> None:
+    dockerfiles(repository.root, {**DOCKERFILES, "Dockerfile": ON_BUILDER})
+    base, last = repository.commit("a"), repository.commit("uv.lock")
+    for document in ({}, {"app": {"triggers": ["main.py"]}}, {"builder": BUILDER, "app": APP}):
+        settings = resolve(repository.root, document=document, environment={}, overrides={})
+        found = decide(settings, push("refs/heads/main", last, base)).targets
+        assert [(each.runs, each.reason) for each in found.values()] == [
+            (True, "uv.lock has changed"),
+            (True, "uv.lock has changed"),
+        ]
+
+
+def test_what_an_event_removes_builds_too(repository: Repository) -> None:
+    base = repository.commit("bailing/x", "main.py")
+    repository.git("rm", "-q", "bailing/x")
+    event = push("refs/heads/main", repository.commit(), base)
+    assert decided(repository, event, app={})["app"] == (True, "bailing/x has changed")
+
+
+def test_past_300_files_github_may_see_none_that_counts(repository: Repository) -> None:
+    dockerfiles(repository.root)
+    base = repository.commit("a")
+    last = repository.commit(*(f"docs/{number:03}" for number in range(300)), "uv.lock", "main.py")
+    settings = resolve(repository.root, document={}, environment={}, overrides={})
+    found = decide(settings, push("refs/heads/main", last, base))
+    assert [each.runs for each in found.targets.values()] == [True, True]
+    builder, app = found.warnings
+    assert "may not start the workflow of builder: it looks at the first 300 of 302" in builder
+    assert "invoke ci-run --target app" in app
+    repository.commit("bailing/x")
+    late = decide(settings, push("refs/heads/main", repository.git("rev-parse", "HEAD"), base))
+    (builder,) = late.warnings
+    assert "workflow of builder" in builder
+    few = decide(settings, push("refs/heads/main", last, f"{last}~1"))
+    assert few.changes
+    assert few.warnings == found.warnings
+    assert decide(settings, push("refs/heads/main", last, last)).warnings == ()
+
+
+def test_a_builder_that_is_not_there_is_no_target(repository: Repository) -> None:
+    (repository.root / "Dockerfile").write_text("FROM scratch\n")
+    base, last = repository.commit("a"), repository.commit("b")
+    settings = resolve(repository.root, document={}, environment={}, overrides={})
+    for event in (push("refs/tags/v1", last), push("refs/heads/main", last, base)):
+        assert list(decide(settings, event).targets) == ["app"]
 
 
 def test_past_a_thousand_commits_it_runs_anyway(repository: Repository) -> None:
@@ -122,6 +190,7 @@ def workspace(repository: Repository) -> Repository:
     """A workspace with two commits; the second is a change of the app's code."""
     (repository.root / "tasks.py").write_text("from bailing_tasks import namespace\n")
     (repository.root / ".gitignore").write_text("__pycache__\n")
+    dockerfiles(repository.root)
     repository.commit("uv.lock")
     repository.commit("bailing/main.py")
     return repository
@@ -141,7 +210,7 @@ def test_changed_tells_each_target_and_why(workspace: Repository) -> None:
     cells = [[cell.strip() for cell in line if cell] for line in lines[2:]]
     assert cells == [
         ["target", "built", "why", "pattern"],
-        ["builder", "no", "no pattern takes a file that has changed"],
+        ["builder", "no", "it is built from no file that has changed"],
         ["app", "yes", "bailing/main.py has changed", "bailing/**"],
     ]
 

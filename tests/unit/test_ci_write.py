@@ -6,6 +6,7 @@ import json
 import re
 import stat
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bailing_tasks import ci_write, configuration, process
-from bailing_tasks.errors import SettingsError
 from bailing_tasks.settings import Settings
+from bailing_tasks.trigger_reader import TriggerReader
 from bailing_tasks.workflows import writing
 
 ROOT = Path(__file__).parents[2]
@@ -35,10 +36,12 @@ def settings(**given: Any) -> Settings:
     return configuration.resolve(Path("/w"), document=document, environment={}, overrides={})
 
 
-def read(found: Settings, name: str = "builder", folder: str = "") -> dict[str, Any]:
+def read(
+    found: Settings, name: str = "builder", folder: str = "", paths: Sequence[str] = ("x/**",)
+) -> dict[str, Any]:
     """Return a workflow as YAML reads it; `on` stays a word, as it does on GitHub."""
     target = next(target for target in found.targets if target.name == name)
-    text = writing.workflow(found, target, folder=folder)
+    text = writing.workflow(found, target, paths, folder=folder)
     document = yaml.load(text, yaml.BaseLoader)
     assert isinstance(document, dict)
     return document
@@ -53,8 +56,8 @@ def step(job: dict[str, Any], action: str) -> dict[str, Any]:
 def test_it_runs_when_the_settings_say() -> None:
     found = settings(ci_branches=["main", "release/**"], ci_tags=["v*"], ci_pull_requests=["main"])
     for target in found.targets:
-        on = read(found, target.name)["on"]
-        paths = list(target.triggers)
+        paths = ["x/**", f"{target.name}.py"]
+        on = read(found, target.name, paths=paths)["on"]
         assert on == {
             "push": {"branches": ["main", "release/**"], "tags": ["v*"], "paths": paths},
             "pull_request": {"branches": ["main"], "paths": paths},
@@ -71,11 +74,6 @@ def test_what_is_not_wanted_is_no_event() -> None:
     assert list(only_pulls["on"]) == ["pull_request", "workflow_dispatch"]
 
 
-def test_a_target_that_nothing_would_build_is_refused() -> None:
-    with pytest.raises(SettingsError, match=r"app\.triggers is empty"):
-        read(settings(app_triggers=[]), "app")
-
-
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_any_text_is_the_same_to_yaml(text: str) -> None:
     assert yaml.safe_load(writing.quoted(text)) == text
@@ -85,7 +83,8 @@ def test_any_text_is_the_same_to_yaml(text: str) -> None:
 def test_odd_patterns_and_commands_arrive_as_they_are() -> None:
     odd = ['it\'s "quoted".txt', "a: b # c", "*", "docs/**", "!docs/{x}/\\[1\\]", "ünï/😀"]
     install = "pip install uv\nuv pip install --system 'bailing-tasks >= 1'"
-    found = read(settings(builder_triggers=odd, ci_install=install, ci_runner="my runner: 1"))
+    given = settings(ci_install=install, ci_runner="my runner: 1")
+    found = read(given, paths=odd)
     assert found["on"]["push"]["paths"] == odd
     for job in found["jobs"].values():
         assert job["runs-on"] == "my runner: 1"
@@ -209,30 +208,22 @@ def test_an_app_without_a_builder_needs_its_own_registry_alone() -> None:
 
 
 def test_a_workspace_in_a_folder_is_found_from_the_root() -> None:
-    found = settings(builder_triggers=["uv.lock", "src/**", "!src/*.md", BUILDER, f"!{BUILDER}"])
-    document = read(found, folder="services/voice [a]")
-    literal = "services/voice \\[a\\]"
-    assert document["on"]["push"]["paths"] == [
-        f"{literal}/uv.lock",
-        f"{literal}/src/**",
-        f"!{literal}/src/*.md",
-        BUILDER,
-        f"!{BUILDER}",
-    ]
+    document = read(settings(), folder="services/voice [a]")
     for job in document["jobs"].values():
         assert job["defaults"] == {"run": {"working-directory": "services/voice [a]"}}
 
 
 def test_the_workflows_of_this_repository_are_what_is_written_now() -> None:
     found = configuration.load(ROOT, environment={})
+    reader = TriggerReader(found)
     for target in found.targets:
-        expected = writing.workflow(found, target)
+        expected = writing.workflow(found, target, reader.of(target).paths)
         assert ROOT.joinpath(writing.path(target)).read_text() == expected, "run invoke ci-write"
 
 
 def test_what_was_written_is_known_again() -> None:
     found = settings()
-    assert writing.is_own(writing.workflow(found, found.app).encode())
+    assert writing.is_own(writing.workflow(found, found.app, ["x"]).encode())
     assert not writing.is_own(b"name: mine\n")
 
 
@@ -244,7 +235,14 @@ def root(tmp_path: Path) -> Path:
     """A repository that uses the tasks."""
     tmp_path.joinpath(".git").mkdir()
     tmp_path.joinpath("tasks.py").write_text("from bailing_tasks import namespace\n")
+    dockerfiles(tmp_path)
     return tmp_path
+
+
+def dockerfiles(folder: Path) -> None:
+    folder.joinpath("docker").mkdir(parents=True)
+    folder.joinpath("docker/dockerfile.dev").write_text("FROM a AS builder\nCOPY uv.lock /\n")
+    folder.joinpath("Dockerfile").write_text("FROM a\nCOPY main.py /\n")
 
 
 def invoke(root: Path, *argv: str) -> process.Completed:
@@ -312,7 +310,7 @@ def test_a_place_that_cannot_be_written_is_named(root: Path) -> None:
 
 def test_from_a_folder_they_go_to_the_root(root: Path) -> None:
     folder = root / "services" / "voice"
-    folder.mkdir(parents=True)
+    dockerfiles(folder)
     root.joinpath("tasks.py").rename(folder / "tasks.py")
     result = invoke(folder)
     assert result.ok, result.stderr

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from bailing_tasks import needs
 from bailing_tasks.configuration import flatten, load, resolve
 from bailing_tasks.errors import SettingsError
 from bailing_tasks.platforms import Platform
@@ -86,7 +85,7 @@ def test_services_are_found_by_pattern_and_have_defaults(root: Path) -> None:
         repository="ghcr.io/team/ai-infra-backend",
         build_args={},
         secrets={},
-        triggers=("src/backend/**",),
+        triggers=(),
         tags=("latest", "{version}", "{branch}"),
         tag="latest",
         per_python=False,
@@ -169,11 +168,11 @@ def test_names_are_made_by_patterns(root: Path) -> None:
     backend, frontend = found["backend"], found["frontend"]
     assert (backend.image, backend.tag) == ("team/ai-infra-backend-x", "latest")
     assert backend.repository == "r.example:5000/ai-infra/backend"
-    assert (backend.context, backend.triggers) == (".", ("**",))
+    assert backend.context == "."
     assert (frontend.image, frontend.tag) == ("web", "v1-frontend")
     assert frontend.repository == "r.example/web"
     assert frontend.build_args == {"NAME": "frontend", "V": "ai-infra:v1"}
-    assert (frontend.context, frontend.triggers) == ("src", ("src/**",))
+    assert frontend.context == "src"
 
 
 def test_git_is_not_asked_for_a_version_that_nothing_shows(root: Path) -> None:
@@ -200,23 +199,6 @@ def test_the_project_is_called_after_its_repository_or_folder(
     assert project_of(repository, tmp_path / folder) == project
 
 
-def test_default_triggers_are_dockerfile_and_context(root: Path) -> None:
-    (root / "docker").mkdir()
-    (root / "docker" / "Dockerfile.api").write_text("FROM scratch\n")
-    found = services(
-        root,
-        services=["docker/Dockerfile.*", *PATTERNS],
-        service={
-            "api": {"context": "src/a[p]i"},
-            "backend": {"context": "../other"},
-            "frontend": {"triggers": ["a/**", "!a/b"]},
-        },
-    )
-    assert found["api"].triggers == ("docker/Dockerfile.api", r"src/a\[p\]i/**")
-    assert found["backend"].triggers == ("**",)
-    assert found["frontend"].triggers == ("a/**", "!a/b")
-
-
 def test_tables_refine_add_and_name_services(root: Path) -> None:
     document = {
         "services": PATTERNS,
@@ -237,7 +219,6 @@ def test_tables_refine_add_and_name_services(root: Path) -> None:
     assert (found["tool"].context, found["tool"].needs) == ("tools", ("backend",))
     redis = found["redis"]
     assert (redis.from_image, redis.dockerfile, redis.context) == ("redis:7", "", ".")
-    assert redis.triggers == ("pyproject.toml",)
     shown = flatten(whole)
     assert shown["service.backend.stage"] == "run"
     assert shown["service.tool.needs"] == ["backend"]
@@ -425,12 +406,3 @@ def test_builder_and_app_are_built_where_they_are_there_beside_services(root: Pa
     assert [need.key for need in recipe.needs] == [("backend", "linux/amd64", "")]
     found = settings(root, services=PATTERNS, service={"main": {"dockerfile": "Dockerfile"}})
     assert [each.name for each in found.targets] == ["backend", "frontend", "main"]
-
-
-def test_a_service_is_built_for_what_changes_what_it_is_built_on(root: Path) -> None:
-    (root / "src" / "frontend" / "Dockerfile").write_text("FROM ai-infra-backend\n")
-    found = needs.triggered(settings(root, services=PATTERNS))
-    backend, frontend = found.services
-    assert backend.triggers == ("src/backend/**",)
-    assert frontend.triggers == ("src/frontend/**", "src/backend/**")
-    assert needs.triggered(settings(root)) == settings(root)

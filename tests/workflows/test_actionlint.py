@@ -72,14 +72,15 @@ def test_actionlint_finds_nothing(linter: Path, tmp_path: Path) -> None:
         for target in settings.targets:
             for folder in ("", "services/voice"):
                 file = tmp_path / f"{name}, {target.name} in {folder.replace('/', '-')}.yml"
-                file.write_text(writing.workflow(settings, target, folder=folder))
+                paths = target.triggers or ("uv.lock", "bailing/**", "requirements*.lock")
+                file.write_text(writing.workflow(settings, target, paths, folder=folder))
                 files.append(file)
     assert findings(linter, *files) == []
 
 
 def test_actionlint_finds_what_is_wrong(linter: Path, tmp_path: Path) -> None:
     settings = configuration.resolve(tmp_path, document={}, environment={}, overrides={})
-    text = writing.workflow(settings, settings.app)
+    text = writing.workflow(settings, settings.app, ["main.py"])
     file = tmp_path / "broken.yml"
     file.write_text(text.replace("steps.buildx.", "steps.missing."))
     found = findings(linter, file)

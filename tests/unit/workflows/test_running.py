@@ -243,7 +243,10 @@ jobs:
 def test_a_workflow_that_is_called_does_what_its_caller_says(bare: Checkout) -> None:
     called = f"{FOLDER}/called.yml"
     bare.write(called, CALLED)
-    caller = "on: {pull_request: {paths: [Dockerfile, main.py, bailing/**, config/**, X]}}\njobs:\n"
+    caller = (
+        "on: {pull_request: {paths: [Dockerfile, main.py, bailing/**, config/**, X, P]}}\njobs:\n"
+    )
+    caller = caller.replace("P", "docker/dockerfile.dev, pyproject.toml, uv.lock")
     use = f"  a:\n    uses: ./{called}\n"
     bare.write(SHELL, caller.replace("X", called) + use)
     assert bare.places() == [("pushed-from-pull-request", called, 15)]
@@ -302,9 +305,12 @@ jobs:
 """
     bare.write(SHELL, text)
     inner = Checkout(bare.root / "voice")
-    (found,) = inner.findings()
-    assert (found.rule, found.file, found.line) == ("not-triggered", SHELL, 1)
+    below, found = inner.findings()
+    assert {(each.rule, each.file, each.line) for each in (found, below)} == {
+        ("not-triggered", SHELL, 1)
+    }
     assert "voice/Dockerfile:7 (COPY) reads voice/main.py" in found.message
+    assert "reads voice/docker/dockerfile.dev" in below.message
 
 
 def test_jobs_that_only_check_out_may_read_anything(checkout: Checkout) -> None:
