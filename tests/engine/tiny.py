@@ -67,12 +67,14 @@ def push_index(
     contents: Mapping[str, Mapping[str, bytes]],
     labels: Mapping[str, str] | None = None,
     annotations: Mapping[str, str] | None = None,
+    onbuild: Sequence[str] = (),
 ) -> None:
     """Put an image for several platforms into a registry: for each, files by their paths."""
     repository, _, tag = name.partition(":")
     manifests = []
     for platform, files in contents.items():
-        body = _manifest(registry, repository, platform, [_archive(files)], labels)
+        settings = {"Labels": dict(labels or {}), "OnBuild": [*onbuild]}
+        body = _manifest(registry, repository, platform, [_archive(files)], settings)
         digest, (os_name, architecture) = _digest(body), platform.split("/")
         url = f"http://{registry}/v2/{repository}/manifests/{digest}"
         _ask("PUT", url, body, {"Content-Type": MANIFEST})
@@ -129,7 +131,7 @@ def _manifest(
     repository: str,
     platform: str,
     archives: Sequence[bytes],
-    labels: Mapping[str, str] | None = None,
+    settings: Mapping[str, object] | None = None,
     *,
     runs: bool = True,
 ) -> bytes:
@@ -138,7 +140,7 @@ def _manifest(
     config = {
         "os": os_name,
         "architecture": architecture,
-        **({"config": {"Labels": dict(labels)} if labels else {}} if runs else {}),
+        **({"config": dict(settings or {})} if runs else {}),
         "rootfs": {"type": "layers", "diff_ids": [_digest(archive) for archive in archives]},
     }
     layers = [gzip.compress(archive, mtime=0) for archive in archives]
