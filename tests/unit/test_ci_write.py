@@ -277,6 +277,27 @@ def test_a_dry_run_shows_the_files_and_writes_none(root: Path) -> None:
     assert not root.joinpath(".github").exists()
 
 
+def test_a_whole_context_is_pointed_out(root: Path) -> None:
+    root.joinpath("Dockerfile").write_text("FROM a\nCOPY . /x\n")
+    root.joinpath("README.md").touch()
+    shown = invoke(root).stdout
+    assert "note: Dockerfile:2 copies the whole context: app depends on each of its" in shown
+    assert "lines for .dockerignore to consider: .git, *.md" in shown
+
+
+def test_the_settings_show_what_follows_from_dockerfiles(root: Path) -> None:
+    root.joinpath("pyproject.toml").write_text('[tool.bailing-tasks.app]\ntriggers = ["a"]\n')
+    argv = [sys.executable, "-m", "invoke", "settings", "--json"]
+    shown = json.loads(process.run(argv, cwd=root).stdout)["results"][0]["settings"]
+    assert shown["app.triggers"] == {"value": ["a"], "origin": "pyproject.toml"}
+    assert shown["builder.triggers"]["origin"] == "Dockerfile"
+    assert {"docker/dockerfile.dev", "uv.lock", BUILDER} <= {*shown["builder.triggers"]["value"]}
+    # It is there to find out what is wrong, too.
+    root.joinpath("docker/dockerfile.dev").write_text("FRO\n")
+    shown = json.loads(process.run(argv, cwd=root).stdout)["results"][0]["settings"]
+    assert shown["builder.triggers"] == {"value": [], "origin": "default"}
+
+
 def test_somebodys_own_file_stays(root: Path) -> None:
     own = root / APP
     own.parent.mkdir(parents=True)

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from bailing_tasks import ci_write
 from bailing_tasks.workflows.builds import Build
-from tests.unit.workflows.checkout import APP, BUILDER, FOLDER, SHELL, Checkout
+from tests.unit.workflows.checkout import APP, BUILDER, DOCKERFILES, FOLDER, SHELL, Checkout
 
 HEAD = "on: {push: {branches: [main]}, pull_request: {}}\njobs:\n"
 
@@ -467,3 +468,34 @@ jobs:
         ("platforms", 9),
         ("other-image-name", 9),
     }
+
+
+def test_what_ci_write_writes_is_fine(bare: Checkout) -> None:
+    bare.write("Dockerfile", f"{DOCKERFILES['Dockerfile']}COPY made gone* ./\n")
+    for path in ("made.tpl", ".env.example", "images.lock"):
+        bare.write(path, "")
+    document = {"templates": ["*.tpl"]}
+    for file in ci_write.planned(bare.settings(document)):
+        ci_write.write(file)
+        assert ".env.example" in file.text or "builder" in file.name
+    assert bare.findings(document) == ()
+    bare.write("docker/dockerfile.dev", f"{DOCKERFILES['docker/dockerfile.dev']}COPY docs /docs\n")
+    assert {each.rule for each in bare.findings(document)} == {"not-as-written", "not-triggered"}
+
+
+def test_what_the_builder_reads_is_to_start_the_workflow_of_the_app_too(bare: Checkout) -> None:
+    own = "Dockerfile, main.py, bailing/**, config/**, .github/workflows/images.yml"
+    text = f"on: {{push: {{branches: [main], paths: [{own}X]}}}}\njobs:\n" + job(
+        "docker build --platform linux/amd64,linux/arm64 --push -t ghcr.io/owner/voice:1 ."
+    )
+    bare.write(SHELL, text.replace("X", ""))
+    messages = [each.message for each in bare.findings() if each.rule == "not-triggered"]
+    assert any(
+        "docker/dockerfile.dev:2 (COPY) reads pyproject.toml, uv.lock" in m for m in messages
+    )
+    bare.write(SHELL, text.replace("X", ", docker/dockerfile.dev, pyproject.toml, uv.lock"))
+    assert "not-triggered" not in {each.rule for each in bare.findings()}
+    # Who has given the builder's triggers has said what counts.
+    bare.write(SHELL, text.replace("X", ""))
+    found = bare.findings({"builder": {"triggers": ["docker/dockerfile.dev"]}})
+    assert "not-triggered" not in {each.rule for each in found}
