@@ -14,7 +14,7 @@ from bailing_tasks import context, git
 from bailing_tasks.dockerfile import context_inputs, external_images, stages
 from bailing_tasks.dockerfile.dockerignore import DockerIgnore
 from bailing_tasks.engine import bake
-from bailing_tasks.errors import DockerfileError, FindingsError, SettingsError, UsageError
+from bailing_tasks.errors import DockerfileError, FindingsError, UsageError
 from bailing_tasks.needs import machine
 from bailing_tasks.recipes import OnBuildLookup, unknown
 from bailing_tasks.settings import FROM_FILE, Settings
@@ -128,7 +128,7 @@ def _triggers(settings: Settings, prefix: str, onbuild: OnBuildLookup) -> dict[s
     reader = TriggerReader(settings, prefix, onbuild=onbuild)
     found = {}
     for target in settings.targets:
-        with contextlib.suppress(DockerfileError, SettingsError):
+        with contextlib.suppress(DockerfileError, UsageError):
             found[target.name] = reader.of(target)
     return found
 
@@ -143,7 +143,8 @@ def _derived_below(triggers: Mapping[str, TargetTriggers]) -> dict[str, list[str
 
 def _source(settings: Settings, name: str, prefix: str) -> Source:
     """Return what a target is built from, as a step of a workflow would name it."""
-    target = next(target for target in settings.targets if target.name == name)
+    targets = (*settings.targets, settings.builder)
+    target = next(target for target in targets if target.name == name)
     dockerfile, context = (
         posixpath.normpath(posixpath.join(prefix, path))
         for path in (target.dockerfile, target.context)

@@ -13,7 +13,7 @@ from bailing_tasks.kept import held_name
 from bailing_tasks.state import Pin, State
 
 FILE = "onbuild.json"
-"""By the digest of an image, its instructions: what was true of a digest once stays true."""
+"""By digest and platform of an image, its instructions: they never change."""
 
 
 class KnownOnBuild:
@@ -50,18 +50,19 @@ class KnownOnBuild:
         """
         if pin is None:
             return None
+        key = f"{pin.digest} {pin.platform}"  # a digest may be that of an index
         with self._one_at_a_time:
-            if pin.digest not in self._known and engine and pin.digest not in self._absent:
-                self._look(pin, engine)
-            return self._known.get(pin.digest)
+            if key not in self._known and engine and key not in self._absent:
+                self._look(key, pin, engine)
+            return self._known.get(key)
 
-    def _look(self, pin: Pin, engine: Engine) -> None:
+    def _look(self, key: str, pin: Pin, engine: Engine) -> None:
         name = held_name(engine, pin)
         found = engine.image(name) if name else None
         if found is None:
-            self._absent.add(pin.digest)
+            self._absent.add(key)
             return
-        self._known[pin.digest] = found.onbuild
+        self._known[key] = found.onbuild
         if self._state.folder.exists():  # it is made by a run that changes something
             with contextlib.suppress(UsageError):  # the engine can be asked again
                 text = json.dumps(self._known, indent=2, sort_keys=True)
@@ -72,6 +73,6 @@ def _read(state: State) -> dict[str, tuple[str, ...]]:
     """Return what earlier runs found out; nothing where that cannot be understood."""
     try:
         document = json.loads((state.folder / FILE).read_bytes())
-        return {str(digest): tuple(map(str, texts)) for digest, texts in document.items()}
+        return {str(key): tuple(map(str, texts)) for key, texts in document.items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}

@@ -85,7 +85,8 @@ class Derived:
     @functools.cached_property
     def reads_git(self) -> bool:
         """Whether what Git keeps of the repository is taken: each commit changes that."""
-        return self.copies(".git/HEAD")
+        named = any(source.partition("/")[0] == ".git" for source in self.sources)
+        return self.context == "." and (named or self.copies(".git/HEAD"))
 
     def _renders(self, path: str) -> bool:
         """Whether what a template is rendered to is read."""

@@ -47,6 +47,7 @@ class TriggerReader:
         self._folder = folder or "."
         self._onbuild = onbuild
         self._recipes: dict[tuple[Key, Platform], Recipe] = {}
+        self._known: dict[frozenset[tuple[Key, Platform]], Written | Derived] = {}
 
     def of(self, target: Target) -> TargetTriggers:
         """Return what builds a target, on whichever machine and for whichever platform.
@@ -92,7 +93,12 @@ class TriggerReader:
 
     def _own(self, recipes: Sequence[Recipe]) -> Written | Derived:
         """Return the triggers of one target, of which there are the recipes."""
-        target = recipes[0].variant.target
+        key = frozenset((recipe.variant.key, recipe.build_platform) for recipe in recipes)
+        if key not in self._known:
+            self._known[key] = self._read(recipes[0].variant.target, recipes)
+        return self._known[key]
+
+    def _read(self, target: Target, recipes: Sequence[Recipe]) -> Written | Derived:
         if target.triggers:
             folder = "" if self._folder == "." else self._folder
             return Written(
@@ -118,7 +124,7 @@ class TriggerReader:
         more = self._read_besides(target, found)
         copied = [
             pattern
-            for source in found.sources
+            for source in (found.sources if _is_inside(found.context) else ())
             for pattern in github_paths.of_source(
                 found.context, source, functools.partial(_is_folder, place)
             )
@@ -141,7 +147,9 @@ class TriggerReader:
             found.append(f"{target.dockerfile}.dockerignore")
             if not (self._settings.root / found[-1]).is_file():
                 found.append(posixpath.join(target.context, ".dockerignore"))
-        return [_joined(self._folder, path) for path in found]
+        return [
+            path for path in (_joined(self._folder, each) for each in found) if _is_inside(path)
+        ]
 
     def _read_besides(self, target: Target, found: Derived) -> list[str]:
         """Return the files behind what a target reads, and those that say how it is built."""
@@ -159,6 +167,11 @@ class TriggerReader:
 
 def _joined(folder: str, path: str) -> str:
     return posixpath.normpath(posixpath.join(folder, path))
+
+
+def _is_inside(path: str) -> bool:
+    """Whether a path from the repository's root is in the repository."""
+    return path.partition("/")[0] not in ("", "..")
 
 
 def _is_folder(context: Path, path: str) -> bool | None:

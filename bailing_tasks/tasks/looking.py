@@ -119,13 +119,13 @@ def _triggers(run: Run, settings: Settings) -> dict[str, list[str]]:
     """Return the triggers of builder and app that follow from Dockerfiles, by their keys."""
     from contextlib import suppress
 
-    from bailing_tasks.errors import DockerfileError, SettingsError
+    from bailing_tasks.errors import DockerfileError, UsageError
     from bailing_tasks.trigger_reader import TriggerReader
 
     reader = TriggerReader(settings, onbuild=run.onbuild())
     found = {}
     for target in settings.pair:
-        with suppress(DockerfileError, SettingsError):  # what builds it says so
+        with suppress(DockerfileError, UsageError):  # what builds it says so
             found[f"{target.name}.triggers"] = list(reader.of(target).paths)
     return {key: paths for key, paths in found.items() if not settings.given[key]}
 

@@ -102,6 +102,7 @@ def test_a_context_outside_of_the_repository_has_no_files_of_it(
     found = service(root, "FROM a\nCOPY . /x\n", context=context)
     assert not found.decide(["src/x"], 1).runs
     assert found.decide(["Dockerfile"], 1).runs
+    assert not any(".." in path for path in found.paths)
     put(root, Dockerfile="FROM a\nCOPY . /x\n")
     document = {"service": {"x": {"dockerfile": "Dockerfile", "context": ".."}}}
     inner = of(root, "x", "one", **document)
@@ -118,6 +119,7 @@ def test_what_git_keeps_changes_with_each_commit(tmp_path: Path) -> None:
     found = service(tmp_path, "FROM a\nRUN --mount=source=.git,target=/g git describe\n")
     assert found.paths == ("**",)
     assert found.decide(["docs/x"], 1).runs
+    assert service(tmp_path, "FROM a\nCOPY .git/refs /x\n").paths == ("**",)
     put(tmp_path, **{".dockerignore": ".git\n"})
     assert not service(tmp_path, "FROM a\nCOPY . /x\nCOPY docs /y").decide([".git/x"], 1).runs
     whole = service(tmp_path, "FROM a\nCOPY . /x\n")
