@@ -4,18 +4,41 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from bailing_tasks import dotenv
-from bailing_tasks.errors import UsageError
+from bailing_tasks.errors import DockerfileError, UsageError
 from bailing_tasks.extra_images import extra_wanted
 from bailing_tasks.order import in_order
 from bailing_tasks.platforms import Platform
 from bailing_tasks.recipes import Recipe, read_recipe
+from bailing_tasks.refusals import Refusal, Refused, check, split
 from bailing_tasks.settings import Settings, Target
-from bailing_tasks.variants import variants
+from bailing_tasks.variants import Variant, variants
 from bailing_tasks.wanted import WantedImage, joined, wanted_images
+
+
+class Required(NamedTuple):
+    """What is needed from outside, as far as that can be found out.
+
+    Attributes:
+        images: The external images.
+        refused: The targets and Compose files that could not be read.
+    """
+
+    images: tuple[WantedImage, ...]
+    refused: tuple[Refused, ...]
+
+    def checked(self) -> tuple[WantedImage, ...]:
+        """Return the images, unless something could not be read.
+
+        Raises:
+            BailingError: As `refusals.check`.
+        """
+        check(self.refused)
+        return self.images
 
 
 def machine() -> Platform:
@@ -23,35 +46,57 @@ def machine() -> Platform:
     return Platform.from_machine(platform.machine())
 
 
+def read(
+    settings: Settings, variant: Variant, host: Platform, *, all_stages: bool = False
+) -> Recipe | Refusal:
+    """Read the recipe of a variant, or find out why it is refused."""
+    try:
+        return read_recipe(settings, variant, host, all_stages=all_stages)
+    except (DockerfileError, UsageError) as error:
+        return Refusal(variant=variant, error=error)
+
+
 def recipes(
     settings: Settings, target: Target, host: Platform, *, all_stages: bool = False
-) -> list[Recipe]:
-    """Read the recipes of a target for each chosen platform and Python.
-
-    Raises:
-        DockerfileError: The Dockerfile is missing, or BuildKit would refuse it.
-    """
+) -> list[Recipe | Refusal]:
+    """Read the recipes of a target for each chosen platform and Python."""
     return [
-        read_recipe(settings, variant, host, all_stages=all_stages)
+        read(settings, variant, host, all_stages=all_stages)
         for variant in variants(settings, target, host)
     ]
 
 
-def wanted(
-    settings: Settings, host: Platform, *, all_stages: bool = False
-) -> tuple[WantedImage, ...]:
-    """Return every external image of all targets, and those that no Dockerfile names."""
-    found = wanted_images(
-        recipe
-        for target in targets(settings, host)
-        for recipe in recipes(settings, target, host, all_stages=all_stages)
-    )
-    return joined((*found, *named_by_no_dockerfile(settings, host)))
+def required(settings: Settings, host: Platform, *, all_stages: bool = False) -> Required:
+    """Find every external image of all targets, and those that no Dockerfile names."""
+    found = _required(settings, targets(settings, host), host, all_stages=all_stages)
+    extra = named_by_no_dockerfile(settings, host)
+    return Required(joined((*found.images, *extra.images)), (*found.refused, *extra.refused))
 
 
-def named_by_no_dockerfile(settings: Settings, host: Platform) -> tuple[WantedImage, ...]:
-    """Return the external images that no Dockerfile names."""
-    return extra_wanted(settings, host, _variables(settings))
+def wanted(settings: Settings, host: Platform) -> tuple[WantedImage, ...]:
+    """Return what `required` finds.
+
+    Raises:
+        BailingError: A target or a Compose file cannot be read.
+    """
+    return required(settings, host).checked()
+
+
+def _required(
+    settings: Settings, chosen: Iterable[Target], host: Platform, *, all_stages: bool
+) -> Required:
+    readings = [
+        reading
+        for target in chosen
+        for reading in recipes(settings, target, host, all_stages=all_stages)
+    ]
+    usable, refused = split(readings)
+    return Required(wanted_images(usable), tuple(refused))
+
+
+def named_by_no_dockerfile(settings: Settings, host: Platform) -> Required:
+    """Find the external images that no Dockerfile names."""
+    return Required(*extra_wanted(settings, host, _variables(settings)))
 
 
 def _variables(settings: Settings) -> Mapping[str, str]:
@@ -68,20 +113,24 @@ def targets(settings: Settings, host: Platform) -> tuple[Target, ...]:
     """
     if settings.builder not in settings.pair or settings.has_dockerfile(settings.builder):
         return settings.targets
-    bases = {
-        each.base.target.name for app in recipes(settings, settings.app, host) for each in app.own
-    }
+    apps, _ = split(recipes(settings, settings.app, host))
+    bases = {each.base.target.name for app in apps for each in app.own}
     return tuple(
         target for target in settings.targets if target != settings.builder or target.name in bases
     )
 
 
+def refused(settings: Settings) -> tuple[Refusal, ...]:
+    """Return the targets that cannot be built because of their files; no engine is asked."""
+    host = machine()
+    readings = [each for one in targets(settings, host) for each in recipes(settings, one, host)]
+    return tuple(split(in_order(readings, lambda need: read(settings, need, host)))[1])
+
+
 def triggered(settings: Settings) -> Settings:
     """Return settings by which a target is also built for what changes the services that it needs.
 
-    Raises:
-        DockerfileError: A Dockerfile is missing, or BuildKit would refuse it.
-        SettingsError: Services are built on each other in a circle.
+    What cannot be read has its own triggers alone.
     """
     if not settings.services:
         return settings
@@ -89,9 +138,7 @@ def triggered(settings: Settings) -> Settings:
     platform = settings.only(settings.platforms[:1])
 
     def widened(target: Target) -> Target:
-        needed = in_order(
-            recipes(platform, target, host), lambda need: read_recipe(settings, need, host)
-        )
+        needed = in_order(recipes(platform, target, host), lambda need: read(settings, need, host))
         services = [each.variant.target for each in needed if not each.variant.target.per_python]
         patterns = (*target.triggers, *(each for one in services for each in one.triggers))
         return replace(target, triggers=tuple(dict.fromkeys(patterns)))
@@ -105,18 +152,18 @@ def triggered(settings: Settings) -> Settings:
     )
 
 
-def wanted_anywhere(settings: Settings, hosts: Sequence[Platform]) -> tuple[WantedImage, ...]:
-    """Return what `wanted` does, on whichever platform the targets are built.
+def required_anywhere(settings: Settings, hosts: Sequence[Platform]) -> Required:
+    """Find what `required` does, on whichever platform the targets are built.
 
     Some are for the machine that builds (`FROM --platform=$BUILDPLATFORM`): it may be one of those
     that build here, or one of the platforms of the settings.
     """
-    found = {
-        image.key: image
-        for machine in dict.fromkeys((*hosts, *settings.platforms))
-        for image in wanted(settings, machine)
-    }
-    return tuple(found[key] for key in sorted(found))
+    every = [required(settings, each) for each in dict.fromkeys((*hosts, *settings.platforms))]
+    found = {image.key: image for one in every for image in one.images}
+    return Required(
+        tuple(found[key] for key in sorted(found)),
+        tuple(refused for one in every for refused in one.refused),
+    )
 
 
 def narrowed(settings: Settings, *, stage: str, build_args: Mapping[str, str]) -> Settings:
@@ -142,8 +189,8 @@ def of_dockerfiles(
     stage: str,
     build_args: Mapping[str, str],
     all_stages: bool,
-) -> tuple[WantedImage, ...]:
-    """Return the external images of any Dockerfiles, with nothing of the settings but platforms.
+) -> Required:
+    """Find the external images of any Dockerfiles, with nothing of the settings but platforms.
 
     Args:
         settings: The workspace's settings.
@@ -165,11 +212,7 @@ def of_dockerfiles(
         )
         for path in paths
     ]
-    return wanted_images(
-        recipe
-        for target in targets
-        for recipe in recipes(bare, target, host, all_stages=all_stages)
-    )
+    return _required(bare, targets, host, all_stages=all_stages)
 
 
 def build_arguments(given: Sequence[str], environment: Mapping[str, str]) -> dict[str, str]:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from bailing_tasks.prefetch import Prefetcher
     from bailing_tasks.published import Lookup
     from bailing_tasks.recipes import Recipe
+    from bailing_tasks.refusals import Refusal, Refused
     from bailing_tasks.resolver import Resolver
     from bailing_tasks.settings import Settings, Target
     from bailing_tasks.state import Pin, State
@@ -170,12 +171,22 @@ class Run(Document):
         return self._engines.lanes(settings, self.console)
 
     def wanted(self, settings: Settings) -> list[tuple[Lane, Sequence[WantedImage]]]:
-        """Return the external images of all targets, for each engine those that it needs."""
+        """Return the external images of all targets that can be read, for each engine."""
         from bailing_tasks import needs
 
         return [
-            (lane, needs.wanted(lane.settings, lane.engine.platform))
+            (lane, needs.required(lane.settings, lane.engine.platform).images)
             for lane in self.lanes(settings)
+        ]
+
+    def refused(self, settings: Settings) -> list[Refused]:
+        """Return what `wanted` leaves out: targets and Compose files that cannot be read."""
+        from bailing_tasks import needs
+
+        return [
+            refused
+            for lane in self.lanes(settings)
+            for refused in needs.required(lane.settings, lane.engine.platform).refused
         ]
 
     def resolver(self, lane: Lane) -> Resolver:
@@ -219,7 +230,7 @@ class Run(Document):
 
         return needs.targets(settings, self.host)
 
-    def recipes(self, settings: Settings, *targets: Target) -> list[Recipe]:
+    def recipes(self, settings: Settings, *targets: Target) -> list[Recipe | Refusal]:
         """Read the recipes of targets for the platforms and Pythons of this run."""
         from bailing_tasks import needs
 
@@ -240,11 +251,17 @@ class Run(Document):
         """Make sure that what a recipe is built on is where it is built, as `Engines.check`."""
         self._engines.check(recipe)
 
-    def in_order(self, settings: Settings, recipes: Iterable[Recipe]) -> tuple[Recipe, ...]:
+    def in_order(
+        self, settings: Settings, readings: Iterable[Recipe | Refusal]
+    ) -> tuple[Recipe | Refusal, ...]:
         """Return recipes and those of all that they need, each after what it needs."""
+        from bailing_tasks import needs
         from bailing_tasks.order import in_order
 
-        return in_order(recipes, lambda need: self.recipe(settings, need))
+        return in_order(
+            readings,
+            lambda need: needs.read(settings, need, self.engine_for(need.platform).platform),
+        )
 
     def plan(self, settings: Settings, recipe: Recipe) -> BuildPlan:
         """Work out one build on this run's pins."""

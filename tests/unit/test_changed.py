@@ -122,6 +122,9 @@ def workspace(repository: Repository) -> Repository:
     """A workspace with two commits; the second is a change of the app's code."""
     (repository.root / "tasks.py").write_text("from bailing_tasks import namespace\n")
     (repository.root / ".gitignore").write_text("__pycache__\n")
+    (repository.root / "docker").mkdir()
+    for dockerfile in ("docker/dockerfile.dev", "Dockerfile"):
+        (repository.root / dockerfile).write_text("FROM scratch AS builder\n")
     repository.commit("uv.lock")
     repository.commit("bailing/main.py")
     return repository
