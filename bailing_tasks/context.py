@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from bailing_tasks.dockerfile.dockerignore import DockerIgnore, matches_source
 from bailing_tasks.errors import DockerfileError
 
 ABSENT, IGNORED = "absent", "ignored"
+_WILD = re.compile(r"[*?\[\\]")
 LINKS = 255
 """How many links BuildKit follows for one path."""
 
@@ -118,8 +120,9 @@ def resolved(context: Path, path: str) -> str | None:
 
 
 def _link_target(context: Path, path: str) -> str | None:
-    """Return what a link leads to, relative to the context; None for no link, or a circle."""
-    return resolved(context, path) if (context / path).is_symlink() else None
+    """Return the pattern of what a link leads to; None for no link, or one in a circle."""
+    target = resolved(context, path) if (context / path).is_symlink() else None
+    return None if target is None else _WILD.sub(r"\\\g<0>", target) or "."
 
 
 class _Walk:
