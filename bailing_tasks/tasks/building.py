@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from bailing_tasks.tasks.refusing import buildable, plans_of
+from bailing_tasks.tasks.refusing import buildable, plans_of, warn_of
 from bailing_tasks.tasks.run import Run
 
 if TYPE_CHECKING:
@@ -53,8 +53,7 @@ def fetch(
     from bailing_tasks.fetching import fetch, summary
     from bailing_tasks.refusals import documents
 
-    for each in refused:
-        run.warn_once(str(each.error), run.console)
+    warn_of(run, refused)
     count = sum(len(images) for _, images in parts)
     run.check_frozen([image for _, images in parts for image in images])
     if not run.dry_run:

@@ -9,7 +9,7 @@ from invoke.context import Context
 from bailing_tasks.tasks.building import fetch, print_commands
 from bailing_tasks.tasks.command import command
 from bailing_tasks.tasks.pipeline import chooser
-from bailing_tasks.tasks.refusing import plans_of
+from bailing_tasks.tasks.refusing import plans_of, warn_of
 from bailing_tasks.tasks.run import Run, current
 
 if TYPE_CHECKING:
@@ -41,8 +41,7 @@ def mirror_push(_context: Context, place: str, json: bool = False, dry_run: bool
     settings = run.settings(["all"], ["all"])
     lanes = run.lanes(settings)
     wanted, refused = needs.required_anywhere(settings, [lane.engine.platform for lane in lanes])
-    for each in refused:
-        run.warn_once(str(each.error), run.console)
+    warn_of(run, refused)
     # What an engine has under a name alone, as a prefetch may have found it, no registry knows.
     pins = locking.bind(run.state.pins(), run.locked or {})
     copies = mirroring.copies(wanted, pins, to, settings.mirror_names)

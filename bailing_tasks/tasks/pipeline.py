@@ -15,7 +15,7 @@ from bailing_tasks.tasks.building import (
     ready,
 )
 from bailing_tasks.tasks.command import command
-from bailing_tasks.tasks.refusing import warn_of_missing
+from bailing_tasks.tasks.refusing import warn_of, warn_of_missing
 from bailing_tasks.tasks.run import Run, current
 from bailing_tasks.tasks.verifying import verify_apps
 
@@ -89,8 +89,7 @@ def lock(
     prefetcher.begin()
     before = run.locked or {}
     images, refused = needs.required_anywhere(settings, [lane.engine.platform for lane in lanes])
-    for each in refused:
-        run.warn_once(str(each.error), run.console)
+    warn_of(run, refused)
     after = locking.renewed(
         images,
         locked=before,

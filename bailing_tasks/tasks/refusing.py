@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from bailing_tasks.build_plan import BuildPlan
     from bailing_tasks.recipes import Recipe
-    from bailing_tasks.refusals import Refusal
+    from bailing_tasks.refusals import Refusal, Refused
     from bailing_tasks.settings import Settings, Target
     from bailing_tasks.variants import Key
 
@@ -77,6 +77,12 @@ def _planned(
         return run.plan(settings, on_bases(settings, reading, bases) if bases else reading)
     except (DockerfileError, UsageError) as error:
         return Refusal(variant=reading.variant, error=error)
+
+
+def warn_of(run: Run, refused: Iterable[Refused]) -> None:
+    """Warn of what could not be read, each once in a run."""
+    for each in refused:
+        run.warn_once(str(each.error), run.console)
 
 
 def warn_of_missing(run: Run, settings: Settings, recipes: Iterable[Recipe]) -> None:

@@ -1,4 +1,4 @@
-"""Four services on a real engine, of which one cannot be read, one needs it, and one lacks a file."""
+"""Services on a real engine: one cannot be read, one needs it, and one lacks a file."""
 
 from __future__ import annotations
 
@@ -94,6 +94,10 @@ def what_can_be_pulled_is(workspace: Workspace, images: dict[str, str]) -> None:
     assert f"warning: {LACKS}\n" in said
     assert said.index("warning: src/bad/Dockerfile:2: ") < said.index("==> prefetch: 1 images")
     assert said.rstrip().rpartition("error: ")[2].startswith("src/bad/Dockerfile:2: ")
+    place = f"{workspace.engine.registry}/mirror"
+    found, _ = run(workspace, 3, "mirror-push", place, "--dry-run")
+    assert len(found["commands"]) == 1
+    run(workspace, 3, "pull-all", place, "--dry-run")
 
 
 def without_keep_going_nothing_is_built(workspace: Workspace) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from bailing_tasks import needs, process
 from bailing_tasks.configuration import resolve
 from bailing_tasks.ended import Ended
-from bailing_tasks.errors import DockerfileError, SettingsError
+from bailing_tasks.errors import DockerfileError, SettingsError, UsageError
 from bailing_tasks.platforms import Platform
 from bailing_tasks.refusals import Refusal, Refused, check, checked, combined, documents, split
 from bailing_tasks.steps import refused_step, rows
@@ -181,6 +182,15 @@ def test_an_app_that_cannot_be_read_is_refused_and_no_builder_is_looked_for(
     assert refused.error.headline.startswith("Dockerfile:2: ")
     with pytest.raises(DockerfileError):
         needs.wanted(settings, AMD64)
+
+
+def test_a_dockerfile_whose_template_cannot_be_rendered_is_refused(tmp_path: Path) -> None:
+    settings = resolve(tmp_path, document={}, environment={}, overrides={})
+    unknown = UsageError("templates name BASE, which is not defined")
+    settings = replace(settings, rendered={"Dockerfile": unknown})
+    (refused,) = needs.recipes(settings, settings.app, AMD64)
+    assert isinstance(refused, Refusal)
+    assert refused.error is unknown
 
 
 def refusal(name: str, error: DockerfileError | SettingsError, *needs: str) -> Refusal:
