@@ -14,9 +14,9 @@ from bailing_tasks.dockerfile.dockerignore import DockerIgnore, matches_source
 from bailing_tasks.errors import DockerfileError
 
 ABSENT, IGNORED = "absent", "ignored"
-_WILD = re.compile(r"[*?\[\\]")
 LINKS = 255
 """How many links BuildKit follows for one path."""
+_WILD = re.compile(r"[*?\[\\]")
 
 
 def ignore_file(dockerfile: Path, context: Path) -> Path | None:
@@ -97,8 +97,8 @@ def lacks(context: Path, ignore: DockerIgnore, path: str) -> str:
 def resolved(context: Path, path: str) -> str | None:
     """Return where a path of a context leads to, links followed as BuildKit does.
 
-    Nothing leads out of the context: its folder is the root of absolute links. None where links go
-    in a circle.
+    Nothing leads out of the context: its folder is the root of absolute links. None for a cycle of
+    links.
     """
     left, done, links = path.split("/"), list[str](), 0
     while left:
@@ -120,7 +120,7 @@ def resolved(context: Path, path: str) -> str | None:
 
 
 def _link_target(context: Path, path: str) -> str | None:
-    """Return the pattern of what a link leads to; None for no link, or one in a circle."""
+    """Return the pattern of what a link leads to; None for no link, or a cycle."""
     target = resolved(context, path) if (context / path).is_symlink() else None
     return None if target is None else _WILD.sub(r"\\\g<0>", target) or "."
 

@@ -101,7 +101,7 @@ def _is_entered(entry: os.DirEntry[str]) -> bool:
 
 
 def _is(kind: Callable[[], bool]) -> bool:
-    """Whether an entry is of a kind; a link that leads in a circle is of none."""
+    """Whether an entry is of a kind; a link to itself is of none."""
     try:
         return kind()
     except OSError:

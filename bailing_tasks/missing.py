@@ -1,6 +1,6 @@
 """What a Dockerfile copies or mounts and its build context does not have: BuildKit ends there.
 
-What a wildcard finds nothing for is no failure: BuildKit copies nothing then.
+A wildcard without a match is not an error: BuildKit copies nothing then.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ def in_order(
 ) -> tuple[Recipe | Refusal, ...]:
     """Return recipes and those of all that they need, each after what it needs.
 
-    Those that need each other in a circle are refused.
+    Targets that need each other in a cycle are refused.
 
     Args:
         readings: What is wanted.

@@ -111,7 +111,7 @@ def test_what_can_be_read_is_listed_and_the_exit_code_comes_at_the_end(
     assert found == ["docker.io/library/debian:12"]
 
 
-def test_a_stage_that_one_of_them_has_not_is_missing_there_alone(tmp_path: Path) -> None:
+def test_a_stage_that_one_of_them_lacks_refuses_only_that_one(tmp_path: Path) -> None:
     root = files(tmp_path, **{"src/b/Dockerfile": "FROM alpine AS tool\n"})
     result, document = invoke(root, "images", "--target", "tool")
     assert result.returncode == 3
@@ -120,7 +120,9 @@ def test_a_stage_that_one_of_them_has_not_is_missing_there_alone(tmp_path: Path)
     assert found == ["docker.io/library/alpine:latest"]
 
 
-def test_other_tasks_do_not_mind_a_template_that_cannot_be_rendered(tmp_path: Path) -> None:
+def test_a_template_that_cannot_be_rendered_stops_no_task_that_does_not_need_it(
+    tmp_path: Path,
+) -> None:
     root = files(tmp_path)
     _template(root)
     for task in ("history", "settings"):
@@ -147,7 +149,7 @@ def test_a_compose_file_that_is_damaged_ends_nothing_but_itself(tmp_path: Path) 
     assert [each["target"] for each in document["results"][0]["refused"]] == ["-", "-"]
 
 
-def test_a_circle_holds_up_what_is_in_it_alone(tmp_path: Path) -> None:
+def test_a_cycle_refuses_only_what_is_in_it(tmp_path: Path) -> None:
     root = files(tmp_path, **{"src/b/Dockerfile": "FROM c\n", "src/c/Dockerfile": "FROM b\n"})
     result, document = invoke(root, "services")
     assert result.returncode == 2
@@ -222,7 +224,7 @@ def test_all_that_is_refused_is_named_at_once_with_the_highest_exit_code() -> No
     ]
 
 
-def test_what_is_usable_is_told_from_what_is_not() -> None:
+def test_usable_and_refused_items_are_separated() -> None:
     refused = refusal("b", ERROR)
     assert split([1, refused, 2]) == ([1, 2], [refused])
     assert checked([1, 2]) == [1, 2]
