@@ -90,8 +90,7 @@ def foreseen(
     """
     from bailing_tasks.refusals import checked
 
-    readings = checked(buildable(run, settings, chosen))
-    plans = checked(plans_of(run, settings, readings))
+    plans = checked(plans_of(run, settings, checked(buildable(run, settings, chosen))))
     yield from decided(run, settings, plans, chosen, force=force)
 
 

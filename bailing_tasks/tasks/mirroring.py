@@ -9,7 +9,7 @@ from invoke.context import Context
 from bailing_tasks.tasks.building import fetch, print_commands
 from bailing_tasks.tasks.command import command
 from bailing_tasks.tasks.pipeline import chooser
-from bailing_tasks.tasks.refusing import plans_of, warn_of
+from bailing_tasks.tasks.refusing import plans_of, unread, warn_of
 from bailing_tasks.tasks.run import Run, current
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def _externals(
 
     if not run.dry_run:
         run.hold()
-    parts, refused = run.wanted(settings), run.refused(settings)
+    parts, refused = run.wanted(settings), unread(run, settings)
     hosts = {image.reference.host for _, images in parts for image in images}
     for lane, images in parts:
         for image in images:

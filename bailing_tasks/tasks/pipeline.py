@@ -15,7 +15,7 @@ from bailing_tasks.tasks.building import (
     ready,
 )
 from bailing_tasks.tasks.command import command
-from bailing_tasks.tasks.refusing import warn_of, warn_of_missing
+from bailing_tasks.tasks.refusing import unread, warn_of, warn_of_missing
 from bailing_tasks.tasks.run import Run, current
 from bailing_tasks.tasks.verifying import verify_apps
 
@@ -60,7 +60,7 @@ def prefetch(
     run = current(json=json, dry_run=dry_run, frozen=frozen, offline=offline)
     settings = run.settings(platform, python, jobs=jobs, timeout=timeout)
     choose = chooser(run, "stop" if strict else on_failure)
-    refused = run.refused(settings)
+    refused = unread(run, settings)
     warn_of_missing(run, settings, split(run.recipes(settings, *run.targets(settings)))[0])
     fetch(run, run.wanted(settings), refresh=refresh, choose=choose, refused=refused)
     if not run.dry_run and not run.offline and any(each.repository for each in settings.targets):

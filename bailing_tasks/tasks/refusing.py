@@ -79,6 +79,17 @@ def _planned(
         return Refusal(variant=reading.variant, error=error)
 
 
+def unread(run: Run, settings: Settings) -> list[Refused]:
+    """Return what `Run.wanted` leaves out: targets and Compose files that cannot be read."""
+    from bailing_tasks import needs
+
+    return [
+        refused
+        for lane in run.lanes(settings)
+        for refused in needs.required(lane.settings, lane.engine.platform).refused
+    ]
+
+
 def warn_of(run: Run, refused: Iterable[Refused]) -> None:
     """Warn of what could not be read, each once in a run."""
     for each in refused:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from bailing_tasks.prefetch import Prefetcher
     from bailing_tasks.published import Lookup
     from bailing_tasks.recipes import Recipe
-    from bailing_tasks.refusals import Refusal, Refused
+    from bailing_tasks.refusals import Refusal
     from bailing_tasks.resolver import Resolver
     from bailing_tasks.settings import Settings, Target
     from bailing_tasks.state import Pin, State
@@ -177,16 +177,6 @@ class Run(Document):
         return [
             (lane, needs.required(lane.settings, lane.engine.platform).images)
             for lane in self.lanes(settings)
-        ]
-
-    def refused(self, settings: Settings) -> list[Refused]:
-        """Return what `wanted` leaves out: targets and Compose files that cannot be read."""
-        from bailing_tasks import needs
-
-        return [
-            refused
-            for lane in self.lanes(settings)
-            for refused in needs.required(lane.settings, lane.engine.platform).refused
         ]
 
     def resolver(self, lane: Lane) -> Resolver:

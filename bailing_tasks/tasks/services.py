@@ -17,7 +17,7 @@ from bailing_tasks.tasks.preparing import (
     run_before_build,
     update_env,
 )
-from bailing_tasks.tasks.refusing import buildable
+from bailing_tasks.tasks.refusing import buildable, unread
 from bailing_tasks.tasks.run import Run, current
 from bailing_tasks.tasks.several import WordsTask
 
@@ -146,7 +146,7 @@ def build_all(
     if not (keep_going or settings.before_build):  # which may write Dockerfiles
         check(refused)
     console.say("==> step 1 of 4: base images")
-    files = [each for each in run.refused(settings) if not isinstance(each, Refusal)]
+    files = [each for each in unread(run, settings) if not isinstance(each, Refusal)]
     choose = chooser(run, "stop" if strict else "")
     fetch(run, run.wanted(settings), choose=choose, refused=[*refused, *files])
     console.say("==> step 2 of 4: configuration")
