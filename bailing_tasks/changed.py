@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bailing_tasks import git, needs, triggers
+from bailing_tasks.errors import DockerfileError, UsageError
 from bailing_tasks.events import PULL_REQUEST, PUSH, Event
+from bailing_tasks.github_paths import EVERYTHING
 from bailing_tasks.recipes import OnBuildLookup, unknown
-from bailing_tasks.settings import Settings
-from bailing_tasks.target_triggers import TargetTriggers
+from bailing_tasks.settings import Settings, Target
+from bailing_tasks.target_triggers import TargetTriggers, Written
 from bailing_tasks.trigger_reader import TriggerReader
 from bailing_tasks.triggers import MOST_COMMITS, MOST_FILES, Verdict
 
@@ -56,7 +58,6 @@ def decide(settings: Settings, event: Event, *, onbuild: OnBuildLookup = unknown
 
     Raises:
         UsageError: What the event is compared with is not in this clone.
-        DockerfileError: A Dockerfile is missing, or BuildKit would refuse it.
     """
     targets = needs.targets(settings, needs.machine())
     verdict = _by_name(settings, event)
@@ -72,7 +73,7 @@ def decide(settings: Settings, event: Event, *, onbuild: OnBuildLookup = unknown
         files=git.changed_files(settings.root, event),
         commits=git.commit_count(settings.root, event),
     )
-    found = {target.name: reader.of(target) for target in targets}
+    found = {target.name: _triggers(reader, target) for target in targets}
     verdicts = {name: each.decide(changes.files, changes.commits) for name, each in found.items()}
     return Decision(
         event=event,
@@ -86,6 +87,14 @@ def decide(settings: Settings, event: Event, *, onbuild: OnBuildLookup = unknown
             if verdict.runs and _is_out_of_sight(found[name], changes)
         ),
     )
+
+
+def _triggers(reader: TriggerReader, target: Target) -> TargetTriggers:
+    """Return what builds a target: any file, where it is refused because of its files."""
+    try:
+        return reader.of(target)
+    except (DockerfileError, UsageError):  # what reports refused targets says why
+        return TargetTriggers(own=Written(patterns=(EVERYTHING,)), needed={})
 
 
 def _is_out_of_sight(target: TargetTriggers, changes: Changes) -> bool:

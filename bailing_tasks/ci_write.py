@@ -8,6 +8,7 @@ from pathlib import Path
 from bailing_tasks import needs
 from bailing_tasks.errors import UsageError
 from bailing_tasks.recipes import OnBuildLookup, unknown
+from bailing_tasks.refusals import check
 from bailing_tasks.settings import Settings
 from bailing_tasks.state import write_in_one_step
 from bailing_tasks.trigger_reader import TriggerReader
@@ -45,8 +46,9 @@ def planned(
 
     Raises:
         UsageError: The workspace is in no Git repository, or somebody's own file would be replaced.
-        DockerfileError: A Dockerfile is missing, or BuildKit would refuse it.
+        BailingError: A target cannot be built because of its files; all of them are named.
     """
+    check(needs.refused(settings, onbuild=onbuild))
     root = _repository(settings.root)
     relative = settings.root.resolve().relative_to(root).as_posix()
     folder = "" if relative == "." else relative

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -12,23 +13,34 @@ from pathlib import Path
 from bailing_tasks.dockerfile.dockerignore import DockerIgnore, matches_source
 from bailing_tasks.errors import DockerfileError
 
+ABSENT, IGNORED = "absent", "ignored"
+LINKS = 255
+"""How many links BuildKit follows for one path."""
+_WILD = re.compile(r"[*?\[\\]")
 
-def ignore_text(dockerfile: Path, context: Path) -> str:
+
+def ignore_file(dockerfile: Path, context: Path) -> Path | None:
     """Return the ignore file that BuildKit takes: `<Dockerfile>.dockerignore`, else the context's.
 
-    Bytes that are no UTF-8 come as surrogates. Empty where there is no such file.
+    None where there is no such file.
+    """
+    beside = dockerfile.with_name(f"{dockerfile.name}.dockerignore")
+    return next((path for path in (beside, context / ".dockerignore") if path.is_file()), None)
+
+
+def ignore_text(dockerfile: Path, context: Path) -> str:
+    """Return the text of `ignore_file`; empty where there is none.
+
+    Bytes that are no UTF-8 come as surrogates.
 
     Raises:
         DockerfileError: It cannot be read.
     """
-    beside = dockerfile.with_name(f"{dockerfile.name}.dockerignore")
-    for path in (beside, context / ".dockerignore"):
-        if path.is_file():
-            try:
-                return os.fsdecode(path.read_bytes())
-            except OSError as error:
-                raise DockerfileError(f"{path} cannot be read", cause=str(error)) from error
-    return ""
+    path = ignore_file(dockerfile, context)
+    try:
+        return os.fsdecode(path.read_bytes()) if path else ""
+    except OSError as error:
+        raise DockerfileError(f"{path} cannot be read", cause=str(error)) from error
 
 
 def files(context: Path, ignore: DockerIgnore, patterns: Iterable[str]) -> tuple[str, ...]:
@@ -82,14 +94,49 @@ def _start(context: Path, pattern: str) -> tuple[str, list[str]]:
     return "/".join(fixed), []
 
 
+def lacks(context: Path, ignore: DockerIgnore, path: str) -> str:
+    """Return why a build finds nothing at a path of its context; empty where it finds something.
+
+    It is `ABSENT` or `IGNORED`. A link counts as what it leads to.
+    """
+    target = resolved(context, path)
+    if target is None or not os.path.lexists(context / target):
+        return ABSENT
+    if (context / path).is_symlink() and ignore.ignores(path):
+        return IGNORED
+    found = _Walk(context, ignore, ".").from_path(target)
+    return "" if not target or next(found, None) is not None else IGNORED
+
+
+def resolved(context: Path, path: str) -> str | None:
+    """Return where a path of a context leads to, links followed as BuildKit does.
+
+    Nothing leads out of the context: its folder is the root of absolute links. None for a cycle of
+    links.
+    """
+    left, done, links = path.split("/"), list[str](), 0
+    while left:
+        part = left.pop(0)
+        if part == "..":
+            done[-1:] = []
+        elif part not in ("", "."):
+            full = context / "/".join([*done, part])
+            if not full.is_symlink():
+                done.append(part)
+                continue
+            links += 1
+            if links > LINKS:
+                return None
+            to = os.fspath(full.readlink())
+            done = [] if to.startswith("/") else done
+            left = [*to.split("/"), *left]
+    return "/".join(done)
+
+
 def _link_target(context: Path, path: str) -> str | None:
-    """Return what a link leads to, relative to the context; None for no link, or one outside."""
-    full = context / path
-    if not full.is_symlink():
-        return None
-    root = context.resolve()
-    target = Path(os.path.realpath(full))
-    return target.relative_to(root).as_posix() if target.is_relative_to(root) else None
+    """Return the pattern of what a link leads to; None for no link, or a cycle."""
+    target = resolved(context, path) if (context / path).is_symlink() else None
+    return None if target is None else _WILD.sub(r"\\\g<0>", target) or "."
 
 
 class _Walk:

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from bailing_tasks.build import BuildResult
 from bailing_tasks.errors import BailingError
 from bailing_tasks.history import FAILED
+from bailing_tasks.refusals import Refusal
 from bailing_tasks.variants import Variant
 
 LEFT_OUT = "left out"
+REFUSED = "refused"
 STOPPED = "stopped"
 
 
@@ -20,8 +22,9 @@ class Ended:
 
     Attributes:
         variant: What it was for.
-        result: `built`, `pulled`, `tagged`, `skipped`; `failed`; `left out`, since what it needs
-            failed; `stopped`, since the run ended before; `interrupted`, by Ctrl-C.
+        result: `built`, `pulled`, `tagged`, `skipped`; `failed`; `refused`, because of its files;
+            `left out`, since what it needs failed or is refused; `stopped`, since the run ended
+            before; `interrupted`, by Ctrl-C.
         reason: Why.
         seconds: How long it took.
         built: What there is now; None where there is nothing.
@@ -60,6 +63,16 @@ class Ended:
             seconds=seconds,
             error=error,
             log=tuple(log),
+        )
+
+    @classmethod
+    def refused(cls, refusal: Refusal) -> Ended:
+        """Return the end of a step that could not begin."""
+        return cls(
+            variant=refusal.variant,
+            result=LEFT_OUT if refusal.needs else REFUSED,
+            reason=refusal.reason,
+            error=None if refusal.needs else refusal.error,
         )
 
     @property

@@ -27,6 +27,11 @@ class BailingError(Exception):
         self.cause = cause
         self.remedy = remedy
 
+    @property
+    def headline(self) -> str:
+        """Where and what, in a line."""
+        return str(self).partition("\n")[0]
+
     def __str__(self) -> str:
         parts = [self.message]
         if self.cause:

@@ -9,6 +9,7 @@ from bailing_tasks import compose
 from bailing_tasks.errors import SettingsError, UsageError
 from bailing_tasks.platforms import Platform
 from bailing_tasks.references import Reference
+from bailing_tasks.refusals import Refused
 from bailing_tasks.settings import Settings
 from bailing_tasks.wanted import WantedImage, joined
 
@@ -17,8 +18,8 @@ NAMED_AT = "extra-images in pyproject.toml"
 
 def extra_wanted(
     settings: Settings, host: Platform, variables: Mapping[str, str]
-) -> tuple[WantedImage, ...]:
-    """Return the images that no Dockerfile names, each once a platform.
+) -> tuple[tuple[WantedImage, ...], tuple[Refused, ...]]:
+    """Return the images that no Dockerfile names, each once a platform, and what cannot be read.
 
     Those of a service that asks for a platform are for that one alone, whichever the run is for.
 
@@ -26,17 +27,15 @@ def extra_wanted(
         settings: The workspace's settings.
         host: The platform of the engine.
         variables: The variables that Compose files may name.
-
-    Raises:
-        SettingsError: A Compose file is not there.
-        UsageError: One cannot be read as that, or names what is no image or platform.
     """
     root, platforms = settings.root, settings.chosen_platforms(host)
-    of_services = [
-        image
-        for file in settings.compose_files
-        for image in compose.images(file, variables, read=lambda path: _read(root, path))
-    ]
+    refused: list[Refused] = []
+    of_services: list[compose.ComposeImage] = []
+    for file in settings.compose_files:
+        try:
+            of_services += compose.images(file, variables, read=lambda path: _read(root, path))
+        except UsageError as error:
+            refused.append(Refused(error=error))
     made = {image.name for image in of_services if image.built}
     found = [
         *((NAMED_AT, name, "") for name in settings.extra_images),
@@ -46,12 +45,14 @@ def extra_wanted(
             if image.name not in made
         ),
     ]
-    return joined(
-        image
-        for each in found
-        for image in _wanted(*each, platforms)
-        if not settings.owner(image.reference)
-    )
+    images: list[WantedImage] = []
+    for each in found:
+        try:
+            images += _wanted(*each, platforms)
+        except UsageError as error:
+            refused.append(Refused(error=error))
+    external = (image for image in images if not settings.owner(image.reference))
+    return joined(external), tuple(refused)
 
 
 def _wanted(

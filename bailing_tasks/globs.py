@@ -10,7 +10,7 @@ from __future__ import annotations
 import fnmatch
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from bailing_tasks.errors import SettingsError, UsageError
@@ -93,11 +93,19 @@ def _named(folder: Path, part: str, *, folders: bool) -> list[str]:
     if not _WILD.search(part):
         return [part] if folders or (folder / part).is_file() else []
     taken = (entry for entry in _listed(folder) if fnmatch.fnmatchcase(entry.name, part))
-    return [entry.name for entry in taken if (_is_entered(entry) if folders else entry.is_file())]
+    return [e.name for e in taken if (_is_entered(e) if folders else _is(e.is_file))]
 
 
 def _is_entered(entry: os.DirEntry[str]) -> bool:
-    return not entry.name.startswith(".") and entry.is_dir()
+    return not entry.name.startswith(".") and _is(entry.is_dir)
+
+
+def _is(kind: Callable[[], bool]) -> bool:
+    """Whether an entry is of a kind; a link to itself is of none."""
+    try:
+        return kind()
+    except OSError:
+        return False
 
 
 def _listed(folder: Path) -> list[os.DirEntry[str]]:

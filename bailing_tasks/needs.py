@@ -4,22 +4,61 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from bailing_tasks import dotenv
-from bailing_tasks.errors import UsageError
+from bailing_tasks.errors import DockerfileError, UsageError
 from bailing_tasks.extra_images import extra_wanted
+from bailing_tasks.order import in_order
 from bailing_tasks.platforms import Platform
 from bailing_tasks.recipes import OnBuildLookup, Recipe, read_recipe, unknown
+from bailing_tasks.refusals import Refusal, Refused, check, split
 from bailing_tasks.settings import Settings, Target
-from bailing_tasks.variants import variants
+from bailing_tasks.variants import Variant, variants
 from bailing_tasks.wanted import WantedImage, joined, wanted_images
+
+
+class Required(NamedTuple):
+    """What is needed from outside, as far as that can be found out.
+
+    Attributes:
+        images: The external images.
+        refused: The targets and Compose files that could not be read.
+    """
+
+    images: tuple[WantedImage, ...]
+    refused: tuple[Refused, ...]
+
+    def checked(self) -> tuple[WantedImage, ...]:
+        """Return the images, unless something could not be read.
+
+        Raises:
+            BailingError: As `refusals.check`.
+        """
+        check(self.refused)
+        return self.images
 
 
 def machine() -> Platform:
     """Return this machine's platform, which stands for the engine's where none is asked."""
     return Platform.from_machine(platform.machine())
+
+
+def read(
+    settings: Settings,
+    variant: Variant,
+    host: Platform,
+    *,
+    all_stages: bool = False,
+    onbuild: OnBuildLookup = unknown,
+) -> Recipe | Refusal:
+    """Read the recipe of a variant as `read_recipe`, or find out why it is refused."""
+    try:
+        return read_recipe(settings, variant, host, all_stages=all_stages, onbuild=onbuild)
+    except (DockerfileError, UsageError) as error:
+        return Refusal(variant=variant, error=error)
 
 
 def recipes(
@@ -29,39 +68,57 @@ def recipes(
     *,
     all_stages: bool = False,
     onbuild: OnBuildLookup = unknown,
-) -> list[Recipe]:
-    """Read the recipes of a target for each chosen platform and Python.
-
-    Arguments as of `read_recipe`.
-
-    Raises:
-        DockerfileError: The Dockerfile is missing, or BuildKit would refuse it.
-    """
+) -> list[Recipe | Refusal]:
+    """Read the recipes of a target for each chosen platform and Python; arguments as of `read`."""
     return [
-        read_recipe(settings, variant, host, all_stages=all_stages, onbuild=onbuild)
+        read(settings, variant, host, all_stages=all_stages, onbuild=onbuild)
         for variant in variants(settings, target, host)
     ]
 
 
-def wanted(
+def required(
     settings: Settings,
     host: Platform,
     *,
     all_stages: bool = False,
     onbuild: OnBuildLookup = unknown,
-) -> tuple[WantedImage, ...]:
-    """Return every external image of all targets, and those that no Dockerfile names."""
-    found = wanted_images(
-        recipe
-        for target in targets(settings, host)
-        for recipe in recipes(settings, target, host, all_stages=all_stages, onbuild=onbuild)
-    )
-    return joined((*found, *named_by_no_dockerfile(settings, host)))
+) -> Required:
+    """Find every external image of all targets, and those that no Dockerfile names."""
+    chosen = targets(settings, host)
+    found = _required(settings, chosen, host, all_stages=all_stages, onbuild=onbuild)
+    extra = named_by_no_dockerfile(settings, host)
+    return Required(joined((*found.images, *extra.images)), (*found.refused, *extra.refused))
 
 
-def named_by_no_dockerfile(settings: Settings, host: Platform) -> tuple[WantedImage, ...]:
-    """Return the external images that no Dockerfile names."""
-    return extra_wanted(settings, host, _variables(settings))
+def wanted(settings: Settings, host: Platform) -> tuple[WantedImage, ...]:
+    """Return what `required` finds.
+
+    Raises:
+        BailingError: A target or a Compose file cannot be read.
+    """
+    return required(settings, host).checked()
+
+
+def _required(
+    settings: Settings,
+    chosen: Iterable[Target],
+    host: Platform,
+    *,
+    all_stages: bool,
+    onbuild: OnBuildLookup = unknown,
+) -> Required:
+    readings = [
+        reading
+        for target in chosen
+        for reading in recipes(settings, target, host, all_stages=all_stages, onbuild=onbuild)
+    ]
+    usable, refused = split(readings)
+    return Required(wanted_images(usable), tuple(refused))
+
+
+def named_by_no_dockerfile(settings: Settings, host: Platform) -> Required:
+    """Find the external images that no Dockerfile names."""
+    return Required(*extra_wanted(settings, host, _variables(settings)))
 
 
 def _variables(settings: Settings) -> Mapping[str, str]:
@@ -78,28 +135,40 @@ def targets(settings: Settings, host: Platform) -> tuple[Target, ...]:
     """
     if settings.builder not in settings.pair or settings.has_dockerfile(settings.builder):
         return settings.targets
-    bases = {
-        each.base.target.name for app in recipes(settings, settings.app, host) for each in app.own
-    }
+    apps, _ = split(recipes(settings, settings.app, host))
+    bases = {each.base.target.name for app in apps for each in app.own}
     return tuple(
         target for target in settings.targets if target != settings.builder or target.name in bases
     )
 
 
-def wanted_anywhere(
+def refused(settings: Settings, *, onbuild: OnBuildLookup = unknown) -> tuple[Refusal, ...]:
+    """Return the targets that cannot be built because of their files; no engine is asked."""
+    host = machine()
+    readings = [
+        each
+        for one in targets(settings, host)
+        for each in recipes(settings, one, host, onbuild=onbuild)
+    ]
+    ordered = in_order(readings, lambda need: read(settings, need, host, onbuild=onbuild))
+    return tuple(split(ordered)[1])
+
+
+def required_anywhere(
     settings: Settings, hosts: Sequence[Platform], *, onbuild: OnBuildLookup
-) -> tuple[WantedImage, ...]:
-    """Return what `wanted` does, on whichever platform the targets are built.
+) -> Required:
+    """Find what `required` does, on whichever platform the targets are built.
 
     Some are for the machine that builds (`FROM --platform=$BUILDPLATFORM`): it may be one of those
     that build here, or one of the platforms of the settings.
     """
-    found = {
-        image.key: image
-        for machine in dict.fromkeys((*hosts, *settings.platforms))
-        for image in wanted(settings, machine, onbuild=onbuild)
-    }
-    return tuple(found[key] for key in sorted(found))
+    platforms = dict.fromkeys((*hosts, *settings.platforms))
+    every = [required(settings, each, onbuild=onbuild) for each in platforms]
+    found = {image.key: image for one in every for image in one.images}
+    return Required(
+        tuple(found[key] for key in sorted(found)),
+        tuple(refused for one in every for refused in one.refused),
+    )
 
 
 def narrowed(settings: Settings, *, stage: str, build_args: Mapping[str, str]) -> Settings:
@@ -125,8 +194,8 @@ def of_dockerfiles(
     stage: str,
     build_args: Mapping[str, str],
     all_stages: bool,
-) -> tuple[WantedImage, ...]:
-    """Return the external images of any Dockerfiles, with nothing of the settings but platforms.
+) -> Required:
+    """Find the external images of any Dockerfiles, with nothing of the settings but platforms.
 
     Args:
         settings: The workspace's settings.
@@ -148,11 +217,7 @@ def of_dockerfiles(
         )
         for path in paths
     ]
-    return wanted_images(
-        recipe
-        for target in targets
-        for recipe in recipes(bare, target, host, all_stages=all_stages)
-    )
+    return _required(bare, targets, host, all_stages=all_stages)
 
 
 def build_arguments(given: Sequence[str], environment: Mapping[str, str]) -> dict[str, str]:

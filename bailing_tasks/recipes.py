@@ -19,7 +19,7 @@ from bailing_tasks.dockerfile import (
     onbuild_instructions,
     syntax_frontend,
 )
-from bailing_tasks.errors import SettingsError
+from bailing_tasks.errors import SettingsError, UsageError
 from bailing_tasks.platforms import Platform
 from bailing_tasks.references import Reference
 from bailing_tasks.settings import Settings, Target
@@ -136,6 +136,7 @@ def read_recipe(
 
     Raises:
         SettingsError: The build context is not there.
+        UsageError: The template of the Dockerfile cannot be rendered.
         DockerfileError: The file is missing or empty, BuildKit would refuse it, or it has no such
             stage.
     """
@@ -275,6 +276,8 @@ def _text(settings: Settings, target: Target) -> tuple[Path, bytes]:
         return settings.root / "pyproject.toml", f"FROM {target.from_image}\n".encode()
     path = settings.root / target.dockerfile
     rendered = settings.rendered.get(target.dockerfile)
+    if isinstance(rendered, UsageError):
+        raise rendered
     text = _read(path, target) if rendered is None else rendered
     _check_context(settings, target)
     return path, text

@@ -84,8 +84,10 @@ def in_memory(
     only: Collection[str] | None,
     *,
     overwrite: bool = False,
-) -> dict[str, bytes]:
+) -> dict[str, bytes | UsageError]:
     """Return what rendered files will hold when images are built, by path; nothing is written.
+
+    For one that cannot be rendered, it is the reason.
 
     Args:
         root: The workspace's folder.
@@ -96,13 +98,27 @@ def in_memory(
 
     Raises:
         SettingsError: A pattern makes no sense.
-        UsageError: A name is not defined, or a file cannot be read.
+        UsageError: `.env` cannot be read.
     """
     if not patterns:
         return {}
     values = dotenv.variables(dotenv.planned(root), environment)
-    files = planned(root, patterns, values, overwrite=overwrite, only=only)
-    return {file.path: file.content for file in files}
+
+    def content(paths: Collection[str] | None) -> dict[str, bytes | UsageError]:
+        files = planned(root, patterns, values, overwrite=overwrite, only=paths)
+        return {file.path: file.content for file in files}
+
+    try:
+        return content(only)
+    except UsageError:
+        found: dict[str, bytes | UsageError] = {}
+        for path in templates.find(root, patterns):
+            if only is None or path in only:
+                try:
+                    found |= content([path])
+                except UsageError as error:
+                    found[path] = error
+        return found
 
 
 def write(root: Path, files: Iterable[RenderedFile]) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from bailing_tasks.errors import UsageError
 from bailing_tasks.platforms import Platform
 from bailing_tasks.references import Reference
 
@@ -177,7 +178,8 @@ class Settings:
         mirror_names: For a registry host, the folder of its images in a mirror that is filled here.
         templates: Patterns of the files that others are rendered from.
         before_build: Commands that are run before services are built.
-        rendered: The Dockerfiles that templates make, by path, as they will be once rendered.
+        rendered: The Dockerfiles that templates make, by path, as they will be once rendered; an
+            error for one that cannot be.
         verify: What the app image has to be.
         ci: What CI does, and when.
         origins: For each key, where its value came from.
@@ -210,7 +212,7 @@ class Settings:
     mirror_names: Mapping[str, str]
     templates: tuple[str, ...]
     before_build: tuple[tuple[str, ...], ...]
-    rendered: Mapping[str, bytes] = field(repr=False)
+    rendered: Mapping[str, bytes | UsageError] = field(repr=False)
     verify: VerifySettings
     ci: CiSettings
     origins: Mapping[str, str] = field(repr=False)

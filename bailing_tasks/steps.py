@@ -7,13 +7,12 @@ from dataclasses import dataclass
 
 from bailing_tasks.changes import Change
 from bailing_tasks.platforms import Platform
+from bailing_tasks.refusals import NO_TARGET, Refusal
 from bailing_tasks.variants import Variant
 from bailing_tasks.wanted import WantedImage
 
 DO = "do"
 SKIP = "skip"
-NO_TARGET = "-"
-"""What stands for the target of images that no Dockerfile names."""
 NAMED = 3
 """How many images are named in a reason."""
 
@@ -27,7 +26,7 @@ class Step:
         target: The target's name.
         platform: The platform.
         python: The Python version.
-        action: `do` or `skip`; for a build also `pull`.
+        action: `do` or `skip`; for a build also `pull`, `tag`, `refuse` and `leave out`.
         reason: Why.
         changes: What is different since the last image of this variant here.
         fingerprint: The digest of what a build is made from; empty for other steps.
@@ -98,6 +97,11 @@ def step(
         fingerprint=fingerprint,
         notes=notes,
     )
+
+
+def refused_step(refusal: Refusal) -> Step:
+    """Return the build of a variant that is refused, or left out with what it needs."""
+    return step("build", refusal.variant, refusal.action, refusal.reason)
 
 
 def rows(steps: Sequence[Step]) -> list[tuple[str, ...]]:

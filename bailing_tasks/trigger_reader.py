@@ -24,7 +24,8 @@ from bailing_tasks.dockerfile.dockerignore import DockerIgnore
 from bailing_tasks.options import WORKFLOW_PATH
 from bailing_tasks.order import in_order
 from bailing_tasks.platforms import Platform
-from bailing_tasks.recipes import OnBuildLookup, Recipe, read_recipe, unknown
+from bailing_tasks.recipes import OnBuildLookup, Recipe, unknown
+from bailing_tasks.refusals import Refusal, checked
 from bailing_tasks.settings import FROM_FILE, Settings, Target
 from bailing_tasks.state import State
 from bailing_tasks.target_triggers import Derived, TargetTriggers, Written
@@ -46,20 +47,19 @@ class TriggerReader:
         self._settings = settings
         self._folder = folder or "."
         self._onbuild = onbuild
-        self._recipes: dict[tuple[Key, Platform], Recipe] = {}
+        self._recipes: dict[tuple[Key, Platform], Recipe | Refusal] = {}
         self._known: dict[frozenset[tuple[Key, Platform]], Written | Derived] = {}
 
     def of(self, target: Target) -> TargetTriggers:
         """Return what builds a target, on whichever machine and for whichever platform.
 
         Raises:
-            DockerfileError: A Dockerfile is missing, or BuildKit would refuse it.
-            SettingsError: Services are built on each other in a circle.
+            BailingError: It cannot be built because of its files, or of those of what it needs.
         """
         recipes: dict[str, list[Recipe]] = {}
         for host in dict.fromkeys((*self._settings.platforms, needs.machine())):
             read = functools.partial(self._recipe, host=host)
-            for recipe in in_order(map(read, self._variants(target)), read):
+            for recipe in checked(in_order(map(read, self._variants(target)), read)):
                 recipes.setdefault(recipe.variant.target.name, []).append(recipe)
         found = {name: self._own(of_one) for name, of_one in recipes.items()}
         return TargetTriggers(own=found.pop(target.name), needed=found)
@@ -68,9 +68,9 @@ class TriggerReader:
         """Return what to say of a target that reads its whole context.
 
         Raises:
-            DockerfileError: As for `of`.
+            BailingError: As for `of`.
         """
-        recipe = self._recipe(self._variants(target)[0], needs.machine())
+        [recipe] = checked([self._recipe(self._variants(target)[0], needs.machine())])
         if not whole_context.lines(recipe):
             return ()
         root = self._settings.root
@@ -85,10 +85,10 @@ class TriggerReader:
             for python in self._settings.pythons_of(target)
         ]
 
-    def _recipe(self, variant: Variant, host: Platform) -> Recipe:
+    def _recipe(self, variant: Variant, host: Platform) -> Recipe | Refusal:
         key = (variant.key, host)
         if key not in self._recipes:
-            self._recipes[key] = read_recipe(self._settings, variant, host, onbuild=self._onbuild)
+            self._recipes[key] = needs.read(self._settings, variant, host, onbuild=self._onbuild)
         return self._recipes[key]
 
     def _own(self, recipes: Sequence[Recipe]) -> Written | Derived:

@@ -32,7 +32,7 @@ def settings(
 
     Raises:
         SettingsError: A key is unknown, a value has the wrong type, or the file is no TOML.
-        UsageError: A template names what is not defined, or a file cannot be read.
+        UsageError: `.env` cannot be read.
     """
     remote = git.remote_url(root) or ""
     found = load(

@@ -8,7 +8,8 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from bailing_tasks.tasks.building import foreseen, print_commands
+from bailing_tasks.tasks.building import decided, print_commands
+from bailing_tasks.tasks.refusing import buildable, plans_of
 from bailing_tasks.tasks.run import Run
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from bailing_tasks.ended import Ended
     from bailing_tasks.engine.base import Engine
     from bailing_tasks.lanes import Lane
+    from bailing_tasks.refusals import Refusal
     from bailing_tasks.settings import Settings, Target
     from bailing_tasks.tasks.building import Step
 
@@ -55,9 +57,14 @@ class Wishes:
         return cls(jobs=number, force=force, keep_going=keep_going)
 
 
-def outlook(run: Run, settings: Settings) -> Iterator[Step]:
-    """Yield what builds of all targets would do, and why, whatever platform they are for."""
-    yield from foreseen(run, settings, run.targets(settings), force=False)
+def outlook(run: Run, settings: Settings) -> tuple[list[Step], list[Refusal]]:
+    """Return what builds of all targets would do, and what is refused, for every platform."""
+    from bailing_tasks.refusals import split
+
+    targets = run.targets(settings)
+    readings = run.in_order(settings, run.recipes(settings, *targets))
+    plans, refused = split(plans_of(run, settings, readings))
+    return list(decided(run, settings, plans, targets, force=False)), refused
 
 
 def build_targets(
@@ -80,33 +87,48 @@ def build_targets(
 
     Raises:
         BuildError: Some could not be built.
+        BailingError: Some are refused because of their files.
     """
+    from bailing_tasks.ended import Ended
     from bailing_tasks.lanes import side_by_side
+    from bailing_tasks.refusals import check, split
 
     if not run.dry_run:
         run.hold()
     lanes = run.lanes(settings)
     # Made once, before several threads ask for them.
     _ = run.pins, run.lookup(settings), run.history
+    plans: dict[Engine, list[BuildPlan]] = {}
+    refused: list[Refusal] = []
+    for lane in lanes:
+        readings = buildable(run, lane.settings, chosen)
+        plans[lane.engine], of_lane = split(plans_of(run, lane.settings, readings))
+        refused += of_lane
+    if not wishes.keep_going:
+        check(refused)
     steps: dict[Engine, list[Step]] = {}
     for lane in lanes:
-        planned = _seen(run, foreseen(run, lane.settings, chosen, force=wishes.force))
-        steps[lane.engine] = list(suited(lane, planned))
+        found = decided(run, lane.settings, plans[lane.engine], chosen, force=wishes.force)
+        steps[lane.engine] = list(suited(lane, _seen(run, found)))
     every = [step for of_one in steps.values() for step in of_one]
-    _show_plan(run, every)
+    _show_plan(run, settings, every, refused)
     if run.dry_run:
         lines = [line for lane in lanes for line in _commands(lane, steps[lane.engine], wishes)]
         print_commands(run, name, lines, "nothing changed")
+        check(refused)
         return []
-    tally = _Tally(run, name, every)
+    tally = _Tally(run, name, every, refused)
     started = time.monotonic()
 
     try:
+        for each in refused:
+            tally.tell(Ended.refused(each), run.console)
         side_by_side(lanes, lambda lane: _build(run, lane, steps[lane.engine], wishes, tally))
     finally:
         run.lookup(settings).built(*tally.built)
         run.report(name, {"images": [_document(ended) for ended in tally.ended]})
     tally.end(time.monotonic() - started)
+    check(refused)
     return [ended.built for ended in tally.ended if ended.built]
 
 
@@ -142,11 +164,14 @@ def _build(run: Run, lane: Lane, steps: Sequence[Step], wishes: Wishes, tally: _
 class _Tally:
     """Counts and tells how steps end, whichever engine they end on."""
 
-    def __init__(self, run: Run, task: str, steps: Sequence[Step]) -> None:
+    def __init__(
+        self, run: Run, task: str, steps: Sequence[Step], refused: Sequence[Refusal]
+    ) -> None:
         self.ended: list[Ended] = []
         self._run = run
         self._task = task
         self._plans = {plan.recipe.variant.key: plan for plan, _ in steps}
+        self._count = len(steps) + len(refused)
         self._one_at_a_time = threading.Lock()
 
     @property
@@ -160,7 +185,7 @@ class _Tally:
             self.ended.append(ended)
             for line in ended.log:
                 console.say(f"  {ended.variant.target.name} | {line}")
-            number = f"[{len(self.ended)}/{len(self._plans)}]"
+            number = f"[{len(self.ended)}/{self._count}]"
             console.say(f"{number} {ended.variant}: {_line(ended)}")
             if ended.error and ended.error.remedy:
                 console.say(f"  remedy: {ended.error.remedy}")
@@ -170,7 +195,9 @@ class _Tally:
         from bailing_tasks.history import ended
 
         reason, cause = ("", step.reason) if step.error else (step.reason, "")
-        plan = self._plans[step.variant.key]
+        plan = self._plans.get(step.variant.key)
+        if plan is None:  # it is refused: nothing was begun
+            return
         self._run.history.add(
             ended(
                 self._task,
@@ -192,14 +219,15 @@ class _Tally:
         from bailing_tasks.errors import BuildError
 
         counts = Counter(ended.result for ended in self.ended)
-        words = ("built", "pulled", "tagged", "skipped", "failed", "left out", "stopped")
+        words = ("built", "pulled", "tagged", "skipped", "failed", "refused", "left out", "stopped")
         said = ", ".join(f"{counts[word]} {word}" for word in words if counts[word])
         self._run.console.say(f"{len(self.ended)} images: {said or 'none'}; {seconds:.1f} s")
         failed = [ended for ended in self.ended if not ended.ok]
-        if not failed:
+        if not any(ended.result == "failed" for ended in failed):
             return
         names = ", ".join(str(ended.variant) for ended in failed if ended.result == "failed")
-        others = [f"{counts[word]} {word}" for word in ("left out", "stopped") if counts[word]]
+        also = ("refused", "left out", "stopped")
+        others = [f"{counts[word]} {word}" for word in also if counts[word]]
         raise BuildError(
             "; ".join([f"{names} could not be built", *others]),
             cause=next((ended.reason for ended in failed if ended.result == "failed"), ""),
@@ -218,12 +246,25 @@ def _line(ended: Ended) -> str:
     return f"{result}, {ended.seconds:.1f} s{steps}: {ended.reason}"
 
 
-def _show_plan(run: Run, steps: Sequence[Step]) -> None:
+def _show_plan(
+    run: Run, settings: Settings, steps: Sequence[Step], refused: Sequence[Refusal]
+) -> None:
+    from bailing_tasks.names import local_name
+
     run.console.table(
         ("image", "platform", "action", "why"),
         [
             (plan.name, str(plan.recipe.variant.platform), decision.action, decision.reason)
             for plan, decision in steps
+        ]
+        + [
+            (
+                local_name(each.variant, settings, run.host),
+                str(each.variant.platform),
+                each.action,
+                each.reason,
+            )
+            for each in refused
         ],
     )
 

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from bailing_tasks.tasks.refusing import buildable, plans_of, warn_of
 from bailing_tasks.tasks.run import Run
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from bailing_tasks.lanes import Lane
     from bailing_tasks.outcomes import Outcome
     from bailing_tasks.recipes import Recipe
+    from bailing_tasks.refusals import Refused
     from bailing_tasks.settings import Settings, Target
     from bailing_tasks.variants import Key, Variant
     from bailing_tasks.wanted import WantedImage
@@ -32,6 +34,7 @@ def fetch(
     refresh: bool = False,
     choose: Callable[[Sequence[Outcome]], str] = lambda failed: "continue",
     name: str = "prefetch",
+    refused: Sequence[Refused] = (),
 ) -> None:
     """Bring external images, or print the commands that would.
 
@@ -42,21 +45,23 @@ def fetch(
         refresh: Whether tags that have moved are followed.
         choose: Decides about failed pulls: `retry`, `continue` or `stop`.
         name: What people are told that it is.
+        refused: What could not be read: it is reported, and ends nothing here.
 
     Raises:
         PullError: Images could not be pulled, and `choose` says to stop.
     """
+    warn_of(run, refused)
     parts = wanted()
     if not parts:
         return
-    _fetch(run, parts, refresh=refresh, choose=choose, name=name)
+    _fetch(run, parts, refresh=refresh, choose=choose, name=name, refused=refused)
     run.known_onbuild.look_again()
     here = {image.key for _, images in parts for image in images}
     more = [
         (lane, [image for image in images if image.key not in here]) for lane, images in wanted()
     ]
     if not run.dry_run and any(images for _, images in more):
-        _fetch(run, more, refresh=refresh, choose=choose, name=name)
+        _fetch(run, more, refresh=refresh, choose=choose, name=name, refused=refused)
 
 
 def _fetch(
@@ -66,10 +71,12 @@ def _fetch(
     refresh: bool,
     choose: Callable[[Sequence[Outcome]], str],
     name: str,
+    refused: Sequence[Refused],
 ) -> None:
     from dataclasses import asdict
 
     from bailing_tasks.fetching import fetch, summary
+    from bailing_tasks.refusals import documents
 
     count = sum(len(images) for _, images in parts)
     run.check_frozen([image for _, images in parts for image in images])
@@ -85,7 +92,7 @@ def _fetch(
     with run.console.group(f"{name}: {count} images"):
         result = fetch(run.console, bringing, choose=choose)
     run.console.say(f"{name}: {summary(result)}")
-    run.report(name, {**result.counts(), **asdict(result)})
+    run.report(name, {**result.counts(), **asdict(result), "refused": documents(refused)})
     result.check()
 
 
@@ -101,37 +108,42 @@ def foreseen(
         settings: Its settings.
         chosen: The targets that the run is for.
         force: Whether those are built in any case.
+
+    Raises:
+        BailingError: Some cannot be built because of their files; all of them are named.
     """
-    recipes = run.recipes(settings, *chosen)
-    yield from planned(run, settings, run.in_order(settings, recipes), chosen, force=force)
+    from bailing_tasks.refusals import checked
+
+    plans = checked(plans_of(run, settings, checked(buildable(run, settings, chosen))))
+    yield from decided(run, settings, plans, chosen, force=force)
 
 
-def planned(
+def decided(
     run: Run,
     settings: Settings,
-    recipes: Iterable[Recipe],
+    every: Iterable[BuildPlan],
     chosen: Collection[Target],
     *,
     force: bool,
 ) -> Iterator[Step]:
-    """Yield what builds of recipes would do, which stand in order; otherwise as `foreseen`."""
+    """Yield what planned builds would do, which stand in order; otherwise as `foreseen`."""
     from bailing_tasks.decision import SKIP, may_be_published
 
-    plans = {plan.recipe.variant.key: plan for plan in plans_of(run, settings, recipes)}
+    plans = {plan.recipe.variant.key: plan for plan in every}
     here = _here(run, plans.values())
     if settings.services:
         absent = [plan for key, plan in plans.items() if here.get(key) is None]
         forced = [target for target in chosen if force]
         run.lookup(settings).ask_ahead([plan for plan in absent if may_be_published(plan, forced)])
-    decided: dict[Key, Decision] = {}
+    decisions: dict[Key, Decision] = {}
     for key, plan in plans.items():
         target = plan.recipe.variant.target
         below = [
-            (each.base.target, decided[each.base.key])
+            (each.base.target, decisions[each.base.key])
             for each in plan.recipe.own
-            if each.base.key in decided
+            if each.base.key in decisions
         ]
-        decided[key] = run.decide(
+        decisions[key] = run.decide(
             settings,
             plan,
             force=force and target in chosen,
@@ -142,21 +154,7 @@ def planned(
             ),
             bases_certain=all(decision.certain for _, decision in below),
         )
-        yield plan, decided[key]
-
-
-def plans_of(run: Run, settings: Settings, recipes: Iterable[Recipe]) -> Iterator[BuildPlan]:
-    """Yield the plans of recipes that stand in order, each on the images that there will be."""
-    from bailing_tasks.recipes import on_bases
-
-    plans: dict[Key, BuildPlan] = {}
-    for recipe in recipes:
-        run.check_engines(recipe)
-        below = [each.base.key for each in recipe.own if each.base.key in plans]
-        bases = {key: plans[key].kept for key in below}
-        plan = run.plan(settings, on_bases(settings, recipe, bases) if bases else recipe)
-        plans[recipe.variant.key] = plan
-        yield plan
+        yield plan, decisions[key]
 
 
 def _here(run: Run, plans: Iterable[BuildPlan]) -> dict[Key, Image | None]:
@@ -181,11 +179,15 @@ def look_ahead(run: Run, settings: Settings) -> None:
     from contextlib import suppress
 
     from bailing_tasks.errors import BailingError
+    from bailing_tasks.refusals import split
 
     lookup = run.lookup(settings)
     lookup.forget()
     with suppress(BailingError):
-        for _ in foreseen(run, settings, run.targets(settings), force=False):
+        targets = run.targets(settings)
+        readings = run.in_order(settings, run.recipes(settings, *targets))
+        plans, _ = split(plans_of(run, settings, readings))
+        for _ in decided(run, settings, plans, targets, force=False):
             pass
     lookup.keep()
 
@@ -209,10 +211,13 @@ def named_target(settings: Settings, name: str) -> Target:
 
 
 def ready(run: Run, settings: Settings, target: Target) -> None:
-    """See that the recipes can be read, then hold the workspace, so that plans stay true."""
+    """See that the target can be built, then hold the workspace, so that plans stay true."""
+    from bailing_tasks.missing import complete
+    from bailing_tasks.refusals import checked
     from bailing_tasks.wanted import wanted_images
 
-    run.check_frozen(wanted_images(run.recipes(settings, target)))
+    recipes = checked(complete(settings, run.recipes(settings, target)))
+    run.check_frozen(wanted_images(recipes))
     if not run.dry_run:
         run.hold()
 
@@ -224,9 +229,10 @@ def app_steps(run: Run, lane: Lane, named: str, *, force: bool) -> Iterator[Step
     """
     from bailing_tasks.decision import is_certain
     from bailing_tasks.recipes import on_bases
+    from bailing_tasks.refusals import checked
 
     settings = lane.settings
-    for recipe in run.recipes(settings, settings.app):
+    for recipe in checked(run.recipes(settings, settings.app)):
         builder = next((each.base for each in recipe.own if each.base.target.per_python), None)
         made: dict[Key, str] = {}
         for step in _services_of(run, settings, recipe):
@@ -256,10 +262,14 @@ def app_steps(run: Run, lane: Lane, named: str, *, force: bool) -> Iterator[Step
 
 def _services_of(run: Run, settings: Settings, app: Recipe) -> Iterator[Step]:
     """Yield the builds of the services that an app needs, and its builder."""
+    from bailing_tasks.missing import complete
+    from bailing_tasks.refusals import checked
+
     if settings.services:
-        recipes = run.in_order(settings, [app])
-        services = [each for each in recipes if each.variant.target in settings.services]
-        yield from planned(run, settings, services, (), force=False)
+        readings = run.in_order(settings, [app])
+        services = [each for each in readings if each.variant.target in settings.services]
+        plans = checked(plans_of(run, settings, checked(complete(settings, services))))
+        yield from decided(run, settings, plans, (), force=False)
 
 
 def _named_builder(run: Run, lane: Lane, app: Variant, name: str) -> BuilderChoice:

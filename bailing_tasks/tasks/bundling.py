@@ -186,9 +186,9 @@ def _sources(
     from bailing_tasks.lanes import Lane
 
     engines = [lane.engine for lane in run.lanes(settings)]
-    wanted = needs.wanted_anywhere(
-        settings, [engine.platform for engine in engines], onbuild=run.onbuild()
-    )
+    platforms = [engine.platform for engine in engines]
+    required = needs.required_anywhere(settings, platforms, onbuild=run.onbuild())
+    wanted = required.checked()
     place = gatherer.engine(run.host, settings.plain_http)
     lane = Lane(engine=place, settings=settings, console=run.console)
     return engines, wanted, run.prefetcher(lane)

@@ -10,8 +10,11 @@ from bailing_tasks.tasks.command import command
 from bailing_tasks.tasks.run import Run, current
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bailing_tasks.changed import Decision
     from bailing_tasks.events import Event
+    from bailing_tasks.refusals import Refused
     from bailing_tasks.settings import Settings
     from bailing_tasks.tags import TargetTags
 
@@ -19,13 +22,16 @@ if TYPE_CHECKING:
 @command("event", "base", "json")
 def changed(_context: Context, event: str = "", base: str = "", json: bool = False) -> None:
     """Say which targets a push, a pull request or a tag would build, and why."""
+    from bailing_tasks import needs
     from bailing_tasks.changed import decide
+    from bailing_tasks.refusals import check
 
     run = current(json=json)
     settings = run.settings()
-    happened = read_event(run, settings, event, base)
-    decision = decide(settings, happened, onbuild=run.onbuild())
-    show_changes(run, decision)
+    decision = decide(settings, read_event(run, settings, event, base), onbuild=run.onbuild())
+    refused = needs.refused(settings, onbuild=run.onbuild())
+    show_changes(run, decision, refused)
+    check(refused)
 
 
 @command("event", "offline", "json")
@@ -81,11 +87,12 @@ def read_event(run: Run, settings: Settings, event: str, base: str = "") -> Even
     )
 
 
-def show_changes(run: Run, decision: Decision) -> None:
-    """Show and report what an event builds."""
+def show_changes(run: Run, decision: Decision, refused: Sequence[Refused] = ()) -> None:
+    """Show and report what an event builds, and what cannot be built."""
     from dataclasses import asdict
 
     from bailing_tasks import git
+    from bailing_tasks.refusals import documents
 
     event, changes = decision.event, decision.changes
     compared = f", compared with {event.base[:7]}" if event.base else ""
@@ -111,5 +118,6 @@ def show_changes(run: Run, decision: Decision) -> None:
             "commits": changes.commits if changes else None,
             "targets": {name: asdict(verdict) for name, verdict in decision.targets.items()},
             "warnings": list(decision.warnings),
+            "refused": documents(refused),
         },
     )

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bailing_tasks.engine.base import Engine
+    from bailing_tasks.needs import Required
+    from bailing_tasks.refusals import Refused
     from bailing_tasks.settings import Settings
     from bailing_tasks.wanted import WantedImage
 
@@ -33,32 +35,41 @@ def images(
     from pathlib import Path
 
     from bailing_tasks import needs
+    from bailing_tasks.refusals import check
 
     run = current(json=json)
     settings = run.settings(platform, python)
     arguments = needs.build_arguments(build_arg, os.environ)
     paths = [os.path.relpath(Path.cwd() / path, run.root) for path in dockerfile]
 
-    def wanted(settings: Settings, engine: Engine | None) -> Sequence[WantedImage]:
+    def required(settings: Settings, engine: Engine | None) -> Required:
         host = engine.platform if engine else needs.machine()
         if paths:
             return needs.of_dockerfiles(
                 settings, host, paths, stage=target, build_args=arguments, all_stages=all_stages
             )
         chosen = needs.narrowed(settings, stage=target, build_args=arguments)
-        return needs.wanted(chosen, host, all_stages=all_stages, onbuild=run.onbuild(engine))
+        return needs.required(chosen, host, all_stages=all_stages, onbuild=run.onbuild(engine))
 
     found: dict[tuple[str, str], tuple[WantedImage, bool | None]] = {}
+    refused: list[Refused] = []
     for engine, of_engine in _engines(run, settings):
-        for image in wanted(of_engine, engine):
+        of_one = required(of_engine, engine)
+        refused += of_one.refused
+        for image in of_one.images:
             here = _presence(run, engine, image)
             if image.key in found:  # in the engines of several platforms
                 here = here and found[image.key][1]
             found[image.key] = (image, here)
-    _show_images(run, [found[key] for key in sorted(found)])
+    _show_images(run, [found[key] for key in sorted(found)], refused)
+    check(refused)
 
 
-def _show_images(run: Run, images: Sequence[tuple[WantedImage, bool | None]]) -> None:
+def _show_images(
+    run: Run, images: Sequence[tuple[WantedImage, bool | None]], refused: Sequence[Refused]
+) -> None:
+    from bailing_tasks.refusals import documents
+
     found = [
         {
             "reference": str(image.reference),
@@ -83,7 +94,7 @@ def _show_images(run: Run, images: Sequence[tuple[WantedImage, bool | None]]) ->
             for image, present in images
         ],
     )
-    run.report("images", {"images": found})
+    run.report("images", {"images": found, "refused": documents(refused)})
 
 
 @command("platform", "python", "json")

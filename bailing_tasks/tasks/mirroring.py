@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from invoke.context import Context
 
-from bailing_tasks.tasks.building import fetch, plans_of, print_commands
+from bailing_tasks.tasks.building import fetch, print_commands
 from bailing_tasks.tasks.command import command
 from bailing_tasks.tasks.pipeline import chooser
+from bailing_tasks.tasks.refusing import plans_of, unread, warn_of
 from bailing_tasks.tasks.run import Run, current
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from bailing_tasks.lanes import Lane
     from bailing_tasks.mirroring import Place
     from bailing_tasks.outcomes import Outcome
+    from bailing_tasks.refusals import Refused
     from bailing_tasks.settings import Settings
     from bailing_tasks.variants import Key, Variant
     from bailing_tasks.wanted import WantedImage
@@ -31,15 +33,16 @@ def mirror_push(_context: Context, place: str, json: bool = False, dry_run: bool
     from bailing_tasks import locking, mirroring, needs
     from bailing_tasks.engine.copying import Copies
     from bailing_tasks.mirror_push import Mirror
+    from bailing_tasks.refusals import check, documents
     from bailing_tasks.retry import retried
 
     run = current(json=json, dry_run=dry_run)
     to = mirroring.place(place)
     settings = run.settings(["all"], ["all"])
     lanes = run.lanes(settings)
-    wanted = needs.wanted_anywhere(
-        settings, [lane.engine.platform for lane in lanes], onbuild=run.onbuild()
-    )
+    platforms = [lane.engine.platform for lane in lanes]
+    wanted, refused = needs.required_anywhere(settings, platforms, onbuild=run.onbuild())
+    warn_of(run, refused)
     # What an engine has under a name alone, as a prefetch may have found it, no registry knows.
     pins = locking.bind(run.state.pins(), run.locked or {})
     copies = mirroring.copies(wanted, pins, to, settings.mirror_names)
@@ -53,6 +56,7 @@ def mirror_push(_context: Context, place: str, json: bool = False, dry_run: bool
     if run.dry_run:
         nothing = f"{len(copies)} images, all present"
         print_commands(run, "mirror-push", mirror.commands(copies), nothing)
+        check(refused)
         return
     if copies:  # one that cannot be reached is not tried for each image
         retried(lambda: mirror.registries.standing(copies[0].destination), lambda *_: None)
@@ -66,8 +70,10 @@ def mirror_push(_context: Context, place: str, json: bool = False, dry_run: bool
         for line in lines:
             run.console.say(f"  {line}".rstrip())
     mirrors = mirroring.mirrors(hosts, to, settings.mirror_names)
-    run.report("mirror-push", {**result.counts(), **asdict(result), "mirrors": mirrors})
+    documented = {"mirrors": mirrors, "refused": documents(refused)}
+    run.report("mirror-push", {**result.counts(), **asdict(result), **documented})
     result.check()
+    check(refused)
 
 
 @command(
@@ -96,19 +102,21 @@ def pull_all(
 ) -> None:
     """Pull every external image, and every image built here, from REGISTRY/PROJECT."""
     from bailing_tasks import mirroring
+    from bailing_tasks.refusals import check
 
     run = current(json=json, dry_run=dry_run)
     at = mirroring.place(place)
     settings = run.settings(platform, python, jobs=jobs, timeout=timeout)
     choose = chooser(run, "stop" if strict else on_failure)
-    _externals(run, settings, at, choose)
+    refused = _externals(run, settings, at, choose)
     _built(run, settings, at, choose)
+    check(refused)
 
 
 def _externals(
     run: Run, settings: Settings, at: Place, choose: Callable[[Sequence[Outcome]], str]
-) -> None:
-    """Bring the external images, from the place first."""
+) -> Sequence[Refused]:
+    """Bring the external images, from the place first; return what could not be read."""
     from dataclasses import replace
 
     from bailing_tasks.kept import is_present
@@ -116,7 +124,7 @@ def _externals(
 
     if not run.dry_run:
         run.hold()
-    parts = run.wanted(settings)
+    parts, refused = run.wanted(settings), unread(run, settings)
     hosts = {image.reference.host for _, images in parts for image in images}
     for lane, images in parts:
         for image in images:
@@ -128,7 +136,8 @@ def _externals(
         (replace(lane, settings=through(lane.settings, at, hosts)), images)
         for lane, images in parts
     ]
-    fetch(run, lambda: lanes, choose=choose)
+    fetch(run, lambda: lanes, choose=choose, refused=refused)
+    return refused
 
 
 def _built(
@@ -202,10 +211,10 @@ def _plans(run: Run, settings: Settings) -> dict[Key, BuildPlan]:
     from contextlib import suppress
 
     from bailing_tasks.errors import BailingError
+    from bailing_tasks.refusals import split
 
-    plans: dict[Key, BuildPlan] = {}
+    plans: list[BuildPlan] = []
     with suppress(BailingError):
-        recipes = run.recipes(settings, *run.targets(settings))
-        for plan in plans_of(run, settings, run.in_order(settings, recipes)):
-            plans[plan.recipe.variant.key] = plan
-    return plans
+        readings = run.recipes(settings, *run.targets(settings))
+        plans, _ = split(plans_of(run, settings, run.in_order(settings, readings)))
+    return {plan.recipe.variant.key: plan for plan in plans}

@@ -15,6 +15,7 @@ from bailing_tasks.tasks.building import (
     ready,
 )
 from bailing_tasks.tasks.command import command
+from bailing_tasks.tasks.refusing import unread, warn_of, warn_of_missing
 from bailing_tasks.tasks.run import Run, current
 from bailing_tasks.tasks.verifying import verify_apps
 
@@ -54,12 +55,17 @@ def prefetch(
     dry_run: bool = False,
 ) -> None:
     """Pull every external image that anything here is built from."""
+    from bailing_tasks.refusals import check, split
+
     run = current(json=json, dry_run=dry_run, frozen=frozen, offline=offline)
     settings = run.settings(platform, python, jobs=jobs, timeout=timeout)
     choose = chooser(run, "stop" if strict else on_failure)
-    fetch(run, lambda: run.wanted(settings), refresh=refresh, choose=choose)
+    refused = unread(run, settings)
+    warn_of_missing(run, settings, split(run.recipes(settings, *run.targets(settings)))[0])
+    fetch(run, lambda: run.wanted(settings), refresh=refresh, choose=choose, refused=refused)
     if not run.dry_run and not run.offline and any(each.repository for each in settings.targets):
         look_ahead(run, settings)
+    check(refused)
 
 
 @command("update", "timeout", "json", "dry_run")
@@ -72,6 +78,7 @@ def lock(
 ) -> None:
     """Write images.lock: each external image of all platforms and Pythons with its digest."""
     from bailing_tasks import lockfile, locking, needs
+    from bailing_tasks.refusals import check, documents
 
     run = current(json=json, dry_run=dry_run)
     settings = run.settings(["all"], ["all"], timeout=timeout)
@@ -81,16 +88,19 @@ def lock(
     prefetcher = run.prefetcher(lanes[0])
     prefetcher.begin()
     before = run.locked or {}
+    platforms = [lane.engine.platform for lane in lanes]
+    images, refused = needs.required_anywhere(settings, platforms, onbuild=run.onbuild())
+    warn_of(run, refused)
     after = locking.renewed(
-        needs.wanted_anywhere(
-            settings, [lane.engine.platform for lane in lanes], onbuild=run.onbuild()
-        ),
+        images,
         locked=before,
         pins=run.state.pins(),
         resolver=prefetcher.resolver,
         update="" if update is True else str(update) or None,
         jobs=settings.prefetch.jobs,
     )
+    if refused:  # which may need what nothing else does
+        after = {**before, **after}
     changes = lockfile.difference(before, after)
     for line in lockfile.describe(changes) or ["nothing has changed"]:
         run.console.say(line)
@@ -98,7 +108,8 @@ def lock(
         locking.write(run.root, after)
         run.read_anew()
         run.console.say(f"{lockfile.NAME}: {len(after)} images written")
-    run.report("lock", lockfile.report(after, changes))
+    run.report("lock", {**lockfile.report(after, changes), "refused": documents(refused)})
+    check(refused)
 
 
 @command(

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from invoke.context import Context
 
-from bailing_tasks.tasks.building import foreseen, named_target
+from bailing_tasks.tasks.building import decided, named_target
 from bailing_tasks.tasks.command import command
 from bailing_tasks.tasks.preparing import note_templates
+from bailing_tasks.tasks.refusing import plans_of, warn_of_missing
 from bailing_tasks.tasks.run import Run, current
 
 if TYPE_CHECKING:
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
 
     from bailing_tasks.build_plan import BuildPlan
     from bailing_tasks.decision import Decision
+    from bailing_tasks.lanes import Lane
+    from bailing_tasks.needs import Required
     from bailing_tasks.platforms import Platform
+    from bailing_tasks.recipes import Recipe
     from bailing_tasks.settings import Settings
     from bailing_tasks.steps import Step
     from bailing_tasks.variants import Variant
@@ -36,41 +40,56 @@ def plan(
     """Tell what a run would do, step by step, and why; changes nothing."""
     from dataclasses import asdict
 
-    from bailing_tasks import steps
+    from bailing_tasks import needs, steps
+    from bailing_tasks.refusals import check, documents, split
 
     run = current(json=json, offline=offline)
     settings = run.settings(platform, python)
     explained = named_target(settings, explain) if explain else None
+    readings = run.in_order(settings, run.recipes(settings, *run.targets(settings)))
+    recipes, _ = split(readings)
+    plans, refused = split(plans_of(run, settings, readings))
+    extra = [
+        (lane, needs.named_by_no_dockerfile(lane.settings, lane.engine.platform))
+        for lane in run.lanes(settings)
+    ]
+    every = (*refused, *(each for _, required in extra for each in required.refused))
     found: list[Step] = []
     inputs: list[dict[str, object]] = []
-    for each, planned in _steps(run, settings, force=force):
+    builds = list(decided(run, settings, plans, run.targets(settings), force=force))
+    for each, planned in _steps(run, settings, recipes, extra, builds):
         found.append(each)
         if planned and planned.recipe.variant.target == explained:
             inputs.append({"target": each.target, "platform": each.platform} | _inputs(planned))
+    found += map(steps.refused_step, refused)
     run.console.table(("step", "target", "platform", "python", "action", "why"), steps.rows(found))
     for note in dict.fromkeys(note for each in found for note in each.notes):
         run.console.say(f"note: {note}")
-    note_templates(run, settings)
+    warn_of_missing(run, settings, recipes)
     for document in inputs:
         _explain(run, document)
-    result: dict[str, object] = {"steps": [asdict(each) for each in found]}
+    result = {"steps": [asdict(each) for each in found], "refused": documents(every)}
     run.report("plan", result | ({"inputs": inputs} if explain else {}))
+    note_templates(run, settings)
+    check(every)
 
 
-def _steps(run: Run, settings: Settings, *, force: bool) -> Iterator[tuple[Step, BuildPlan | None]]:
+def _steps(
+    run: Run,
+    settings: Settings,
+    recipes: Sequence[Recipe],
+    extra: Sequence[tuple[Lane, Required]],
+    builds: Sequence[tuple[BuildPlan, Decision]],
+) -> Iterator[tuple[Step, BuildPlan | None]]:
     """Yield the steps of `prefetch build-builder build-app verify`, builds with their plans."""
-    from bailing_tasks import needs
     from bailing_tasks.steps import DO, step
     from bailing_tasks.wanted import wanted_images
 
-    builds = list(foreseen(run, settings, run.targets(settings), force=force))
-    for planned, _ in builds:
-        recipe = planned.recipe
+    for recipe in recipes:
         yield _prefetch(run, wanted_images([recipe]), recipe.variant.platform, recipe.variant), None
-    for lane in run.lanes(settings):
-        extra = needs.named_by_no_dockerfile(lane.settings, lane.engine.platform)
+    for lane, required in extra:
         for platform in lane.settings.platforms:
-            if images := [image for image in extra if image.platform == platform]:
+            if images := [image for image in required.images if image.platform == platform]:
                 yield _prefetch(run, images, platform), None
     for planned, decision in builds:
         yield _build(run, planned, decision), planned

@@ -154,18 +154,15 @@ def show_commands(run: Run, plan: Plan) -> None:
     print_commands(run, "release", tuple(commands(plan, run.engine_for)), "no image")
 
 
-def files_of(run: Run, settings: Settings, targets: Iterable[Target]) -> dict[str, set[Path]]:
+def files_of(run: Run, settings: Settings, targets: Sequence[Target]) -> dict[str, set[Path]]:
     """Return for each target what its builds read of their context."""
     from bailing_tasks.build_plan import context_files
+    from bailing_tasks.refusals import checked
 
-    return {
-        target.name: {
-            path
-            for recipe in run.recipes(settings, target)
-            for path in context_files(settings, recipe, run.state)
-        }
-        for target in targets
-    }
+    found: dict[str, set[Path]] = {target.name: set() for target in targets}
+    for recipe in checked(run.recipes(settings, *targets)):
+        found[recipe.variant.target.name].update(context_files(settings, recipe, run.state))
+    return found
 
 
 def may_push(repositories: Iterable[Reference], registry: Registry) -> Iterator[Check]:

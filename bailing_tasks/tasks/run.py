@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from bailing_tasks.prefetch import Prefetcher
     from bailing_tasks.published import Lookup
     from bailing_tasks.recipes import OnBuildLookup, Recipe
+    from bailing_tasks.refusals import Refusal
     from bailing_tasks.resolver import Resolver
     from bailing_tasks.settings import Settings, Target
     from bailing_tasks.state import Pin, State
@@ -171,15 +172,15 @@ class Run(Document):
         return self._engines.lanes(settings, self.console)
 
     def wanted(self, settings: Settings) -> list[tuple[Lane, Sequence[WantedImage]]]:
-        """Return the external images of all targets, for each engine those that it needs."""
+        """Return the external images of all targets that can be read, for each engine."""
         from bailing_tasks import needs
 
         return [
             (
                 lane,
-                needs.wanted(
+                needs.required(
                     lane.settings, lane.engine.platform, onbuild=self.onbuild(lane.engine)
-                ),
+                ).images,
             )
             for lane in self.lanes(settings)
         ]
@@ -225,7 +226,7 @@ class Run(Document):
 
         return needs.targets(settings, self.host)
 
-    def recipes(self, settings: Settings, *targets: Target) -> list[Recipe]:
+    def recipes(self, settings: Settings, *targets: Target) -> list[Recipe | Refusal]:
         """Read the recipes of targets for the platforms and Pythons of this run."""
         from bailing_tasks import needs
 
@@ -266,11 +267,18 @@ class Run(Document):
         """Make sure that what a recipe is built on is where it is built, as `Engines.check`."""
         self._engines.check(recipe)
 
-    def in_order(self, settings: Settings, recipes: Iterable[Recipe]) -> tuple[Recipe, ...]:
+    def in_order(
+        self, settings: Settings, readings: Iterable[Recipe | Refusal]
+    ) -> tuple[Recipe | Refusal, ...]:
         """Return recipes and those of all that they need, each after what it needs."""
+        from bailing_tasks import needs
         from bailing_tasks.order import in_order
 
-        return in_order(recipes, lambda need: self.recipe(settings, need))
+        def read(need: Variant) -> Recipe | Refusal:
+            engine = self.engine_for(need.platform)
+            return needs.read(settings, need, engine.platform, onbuild=self.onbuild(engine))
+
+        return in_order(readings, read)
 
     def plan(self, settings: Settings, recipe: Recipe) -> BuildPlan:
         """Work out one build on this run's pins."""

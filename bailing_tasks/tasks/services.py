@@ -17,14 +17,16 @@ from bailing_tasks.tasks.preparing import (
     run_before_build,
     update_env,
 )
+from bailing_tasks.tasks.refusing import buildable, unread
 from bailing_tasks.tasks.run import Run, current
 from bailing_tasks.tasks.several import WordsTask
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from bailing_tasks.lanes import Lane
     from bailing_tasks.recipes import Recipe
+    from bailing_tasks.refusals import Refusal
     from bailing_tasks.settings import Settings, Target
     from bailing_tasks.wanted import WantedImage
 
@@ -39,28 +41,34 @@ def services(_context: Context, platform: list[str], json: bool = False) -> None
     """List the services: their images, and what each is built on. No engine is asked."""
     from bailing_tasks import needs
     from bailing_tasks.order import in_order
-    from bailing_tasks.recipes import read_recipe
+    from bailing_tasks.refusals import check, documents, split
 
     run = current(json=json)
     settings = run.settings(platform)
     host = needs.machine()
-    recipes = [
+    onbuild = run.onbuild()
+    readings = [
         each
         for one in settings.services
-        for each in needs.recipes(settings, one, host, onbuild=run.onbuild())
+        for each in needs.recipes(settings, one, host, onbuild=onbuild)
     ]
     described: dict[str, dict[str, Any]] = {}
-    for recipe in recipes:
-        found = described.setdefault(recipe.variant.target.name, _described(recipe))
+    for reading in readings:
+        found = described.setdefault(reading.variant.target.name, _described(reading))
         for key in ("external", "needs"):  # which may differ from platform to platform
-            found[key] = sorted({*found[key], *_described(recipe)[key]})
+            found[key] = sorted({*found[key], *_described(reading)[key]})
+    _, refused = split(
+        in_order(readings, lambda need: needs.read(settings, need, host, onbuild=onbuild))
+    )
     if described:
         headings = ("service", "made from", "context", "image", "external images", "needs")
-        run.console.table(headings, [_row(each) for each in described.values()])
+        names = {each.variant.target.name for each in refused}
+        run.console.table(headings, [_row(each, names) for each in described.values()])
     else:
         run.console.say(NO_SERVICES)
-    run.report("services", {"services": list(described.values())})
-    in_order(recipes, lambda need: read_recipe(settings, need, host, onbuild=run.onbuild()))
+    listed = {"services": list(described.values()), "refused": documents(refused)}
+    run.report("services", listed)
+    check(refused)
 
 
 @command(
@@ -91,13 +99,21 @@ def build_service(
     dry_run: bool = False,
 ) -> None:
     """Build services, after what they are built on and the base images of all of it."""
+    from bailing_tasks.refusals import check
+
     run = current(json=json, dry_run=dry_run, frozen=frozen, offline=offline)
     settings = run.settings(platform)
     chosen = [named_target(settings, name) for name in dict.fromkeys(names)]
     wishes = Wishes.read(jobs=jobs, force=force, keep_going=keep_going)
     prepare(run, settings)
+    _, refused = _wanted(run, settings, chosen)
+    if not keep_going:
+        check(refused)
     fetch(
-        run, lambda: _wanted(run, settings, chosen), choose=chooser(run, "stop" if strict else "")
+        run,
+        lambda: _wanted(run, settings, chosen)[0],
+        choose=chooser(run, "stop" if strict else ""),
+        refused=refused,
     )
     build_targets(run, "build-service", settings, chosen, wishes)
 
@@ -131,14 +147,20 @@ def build_all(
     dry_run: bool = False,
 ) -> None:
     """Prefetch all base images, bring configuration up to date, render templates, build all."""
+    from bailing_tasks.refusals import Refusal, check, split
+
     run = current(json=json, dry_run=dry_run, frozen=frozen, offline=offline)
     run.overwrite = overwrite
     settings = run.settings(platform, python)
     wishes = Wishes.read(jobs=jobs, force=force, keep_going=keep_going)
     console = run.console
-    run.in_order(settings, run.recipes(settings, *run.targets(settings)))
+    _, refused = split(buildable(run, settings, run.targets(settings), prepared=False))
+    if not (keep_going or settings.before_build):  # which may write Dockerfiles
+        check(refused)
     console.say("==> step 1 of 4: base images")
-    fetch(run, lambda: run.wanted(settings), choose=chooser(run, "stop" if strict else ""))
+    files = [each for each in unread(run, settings) if not isinstance(each, Refusal)]
+    choose = chooser(run, "stop" if strict else "")
+    fetch(run, lambda: run.wanted(settings), choose=choose, refused=[*refused, *files])
     console.say("==> step 2 of 4: configuration")
     update_env(run)
     console.say("==> step 3 of 4: templates")
@@ -148,6 +170,7 @@ def build_all(
     run.read_settings_anew()
     settings = run.settings(platform, python)
     build_targets(run, "build-all", settings, run.targets(settings), wishes)
+    check(files)
 
 
 @command("platform", "offline", "json")
@@ -155,9 +178,13 @@ def status(
     _context: Context, platform: list[str], offline: bool = False, json: bool = False
 ) -> None:
     """Tell of each image of each platform whether it is up to date, or why not."""
+    from bailing_tasks.names import local_name
+    from bailing_tasks.refusals import check, documents
+
     run = current(json=json, offline=offline)
     settings = run.settings(platform or ["all"], ["all"])
-    found = [
+    steps, refused = outlook(run, settings)
+    found: list[dict[str, Any]] = [
         {
             "target": plan.recipe.variant.target.name,
             "platform": str(plan.recipe.variant.platform),
@@ -167,7 +194,18 @@ def status(
             "reason": decision.reason,
             "fingerprint": plan.fingerprint,
         }
-        for plan, decision in outlook(run, settings)
+        for plan, decision in steps
+    ] + [
+        {
+            "target": each.variant.target.name,
+            "platform": str(each.variant.platform),
+            "python": each.variant.python,
+            "image": local_name(each.variant, settings, run.host),
+            "up_to_date": False,
+            "reason": each.reason,
+            "fingerprint": "",
+        }
+        for each in refused
     ]
     run.console.table(
         ("image", "platform", "status", "why"),
@@ -183,24 +221,33 @@ def status(
     )
     current_ones = sum(bool(each["up_to_date"]) for each in found)
     run.console.say(f"{current_ones} of {len(found)} up to date")
+    run.report("status", {"images": found, "refused": documents(refused)})
     note_templates(run, settings)
-    run.report("status", {"images": found})
+    check(refused)
 
 
 def _wanted(
     run: Run, settings: Settings, chosen: Sequence[Target]
-) -> list[tuple[Lane, Sequence[WantedImage]]]:
-    """Return the external images of targets and of what they need, for each engine."""
+) -> tuple[list[tuple[Lane, Sequence[WantedImage]]], list[Refusal]]:
+    """Return the external images of targets and of what they need, and what is refused of them."""
+    from bailing_tasks.refusals import split
     from bailing_tasks.wanted import wanted_images
 
-    return [
-        (lane, wanted_images(run.in_order(lane.settings, run.recipes(lane.settings, *chosen))))
-        for lane in run.lanes(settings)
-    ]
+    parts: list[tuple[Lane, Sequence[WantedImage]]] = []
+    refused: list[Refusal] = []
+    for lane in run.lanes(settings):
+        recipes, of_lane = split(buildable(run, lane.settings, chosen))
+        parts.append((lane, wanted_images(recipes)))
+        refused += of_lane
+    return parts, refused
 
 
-def _described(recipe: Recipe) -> dict[str, Any]:
-    target = recipe.variant.target
+def _described(reading: Recipe | Refusal) -> dict[str, Any]:
+    from bailing_tasks.refusals import split
+
+    target = reading.variant.target
+    recipes, _ = split([reading])  # one, or none
+    arguments = [each.build_args for each in recipes] or [target.build_args]
     return {
         "name": target.name,
         "dockerfile": target.dockerfile,
@@ -209,13 +256,13 @@ def _described(recipe: Recipe) -> dict[str, Any]:
         "context": target.context,
         "image": f"{target.image}:{target.tag}",
         "repository": target.repository,
-        "build_args": dict(recipe.build_args),
-        "external": sorted({image.reference.familiar for image in recipe.external}),
-        "needs": sorted({need.target.name for need in recipe.needs}),
+        "build_args": dict(*arguments),
+        "external": sorted({i.reference.familiar for each in recipes for i in each.external}),
+        "needs": sorted({need.target.name for each in recipes for need in each.needs}),
     }
 
 
-def _row(service: dict[str, Any]) -> tuple[str, ...]:
+def _row(service: dict[str, Any], refused: Collection[str]) -> tuple[str, ...]:
     made_from = service["dockerfile"] or f"(image) {service['from_image']}"
     stage = f" ({service['stage']})" if service["stage"] else ""
     return (
@@ -223,6 +270,6 @@ def _row(service: dict[str, Any]) -> tuple[str, ...]:
         f"{made_from}{stage}",
         service["context"] if service["dockerfile"] else "-",
         service["image"],
-        ", ".join(service["external"]) or "-",
+        ", ".join(service["external"]) or ("refused" if service["name"] in refused else "-"),
         ", ".join(service["needs"]) or "-",
     )

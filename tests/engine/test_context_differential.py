@@ -39,9 +39,9 @@ RULES = st.builds(
     st.lists(PARTS, min_size=1, max_size=3),
     st.sampled_from(["", "", "/", " "]),
 )
-SOURCES = st.sampled_from(
-    [".", "a", "a/", "./a/b", "a/*", "*", "*.py", "a/b*", "?", "[ab]*", "a/../b", "/b", "b/b", "ln"]
-)
+LITERALS = [".", "a", "a/", "./a/b", "a/../b", "/b", "b/b", "ln", "ln/c", "absolute"]
+ABSENT = ["nope", "a/nope", "ln/nope", "dangling"]
+SOURCES = st.sampled_from([*LITERALS, *ABSENT, "a/*", "*", "*.py", "a/b*", "?", "[ab]*"])
 
 
 @pytest.fixture
@@ -52,6 +52,8 @@ def tree(tmp_path: Path) -> Path:
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(path)
     (root / "ln").symlink_to("a/b")
+    (root / "dangling").symlink_to("nope")
+    (root / "absolute").symlink_to("/a")
     return root
 
 
@@ -74,10 +76,12 @@ def test_the_files_found_are_those_that_buildkit_copies(
             DockerIgnore.parse(ignore)
         return
     parsed = DockerIgnore.parse(ignore)
+    patterns = [each.pattern for each in context_inputs(text)]
+    if source in (*LITERALS, *ABSENT):
+        assert bool(context.lacks(tree, parsed, *patterns)) == bool(refused), (ignore, source)
     if refused:
         assert "not found" in refused or "no such file" in refused, refused
         return
-    patterns = [each.pattern for each in context_inputs(text)]
     found = context.files(tree, parsed, patterns)
     ours = {path for path in found if (tree / path).is_file()}
     assert copied <= ours, (ignore, source)

@@ -256,6 +256,10 @@ def test_a_registry_that_is_silent_or_may_not_be_asked_keeps_nobody_from_buildin
 def test_a_plan_without_an_engine_or_a_dockerfile_says_so(voice: Workspace) -> None:
     result = voice.invoke("plan", DOCKER_HOST="unix:///nobody.sock")
     assert result.returncode == 4
+    (voice.root / "lock").unlink()
+    result = voice.invoke("build-builder")
+    assert result.returncode == 3
+    assert "dockerfile.dev:2: COPY lock: not in the build context ." in result.stderr
     (voice.root / "Dockerfile").unlink()
     assert voice.invoke("plan").returncode == 3
 

@@ -10,7 +10,8 @@ from bailing_tasks.build_plan import read_inputs
 from bailing_tasks.fingerprint import fingerprint
 from bailing_tasks.names import fingerprint_name
 from bailing_tasks.order import in_order
-from bailing_tasks.recipes import OnBuildLookup, on_bases, read_recipe, unknown
+from bailing_tasks.recipes import OnBuildLookup, on_bases, unknown
+from bailing_tasks.refusals import checked
 from bailing_tasks.settings import Settings
 from bailing_tasks.state import State
 from bailing_tasks.variants import Key
@@ -40,8 +41,8 @@ def fingerprints(
     ]
     names: dict[Key, str] = {}
     found: dict[Key, tuple[str, ...]] = {}
-    ordered = in_order(recipes, lambda need: read_recipe(settings, need, host, onbuild=onbuild))
-    for recipe in ordered:
+    ordered = in_order(recipes, lambda need: needs.read(settings, need, host, onbuild=onbuild))
+    for recipe in checked(ordered):
         key = recipe.variant.key
         digest = fingerprint(read_inputs(settings, on_bases(settings, recipe, names), pins, state))
         names[key] = fingerprint_name(recipe.variant.target, digest)

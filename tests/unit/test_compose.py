@@ -13,6 +13,8 @@ from bailing_tasks.configuration import resolve
 from bailing_tasks.errors import SettingsError, UsageError
 from bailing_tasks.extra_images import NAMED_AT, extra_wanted
 from bailing_tasks.platforms import Platform
+from bailing_tasks.refusals import check
+from bailing_tasks.settings import Settings
 
 AMD64 = Platform.parse("linux/amd64")
 KNOWN = {"V": "7", "EMPTY": "", "_n1": "x"}
@@ -155,8 +157,8 @@ def test_a_file_that_is_no_compose_file_is_refused_with_its_line(text: str, mess
     assert message in str(refused.value)
 
 
-def wanted(root: Path, *names: str, files: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    settings = resolve(
+def settings_of(root: Path, *names: str, files: tuple[str, ...] = ()) -> Settings:
+    return resolve(
         root,
         document={
             "platforms": ["linux/amd64", "linux/arm64"],
@@ -167,10 +169,12 @@ def wanted(root: Path, *names: str, files: tuple[str, ...] = ()) -> list[tuple[s
         environment={},
         overrides={"platforms": ["all"]},
     )
-    return [
-        (image.reference.familiar, str(image.platform), *image.named_at)
-        for image in extra_wanted(settings, AMD64, KNOWN)
-    ]
+
+
+def wanted(root: Path, *names: str, files: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    images, refused = extra_wanted(settings_of(root, *names, files=files), AMD64, KNOWN)
+    check(refused)
+    return [(image.reference.familiar, str(image.platform), *image.named_at) for image in images]
 
 
 def test_extra_images_are_wanted_for_each_platform_and_those_of_compose_beside_them(

@@ -28,6 +28,7 @@ def root(tmp_path: Path) -> Path:
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text("")
     (tmp_path / "src" / "link").symlink_to("a")
+    (tmp_path / "src" / "loop").symlink_to("loop")
     return tmp_path
 
 

@@ -93,7 +93,8 @@ def test_without_any_nothing_is_different(tmp_path: Path) -> None:
     assert fingerprints(settings, brings("")) == fingerprints(settings)
     not_known = recipe(settings, "w")
     assert [image.reference.familiar for image in not_known.unknown] == ["team/onbuild:dot"]
-    assert needs.wanted(settings, AMD64) == needs.wanted(settings, AMD64, onbuild=brings(""))
+    known = needs.required(settings, AMD64, onbuild=brings(""))
+    assert needs.required(settings, AMD64) == known
 
 
 def test_what_it_takes_from_other_images_is_external_or_of_the_workspace(tmp_path: Path) -> None:

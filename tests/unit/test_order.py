@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from bailing_tasks import needs
 from bailing_tasks.configuration import resolve
 from bailing_tasks.errors import SettingsError
 from bailing_tasks.order import in_order
 from bailing_tasks.platforms import Platform
-from bailing_tasks.recipes import Recipe, read_recipe
+from bailing_tasks.recipes import Recipe
+from bailing_tasks.refusals import Refusal, checked
 from bailing_tasks.settings import Settings
 from bailing_tasks.variants import Variant
 
@@ -32,13 +34,14 @@ def workspace(root: Path, needs: dict[str, list[str]] | None = None, **texts: st
 def order(settings: Settings, wanted: Sequence[str]) -> list[str]:
     read: list[str] = []
 
-    def recipe(variant: Variant) -> Recipe:
+    def recipe(variant: Variant) -> Recipe | Refusal:
         read.append(variant.target.name)
-        return read_recipe(settings, variant, AMD64)
+        return needs.read(settings, variant, AMD64)
 
     targets = {target.name: target for target in settings.services}
     variants = [Variant(target=targets[name], platform=AMD64, python="") for name in wanted]
-    recipes = in_order([read_recipe(settings, each, AMD64) for each in variants], recipe)
+    found = in_order([needs.read(settings, each, AMD64) for each in variants], recipe)
+    recipes = checked(found)
     assert not set(read) & set(wanted)
     assert len(read) == len(set(read)), "a recipe was read twice"
     return [str(each.variant.target.name) for each in recipes]

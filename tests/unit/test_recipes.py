@@ -242,6 +242,17 @@ def test_a_link_that_a_pattern_names_is_followed(tmp_path: Path) -> None:
     assert context.files(tmp_path, nothing, ["ln"]) == ("ln", "real", "real/deep", "real/deep/f")
     assert "real/deep/f" in context.files(tmp_path, nothing, ["ln/deep"])
     assert context.files(tmp_path, nothing, ["loop", "out"]) == ("loop", "out")
+    # The context is the root of absolute links, and nothing leads out of it.
+    for link, to in {"abs": "/real/deep", "up": "../../real/deep/f", "odd": "[f]"}.items():
+        (tmp_path / link).symlink_to(to)
+    for name in ("f", "[f]"):
+        (tmp_path / name).write_text(name)
+    found = context.files(tmp_path, nothing, ["abs"])
+    assert found == ("abs", "real/deep", "real/deep/f")
+    assert context.files(tmp_path, nothing, ["up"]) == ("real/deep/f", "up")
+    assert context.files(tmp_path, nothing, ["odd"]) == ("[f]", "odd")
+    (tmp_path / "real" / "root").symlink_to("/")
+    assert "f" in context.files(tmp_path, nothing, ["real/root"])
 
 
 def test_folders_that_can_hold_nothing_are_not_entered(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bailing_tasks import rendering
-from bailing_tasks.errors import UsageError
+from bailing_tasks.errors import SettingsError, UsageError
 from bailing_tasks.rendering import RenderedFile
 from bailing_tasks.state import write_in_one_step
 
@@ -156,6 +156,16 @@ def test_in_memory_it_is_what_a_build_will_see(root: Path) -> None:
     assert not root.joinpath(OUTPUT).exists()
     root.joinpath(".env").write_text("malformed line\n")
     assert rendering.in_memory(root, [], {}, None) == {}
+
+
+def test_in_memory_one_that_cannot_be_rendered_ends_nothing_but_itself(root: Path) -> None:
+    root.joinpath("src/b.tpl").write_bytes(b"{{NOWHERE}}")
+    root.joinpath("src/c.tpl").write_bytes(b"c")
+    found = rendering.in_memory(root, PATTERNS, {"BASE": "x"}, [OUTPUT, "src/b"])
+    assert found.pop(OUTPUT) == b"FROM x\r\n# \xff\n"
+    assert [(path, type(error)) for path, error in found.items()] == [("src/b", UsageError)]
+    with pytest.raises(SettingsError):
+        rendering.in_memory(root, ["no/*.tpl"], {}, None)
 
 
 def files(planned: Iterable[RenderedFile]) -> dict[str, str]:
