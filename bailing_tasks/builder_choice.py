@@ -13,6 +13,7 @@ from bailing_tasks import published
 from bailing_tasks.build_plan import BuildPlan
 from bailing_tasks.decision import built_image
 from bailing_tasks.errors import BuildError, PullError
+from bailing_tasks.hosting import NO_DEFAULT
 from bailing_tasks.kept import held_name
 from bailing_tasks.names import identity_name, registry_tag
 from bailing_tasks.platforms import Platform
@@ -133,7 +134,7 @@ def _pulled(
 def _no_builder(plan: BuildPlan, tried: list[str]) -> BuildError:
     variant = plan.recipe.variant
     if not variant.target.repository:
-        tried.append("no registry to ask: neither `repository` nor a Git remote is set")
+        tried.append(f"no registry was asked, as `repository` is not known: {NO_DEFAULT}")
     return BuildError(
         f"there is no builder image for {variant.platform} (Python {variant.python})",
         cause="; ".join(tried),

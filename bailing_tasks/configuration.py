@@ -12,11 +12,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from bailing_tasks.errors import SettingsError, UsageError, perhaps_meant
+from bailing_tasks import hosting
+from bailing_tasks.errors import SettingsError, perhaps_meant
 from bailing_tasks.option import ENVIRONMENT_PREFIX, OTHER_VARIABLES, Option
 from bailing_tasks.options import OPTIONS
 from bailing_tasks.platforms import Platform
-from bailing_tasks.references import Reference
 from bailing_tasks.services import Patterns, Services, find, project_of, read
 from bailing_tasks.settings import (
     FROM_DEFAULT,
@@ -31,6 +31,8 @@ from bailing_tasks.settings import (
 TABLE = "tool.bailing-tasks"
 SERVICE = "service"
 """The table of the services' tables."""
+GITLAB_IMAGE = "CI_REGISTRY_IMAGE"
+"""GitLab CI's variable for the place of a project's images in its container registry."""
 EVERY = "all"
 """On the command line: every platform or Python that the workspace names."""
 
@@ -43,8 +45,7 @@ def load(
     *,
     environment: Mapping[str, str],
     overrides: Mapping[str, Any] | None = None,
-    remote_path: str | None = None,
-    source: str = "",
+    remote: str = "",
     describe: Callable[[], str] = str,
     rendered: Callable[[Sequence[str]], Collection[str]] = lambda patterns: (),
 ) -> Settings:
@@ -54,8 +55,7 @@ def load(
         root: The workspace's folder.
         environment: Environment variables.
         overrides: What the command line gave, by key; an empty list is nothing.
-        remote_path: `owner/name` of the Git remote, for the default repository.
-        source: The web address of the Git remote, if it has one.
+        remote: The URL of the Git remote; empty for none.
         describe: Returns the version of what is checked out, empty for none; asked where needed.
         rendered: Returns the files that the templates of some patterns make.
 
@@ -69,8 +69,7 @@ def load(
         document=_table(project, path),
         environment=environment,
         overrides=overrides or {},
-        remote_path=remote_path,
-        source=source,
+        remote=remote,
         licenses=_license(project),
         describe=describe,
         rendered=rendered,
@@ -119,8 +118,7 @@ def resolve(
     document: Mapping[str, Any],
     environment: Mapping[str, str],
     overrides: Mapping[str, Any],
-    remote_path: str | None = None,
-    source: str = "",
+    remote: str = "",
     licenses: str = "",
     describe: Callable[[], str] = str,
     rendered: Callable[[Sequence[str]], Collection[str]] = lambda patterns: (),
@@ -135,14 +133,7 @@ def resolve(
         raise SettingsError(f"[{TABLE}] {SERVICE}: expected a table for each service")
     _refuse_unknown_variables(environment)
     values, origins = _values(given, environment, overrides)
-    repository = f"ghcr.io/{remote_path}" if remote_path and _is_name(remote_path) else ""
-    for key, value, origin in (
-        ("repository", repository, "git remote"),
-        ("source", source, "git remote"),
-        ("licenses", licenses, "[project] license"),
-    ):
-        if value and not values[key]:
-            values[key], origins[key] = value, origin
+    _derive(values, origins, remote, licenses, environment)
     _default_repositories(values, origins)
     _default_dockerfiles(root, values, origins)
     if values["builder.image"] == values["app.image"]:
@@ -150,7 +141,7 @@ def resolve(
             f"builder and app are both called {values['app.image']!r}",
             remedy="give builder.image or app.image another name",
         )
-    found = _services(root, values, tables, describe, rendered)
+    found = _services(root, values, tables, remote, describe, rendered)
     names = {each.name for each in fields(Settings)}
     plain = {key.replace("-", "_"): value for key, value in values.items()}
     return Settings(
@@ -184,10 +175,32 @@ def _values(
     return values, origins
 
 
+def _derive(
+    values: dict[str, Any],
+    origins: dict[str, str],
+    remote: str,
+    licenses: str,
+    environment: Mapping[str, str],
+) -> None:
+    """Fill in what is not set, from what is known of the Git remote, GitLab CI and the project."""
+    source = hosting.web_address(remote) or ""
+    by_gitlab = environment.get(GITLAB_IMAGE, "") if environment.get("GITLAB_CI") else ""
+    place = f"environment {GITLAB_IMAGE}"
+    for key, value, origin in (
+        ("repository", _BY_KEY["repository"].read(by_gitlab, place), place),
+        ("repository", hosting.image_repository(remote), f"git remote {source.partition('://')[2]}"),
+        ("source", source, "git remote"),
+        ("licenses", licenses, "[project] license"),
+    ):
+        if value and not values[key]:
+            values[key], origins[key] = value, origin
+
+
 def _services(
     root: Path,
     values: Mapping[str, Any],
     tables: Mapping[str, Any],
+    remote: str,
     describe: Callable[[], str],
     rendered: Callable[[Sequence[str]], Collection[str]],
 ) -> Services:
@@ -198,10 +211,10 @@ def _services(
     repository = values["repository"].lower()
     names = Patterns(
         image=values["service-image"],
-        repository=values["service-repository"] or ("{repository}-{service}" if repository else ""),
+        repository=values["service-repository"] or "{repository}-{service}",
         base=repository,
         context=values["service-context"],
-        project=project_of(repository, root),
+        project=project_of(repository or hosting.repository_path(remote) or "", root),
         version=functools.cache(lambda: values["version"] or describe() or "latest"),
     )
     files = find(root, patterns, rendered(values["templates"]) if values["templates"] else ())
@@ -248,14 +261,6 @@ def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
                 f"there is no setting for the environment variable {name}",
                 remedy=_nearest(name, known),
             )
-
-
-def _is_name(path: str) -> bool:
-    """Whether a repository can be called so; a folder on a Git server may have any name."""
-    try:
-        return bool(Reference.parse(path))
-    except UsageError:
-        return False
 
 
 def _nearest(key: str, known: Iterable[str] = _BY_KEY) -> str:

@@ -52,7 +52,7 @@ def _demo(options: argparse.Namespace, console: Console) -> int:
         Path.cwd(),
         environment=os.environ,
         overrides={"platforms": options.platform, "python": options.python},
-        remote_path=git.remote_path(Path.cwd()),
+        remote=git.remote_url(Path.cwd()) or "",
     )
     if options.sandbox or not (options.no_sandbox or _docker_will_do(settings, console)):
         environment = _sandbox(settings, console)

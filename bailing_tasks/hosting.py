@@ -4,10 +4,45 @@ from __future__ import annotations
 
 import re
 
+from bailing_tasks.errors import UsageError
+from bailing_tasks.references import Reference
+
+NO_DEFAULT = "it is not set, and no Git remote at github.com or gitlab.com names one"
+"""Why the repository of a workspace's images is not known."""
+
 _SCP = re.compile(r"^(?:[^/]*@)?(?P<host>[^@:/]+):(?!//)(?P<path>[^?#]+)$")
 _URL = re.compile(
-    r"^(?P<scheme>https?|ssh|git)://(?:[^/]*@)?(?P<host>[^@:/]+)(?P<port>:\d*)?/(?P<path>[^?#]+)$"
+    r"^(?P<scheme>https?|ssh|git|git\+ssh|ssh\+git)://(?:[^/]*@)?"
+    r"(?P<host>[^@:/]+)(?P<port>:\d*)?/(?P<path>[^?#]+)$"
 )
+_ALIASES = {
+    "www.github.com": "github.com",
+    "ssh.github.com": "github.com",
+    "www.gitlab.com": "gitlab.com",
+    "altssh.gitlab.com": "gitlab.com",
+}
+"""Other names of a host; two of them serve SSH on the port of HTTPS."""
+
+
+def image_repository(url: str) -> str | None:
+    """Return where a hosted repository has its images, lower-cased as their names must be.
+
+    Known for github.com (ghcr.io, `owner/name`) and gitlab.com (with subgroups). Anywhere else,
+    and where the name cannot be an image's, it is None: a guess would be a stranger's namespace.
+    """
+    match = _hosted(url)
+    path = _path(match).lower() if match else ""
+    host = _host(match) if match else ""
+    if host == "github.com" and path.count("/") == 1:
+        name = f"ghcr.io/{path}"
+    elif host == "gitlab.com":
+        name = f"registry.gitlab.com/{path}"
+    else:
+        return None
+    try:
+        return name if Reference.parse(name).repository == name else None
+    except UsageError:
+        return None
 
 
 def repository_path(url: str) -> str | None:
@@ -30,12 +65,17 @@ def web_address(url: str) -> str | None:
     found = {"scheme": "", "port": "", **match.groupdict()}
     web = found["scheme"] in ("http", "https")
     scheme, port = (found["scheme"], found["port"] or "") if web else ("https", "")
-    return f"{scheme}://{found['host']}{port}/{_path(match)}"
+    return f"{scheme}://{_host(match)}{port}/{_path(match)}"
 
 
 def _hosted(url: str) -> re.Match[str] | None:
     match = _URL.match(url) or _SCP.match(url)
     return match if match and "/" in _path(match) else None
+
+
+def _host(match: re.Match[str]) -> str:
+    host = match["host"].lower()
+    return _ALIASES.get(host, host)
 
 
 def _path(match: re.Match[str]) -> str:

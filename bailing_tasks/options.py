@@ -72,7 +72,7 @@ OPTIONS: tuple[Option, ...] = (
         key="repository",
         parse=as_repository,
         default="",
-        help="image repository; ghcr.io/<owner>/<name> of the Git remote by default",
+        help="image repository; by default that of a Git remote at github.com or gitlab.com",
     ),
     Option(
         key="platforms",

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from bailing_tasks import globs
+from bailing_tasks import globs, hosting
 from bailing_tasks.errors import SettingsError, perhaps_meant
 from bailing_tasks.option import as_image
 from bailing_tasks.service_options import SERVICE_OPTIONS
@@ -20,6 +20,7 @@ from bailing_tasks.settings import FROM_FILE, Target
 
 TABLE = "[tool.bailing-tasks.service.{}]"
 RESERVED = ("builder", "app")
+REPOSITORY = "{repository}"
 _DOCKERFILE = re.compile(r"(?:dockerfile|containerfile)(?:\.(?P<after>.+))?", re.IGNORECASE)
 _BEFORE = re.compile(r"(?P<before>.+)\.(?:dockerfile|containerfile)", re.IGNORECASE)
 _NAME = re.compile(r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*")
@@ -35,8 +36,8 @@ class Patterns:
 
     Attributes:
         image: Pattern of the local names.
-        repository: Pattern of the repositories; empty for none.
-        base: What `{repository}` stands for.
+        repository: Pattern of the repositories.
+        base: What `{repository}` stands for; empty where that is not known.
         context: The build context of all; empty for the folder of each one's Dockerfile.
         project: What `{project}` stands for.
         version: Returns what `{version}` stands for.
@@ -50,9 +51,19 @@ class Patterns:
     version: Callable[[], str]
 
     def fill(self, pattern: str, service: str) -> str:
-        """Return a pattern's text for a service."""
+        """Return a pattern's text for a service.
+
+        Raises:
+            SettingsError: It names the repository, which is not known.
+        """
+        if REPOSITORY in pattern and not self.base:
+            raise SettingsError(
+                f"{pattern!r} of the service {service} names {REPOSITORY}, which is not known",
+                cause=hosting.NO_DEFAULT,
+                remedy="set `repository` in [tool.bailing-tasks]",
+            )
         text = pattern.replace("{service}", service).replace("{project}", self.project)
-        text = text.replace("{repository}", self.base)
+        text = text.replace(REPOSITORY, self.base)
         return text.replace("{version}", self.version()) if "{version}" in text else text
 
 
@@ -232,7 +243,9 @@ def _target(name: str, dockerfile: str, values: Mapping[str, Any], patterns: Pat
     image, tag = (
         _filled(patterns, part, name) for part in _tagged(values["image"] or patterns.image)
     )
-    repository = values["repository"] or _filled(patterns, patterns.repository, name).lower()
+    unknown = REPOSITORY in patterns.repository and not patterns.base
+    pattern = "" if unknown else patterns.repository
+    repository = values["repository"] or _filled(patterns, pattern, name).lower()
     return Target(
         name=name,
         dockerfile=dockerfile,

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bailing_tasks import git, hosting, rendering, templates
+from bailing_tasks import git, rendering, templates
 from bailing_tasks.configuration import load
 from bailing_tasks.settings import Settings
 
@@ -34,13 +34,11 @@ def settings(
         SettingsError: A key is unknown, a value has the wrong type, or the file is no TOML.
         UsageError: `.env` cannot be read.
     """
-    remote = git.remote_url(root) or ""
     found = load(
         root,
         environment=environment,
         overrides=overrides,
-        remote_path=hosting.repository_path(remote),
-        source=hosting.web_address(remote) or "",
+        remote=git.remote_url(root) or "",
         describe=describe,
         rendered=functools.partial(templates.find, root),
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from bailing_tasks.build import BuildResult
 from bailing_tasks.errors import SettingsError
 from bailing_tasks.events import Event
+from bailing_tasks.hosting import NO_DEFAULT
 from bailing_tasks.image_index import Entry
 from bailing_tasks.names import fingerprint_label, identity_tag, published_name
 from bailing_tasks.platforms import Platform
@@ -245,5 +246,6 @@ def check_repositories(targets: Iterable[Target]) -> None:
         if not target.repository:
             raise SettingsError(
                 f"{target.name} cannot be published: its repository is not known",
+                cause=NO_DEFAULT,
                 remedy=f"set `repository` in [tool.bailing-tasks], or {target.name}.repository",
             )

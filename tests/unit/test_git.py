@@ -44,6 +44,8 @@ def test_owner_and_name_are_taken_from_the_url(url: str, path: str | None) -> No
         ("git@github.com:Owner/Bailing.git", "https://github.com/Owner/Bailing"),
         ("ssh://git@git.example:2222/group/sub/name.git", "https://git.example/group/sub/name"),
         ("git://git.example/a/b", "https://git.example/a/b"),
+        ("ssh://git@ssh.github.com:443/Owner/Bailing.git", "https://github.com/Owner/Bailing"),
+        ("git@altssh.gitlab.com:group/sub/name.git", "https://gitlab.com/group/sub/name"),
         ("https://git.example/a/b?token=secret", None),
         ("/srv/git/bailing.git", None),
         ("file:///srv/git/bailing", None),

@@ -175,6 +175,36 @@ def test_names_are_made_by_patterns(root: Path) -> None:
     assert frontend.context == "src"
 
 
+def test_without_a_repository_no_name_is_made_of_it(root: Path) -> None:
+    for pattern in ("{repository}/{service}", "{repository}{service}", "r.example/{repository}"):
+        assert (
+            services(root, services=PATTERNS, service_repository=pattern)["backend"].repository
+            == ""
+        )
+    named = {"backend": {"repository": "r.example/api"}}
+    found = services(root, services=PATTERNS, service=named)
+    assert found["backend"].repository == "r.example/api"
+    error = refused(
+        root,
+        services=PATTERNS,
+        service={"backend": {"build-args": {"BASE": "{repository}-base:1"}}},
+    )
+    assert "backend names {repository}, which is not known" in error.message
+    assert "set `repository`" in error.remedy
+
+
+def test_the_project_is_called_after_its_remote_wherever_that_is(root: Path) -> None:
+    found = resolve(
+        root,
+        document={"services": PATTERNS},
+        environment={},
+        overrides={},
+        remote="https://gitlab.example.com/acme/Voice.git",
+    )
+    assert [each.image for each in found.services] == ["voice-backend", "voice-frontend"]
+    assert [each.repository for each in found.services] == ["", ""]
+
+
 def test_git_is_not_asked_for_a_version_that_nothing_shows(root: Path) -> None:
     def describe() -> str:
         raise AssertionError("it was asked")

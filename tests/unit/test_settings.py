@@ -22,8 +22,7 @@ def settings(
     document: dict[str, Any] | None = None,
     environment: dict[str, str] | None = None,
     overrides: dict[str, Any] | None = None,
-    remote_path: str | None = None,
-    source: str = "",
+    remote: str = "",
     licenses: str = "",
 ) -> Settings:
     return resolve(
@@ -31,8 +30,7 @@ def settings(
         document=document or {},
         environment=environment or {},
         overrides=overrides or {},
-        remote_path=remote_path,
-        source=source,
+        remote=remote,
         licenses=licenses,
     )
 
@@ -212,31 +210,74 @@ def test_an_environment_variable_that_sets_nothing_is_answered_with_the_nearest(
     settings(environment={"BAILING_TASKS_SANDBOX_HOME": "/x"})
 
 
-def test_a_remote_that_no_image_can_be_called_after_is_left_out() -> None:
-    assert settings(remote_path="ex_am--ple/-bad_").app.repository == ""
-
-
-def test_the_repository_comes_from_the_git_remote_in_lower_case() -> None:
-    found = settings(remote_path="owner/bailing")
-    assert found.app.repository == "ghcr.io/owner/bailing"
-    assert found.builder.repository == "ghcr.io/owner/bailing-builder"
-    assert found.origins["app.repository"] == "git remote"
-    given = settings(document={"repository": "ghcr.io/Owner/Voice"}, remote_path="a/b")
+@pytest.mark.parametrize(
+    ("remote", "origin", "repository"),
+    [
+        ("git@github.com:Owner/Bailing.git", "github.com/Owner/Bailing", "ghcr.io/owner/bailing"),
+        (
+            "https://user:secret@gitlab.com/group/sub/bailing.git",
+            "gitlab.com/group/sub/bailing",
+            "registry.gitlab.com/group/sub/bailing",
+        ),
+    ],
+)
+def test_the_repository_is_that_of_the_git_remote(
+    remote: str, origin: str, repository: str
+) -> None:
+    found = settings(remote=remote)
+    assert found.app.repository == repository
+    assert found.builder.repository == f"{repository}-builder"
+    assert found.origins["app.repository"] == f"git remote {origin}"
+    given = settings(document={"repository": "ghcr.io/Owner/Voice"}, remote=remote)
     assert given.app.repository == "ghcr.io/owner/voice"
     assert given.builder.repository == "ghcr.io/owner/voice-builder"
-    own = settings(document={"builder": {"repository": "ghcr.io/a/own"}}, remote_path="a/b")
+    own = settings(document={"builder": {"repository": "ghcr.io/a/own"}}, remote=remote)
     assert own.builder.repository == "ghcr.io/a/own"
 
 
+@pytest.mark.parametrize(
+    "remote",
+    [
+        "https://gitlab.example.com/acme/voice.git",
+        "git@ssh.dev.azure.com:v3/org/proj/repo",
+        "git@bitbucket.org:acme/voice.git",
+        "/srv/git/acme/voice.git",
+    ],
+)
+def test_any_other_remote_is_no_repository(remote: str) -> None:
+    found = settings(remote=remote)
+    assert found.app.repository == found.builder.repository == ""
+    assert found.origins["repository"] == "default"
+
+
+def test_gitlab_names_the_repository_in_its_own_ci() -> None:
+    image = {"CI_REGISTRY_IMAGE": "registry.intranet:5050/Acme/voice"}
+    gitlab = {"GITLAB_CI": "true", **image}
+    for remote in ("https://ci:secret@git.intranet/acme/voice.git", "git@github.com:a/b.git"):
+        found = settings(environment=gitlab, remote=remote)
+        assert found.app.repository == "registry.intranet:5050/acme/voice"
+        assert found.builder.repository == "registry.intranet:5050/acme/voice-builder"
+        assert found.origins["app.repository"] == "environment CI_REGISTRY_IMAGE"
+    own = settings(document={"repository": "r.example/a"}, environment=gitlab)
+    assert own.app.repository == "r.example/a"
+    assert settings(environment=image).app.repository == ""
+    # The registry of a project may be switched off.
+    assert settings(environment={"GITLAB_CI": "true"}).app.repository == ""
+    with pytest.raises(SettingsError, match="CI_REGISTRY_IMAGE"):
+        settings(environment={"GITLAB_CI": "true", "CI_REGISTRY_IMAGE": "a/b:1"})
+
+
 def test_source_and_licenses_are_what_git_and_the_project_say() -> None:
-    found = settings(source="https://git.example/a/b", licenses="MIT")
+    found = settings(remote="git@git.example:a/b.git", licenses="MIT")
     assert (found.source, found.licenses) == ("https://git.example/a/b", "MIT")
     assert (found.origins["source"], found.origins["licenses"]) == (
         "git remote",
         "[project] license",
     )
     given = settings(
-        document={"source": "https://a.example", "licenses": "Apache-2.0"}, source="b", licenses="c"
+        document={"source": "https://a.example", "licenses": "Apache-2.0"},
+        remote="https://git.example/a/b",
+        licenses="c",
     )
     assert (given.source, given.licenses) == ("https://a.example", "Apache-2.0")
     assert settings().source == settings().licenses == ""
