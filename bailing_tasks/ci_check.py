@@ -6,15 +6,15 @@ import contextlib
 import functools
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bailing_tasks import context, git
+from bailing_tasks import context, git, installed
 from bailing_tasks.dockerfile import context_inputs, external_images, stages
 from bailing_tasks.dockerfile.dockerignore import DockerIgnore
 from bailing_tasks.engine import bake
-from bailing_tasks.errors import DockerfileError, FindingsError, UsageError
+from bailing_tasks.errors import DockerfileError, FindingsError, SettingsError, UsageError
 from bailing_tasks.needs import machine
 from bailing_tasks.recipes import OnBuildLookup, unknown
 from bailing_tasks.settings import FROM_FILE, Settings
@@ -156,22 +156,35 @@ def _outdated(
     settings: Settings, root: Path, triggers: Mapping[str, TargetTriggers], prefix: str
 ) -> Iterator[Finding]:
     """Find workflows of `ci-write` that are not what it would write now."""
+    command = _install(settings)
+    settings = replace(settings, ci=replace(settings.ci, install=command))
     for target in settings.targets:
         name = writing.path(target)
         path = root / name
         content = path.read_bytes() if path.is_file() else b""
         if not writing.is_own(content) or target.name not in triggers:
             continue
-        paths = triggers[target.name].paths
-        if content != writing.workflow(settings, target, paths, folder=prefix).encode():
-            yield Finding(
-                file=name,
-                line=1,
-                rule="not-as-written",
-                message="settings or Dockerfiles have changed since `ci-write` wrote it, or it "
-                "was edited",
-                remedy="run `invoke ci-write`; what is to be different belongs into the settings",
-            )
+        text = writing.workflow(settings, target, triggers[target.name].paths, folder=prefix)
+        found, wanted = content, text.encode()
+        if not command:
+            found, wanted = map(writing.without_install, (found, wanted))
+        if reason := writing.edited(content):
+            message = f"it {reason}"
+            remedy = "move the changes to the settings, and run `invoke ci-write --overwrite`"
+        elif found != wanted:
+            message = "settings, Dockerfiles or these tasks have changed since `ci-write` wrote it"
+            remedy = "run `invoke ci-write`"
+        else:
+            continue
+        yield Finding(file=name, line=1, rule="not-as-written", message=message, remedy=remedy)
+
+
+def _install(settings: Settings) -> str:
+    """Return what installs the tasks in CI; empty where that is known on another machine only."""
+    try:
+        return installed.install(settings).command
+    except SettingsError:
+        return ""
 
 
 def _trigger_lines(settings: Settings) -> dict[str, int]:

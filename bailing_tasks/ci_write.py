@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bailing_tasks import needs
+from bailing_tasks import installed, needs
 from bailing_tasks.errors import UsageError
 from bailing_tasks.recipes import OnBuildLookup, unknown
 from bailing_tasks.refusals import check
@@ -24,7 +25,8 @@ class WorkflowFile:
         name: The same from the repository's root, as people know it.
         text: What it is to hold.
         status: `new`, `changed` or `unchanged`, compared with what stands there.
-        notes: What makes its target be built more often than it need be.
+        notes: What makes its target be built more often than it need be, and what has to be done
+            before it works.
     """
 
     path: Path
@@ -41,17 +43,21 @@ def planned(
 
     Args:
         settings: The workspace's settings.
-        overwrite: Whether files that were not written from here may be replaced.
+        overwrite: Whether files that were not written from here, or edited since, may be replaced.
         onbuild: Returns what an external image adds to the stages that are built on it.
 
     Raises:
-        UsageError: The workspace is in no Git repository, or somebody's own file would be replaced.
+        UsageError: The workspace is in no Git repository, or what was written or edited by hand
+            would be replaced.
+        SettingsError: How CI is to install the tasks is not known.
         BailingError: A target cannot be built because of its files; all of them are named.
     """
     check(needs.refused(settings, onbuild=onbuild))
     root = _repository(settings.root)
     relative = settings.root.resolve().relative_to(root).as_posix()
     folder = "" if relative == "." else relative
+    install = installed.install(settings)
+    settings = replace(settings, ci=replace(settings.ci, install=install.command))
     reader = TriggerReader(settings, folder, onbuild=onbuild)
     files = []
     for target in needs.targets(settings, needs.machine()):
@@ -62,10 +68,12 @@ def planned(
                 path=root / name,
                 name=name,
                 text=text,
-                status=_status(root / name, text, overwrite),
-                notes=reader.notes(target),
+                status=_status(root / name, text),
+                notes=(*reader.notes(target), *install.notes),
             )
         )
+    if not overwrite:
+        _check_edited(files)
     return tuple(files)
 
 
@@ -96,19 +104,29 @@ def _repository(root: Path) -> Path:
     )
 
 
-def _status(path: Path, text: str, overwrite: bool) -> str:
+def _status(path: Path, text: str) -> str:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
         return "new"
     except OSError as error:
         raise UsageError(f"{path} cannot be read", cause=str(error)) from error
-    if content == text.encode():
-        return "unchanged"
-    if not writing.is_own(content) and not overwrite:
+    return "unchanged" if content == text.encode() else "changed"
+
+
+def _check_edited(files: Sequence[WorkflowFile]) -> None:
+    """Make sure that nothing is replaced that was written or edited by hand.
+
+    Raises:
+        UsageError: Some files would be; all of them are named.
+    """
+    changed = [file for file in files if file.status == "changed"]
+    reasons = {file.path: writing.edited(file.path.read_bytes()) for file in changed}
+    found = [f"{path} {reason}" for path, reason in reasons.items() if reason]
+    if found:
         raise UsageError(
-            f"{path} was not written by ci-write",
-            cause=f"its first line does not begin with {writing.MARKER!r}",
-            remedy="`--overwrite` replaces it; see it with `--dry-run --overwrite` before",
+            ", ".join(found),
+            cause="changes made by hand would be lost, so nothing was written",
+            remedy="move the changes to the settings; `--overwrite` replaces such files (look at "
+            "them before, with `--dry-run --overwrite`)",
         )
-    return "changed"

@@ -184,11 +184,12 @@ def _derive(
 ) -> None:
     """Fill in what is not set, from what is known of the Git remote, GitLab CI and the project."""
     source = hosting.web_address(remote) or ""
+    hosted = source.partition("://")[2]
     by_gitlab = environment.get(GITLAB_IMAGE, "") if environment.get("GITLAB_CI") else ""
     place = f"environment {GITLAB_IMAGE}"
     for key, value, origin in (
         ("repository", _BY_KEY["repository"].read(by_gitlab, place), place),
-        ("repository", hosting.image_repository(remote), f"git remote {source.partition('://')[2]}"),
+        ("repository", hosting.image_repository(remote), f"git remote {hosted}"),
         ("source", source, "git remote"),
         ("licenses", licenses, "[project] license"),
     ):

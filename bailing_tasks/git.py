@@ -141,6 +141,12 @@ def remote_refs(root: Path, remote: str = "origin") -> dict[str, str]:
     return {name: commit for commit, name in lines}
 
 
+def is_pushed(root: Path, commit: str, remote: str = "origin") -> bool:
+    """Whether a branch of a remote, as last fetched, has a commit."""
+    refs = ("for-each-ref", "--contains", commit, "--count=1", f"refs/remotes/{remote}/")
+    return bool(_git(root, *refs).stdout.strip())
+
+
 def branches(root: Path, remote: str = "origin") -> tuple[str, ...]:
     """Return the branches of a remote as last fetched; where it has none, those of this clone."""
     there = f"refs/remotes/{remote}/"

@@ -15,6 +15,10 @@ _URL = re.compile(
     r"^(?P<scheme>https?|ssh|git|git\+ssh|ssh\+git)://(?:[^/]*@)?"
     r"(?P<host>[^@:/]+)(?P<port>:\d*)?/(?P<path>[^?#]+)$"
 )
+_PUBLIC = frozenset({"bitbucket.org", "codeberg.org", "github.com", "gitlab.com"})
+"""Hosts that serve by HTTPS what they serve by SSH."""
+_HOST = re.compile(r"[a-z0-9.-]+\.[a-z][a-z0-9-]*")
+_PATH = re.compile(r"[\w./~%+-]+", re.ASCII)
 _ALIASES = {
     "www.github.com": "github.com",
     "ssh.github.com": "github.com",
@@ -66,6 +70,22 @@ def web_address(url: str) -> str | None:
     web = found["scheme"] in ("http", "https")
     scheme, port = (found["scheme"], found["port"] or "") if web else ("https", "")
     return f"{scheme}://{_host(match)}{port}/{_path(match)}"
+
+
+def public_address(url: str) -> str | None:
+    """Return where a machine elsewhere fetches a URL without a login; None where it cannot.
+
+    Credentials are left out, and SSH becomes HTTPS on the public hosts that serve both. An address
+    that would need quotes is none.
+    """
+    match = _hosted(url)
+    if not match or not _PATH.fullmatch(match["path"]) or not _HOST.fullmatch(_host(match)):
+        return None
+    found = {"scheme": "ssh", "port": "", **match.groupdict()}
+    path = match["path"].strip("/")
+    if found["scheme"] in ("http", "https"):
+        return f"{found['scheme']}://{_host(match)}{found['port'] or ''}/{path}"
+    return f"https://{_host(match)}/{path}" if _host(match) in _PUBLIC else None
 
 
 def _hosted(url: str) -> re.Match[str] | None:

@@ -317,8 +317,9 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         key="ci.install",
         parse=as_text,
-        default="pip install bailing-tasks",
-        help="the command that installs these tasks in CI",
+        default="",
+        help="the command that installs these tasks in CI; by default the version or the commit "
+        "that is installed here",
     ),
     Option(
         key="ci.cache",

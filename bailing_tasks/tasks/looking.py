@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from invoke.context import Context
 
@@ -101,14 +101,20 @@ def _show_images(
 def settings(_context: Context, platform: list[str], python: list[str], json: bool = False) -> None:
     """List every setting with its value and where it came from."""
     import json as json_format
+    from contextlib import suppress
 
+    from bailing_tasks import installed
     from bailing_tasks.configuration import flatten
+    from bailing_tasks.errors import SettingsError
 
     run = current(json=json)
     found = run.settings(platform, python)
     derived = _triggers(run, found)
-    values = flatten(found) | derived
     origins = {**found.origins, **dict.fromkeys(derived, "Dockerfile")}
+    with suppress(SettingsError):  # ci-write reports it
+        install = installed.install(found)
+        derived[installed.KEY], origins[installed.KEY] = install.command, install.origin
+    values = flatten(found) | derived
     run.console.table(
         ("setting", "from", "value"),
         [
@@ -126,7 +132,7 @@ def settings(_context: Context, platform: list[str], python: list[str], json: bo
     )
 
 
-def _triggers(run: Run, settings: Settings) -> dict[str, list[str]]:
+def _triggers(run: Run, settings: Settings) -> dict[str, Any]:
     """Return the triggers of builder and app that follow from Dockerfiles, by their keys."""
     from contextlib import suppress
 

@@ -6,6 +6,8 @@ and with which rights. Keys and contexts are those of GitHub's workflow syntax.
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Sequence
 from string import Template
 
@@ -16,6 +18,11 @@ from bailing_tasks.settings import Settings, Target
 
 MARKER = "# Written by `invoke ci-write` from the settings in pyproject.toml"
 """How the first line of each file begins; one that begins otherwise is somebody's own."""
+
+_DIGEST = re.compile(rb"^# sha256 of the other lines: ([0-9a-f]{64})\n", re.MULTILINE)
+"""The line by which an edited file is recognized, in any clone."""
+
+_INSTALL = re.compile(rb"(?<=- name: Install the tasks\n) +run: .*")
 
 PYTHON = "3.13"
 """The Python that the tasks run on there."""
@@ -41,9 +48,12 @@ class _Text(Template):
     delimiter = "%"
 
 
+HEADER = f"""\
+{MARKER}; change those,
+# and let it write this file again. It replaces an edited file only with --overwrite.
+"""
+
 WORKFLOW = _Text("""\
-%marker; change those,
-# and let it write this file again.
 
 name: docker-build-%target
 
@@ -119,6 +129,18 @@ def is_own(content: bytes) -> bool:
     return content.startswith(MARKER.encode())
 
 
+def edited(content: bytes) -> str:
+    """Return why a workflow file may hold what somebody wrote; empty if it is as it was written."""
+    if not is_own(content):
+        return "was not written by ci-write"
+    content = content.replace(b"\r\n", b"\n")  # Git may check it out so
+    digest = _DIGEST.search(content)
+    if not digest:
+        return "may have been edited: an earlier version of ci-write wrote it"
+    rest = hashlib.sha256(_DIGEST.sub(b"", content)).hexdigest()
+    return "" if digest[1].decode() == rest else "was edited after ci-write wrote it"
+
+
 def workflow(settings: Settings, target: Target, paths: Sequence[str], *, folder: str = "") -> str:
     """Return the text of a target's workflow.
 
@@ -133,12 +155,18 @@ def workflow(settings: Settings, target: Target, paths: Sequence[str], *, folder
     jobs = [_job(settings, target, folder, publish=True)]
     if settings.ci.pull_requests:
         jobs.insert(0, _job(settings, target, folder, publish=False))
-    return WORKFLOW.substitute(
-        marker=MARKER,
+    text = WORKFLOW.substitute(
         target=target.name,
         events=_events(settings, paths),
         jobs="\n".join(jobs),
     )
+    digest = hashlib.sha256(f"{HEADER}{text}".encode()).hexdigest()
+    return f"{HEADER}# sha256 of the other lines: {digest}\n{text}"
+
+
+def without_install(content: bytes) -> bytes:
+    """Return a workflow to be compared without the command that installs the tasks."""
+    return _DIGEST.sub(b"", _INSTALL.sub(b"", content))
 
 
 def quoted(text: str) -> str:
