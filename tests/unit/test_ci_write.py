@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import stat
 import sys
 from collections.abc import Sequence
@@ -230,9 +231,15 @@ def test_what_was_written_is_known_again() -> None:
 # The task
 
 
+INSTALL = {"BAILING_TASKS_CI_INSTALL": "pip install ./tools"}
+"""What these tasks' own checkout would make of it depends on its state."""
+
+
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository that uses the tasks."""
+    for name, value in INSTALL.items():
+        monkeypatch.setenv(name, value)
     tmp_path.joinpath(".git").mkdir()
     tmp_path.joinpath("tasks.py").write_text("from bailing_tasks import namespace\n")
     dockerfiles(tmp_path)
@@ -313,6 +320,52 @@ def test_somebodys_own_file_stays(root: Path) -> None:
     assert own.read_text().startswith(writing.MARKER)
 
 
+def refused(root: Path, *names: str) -> str:
+    """Check that ci-write leaves all files alone; return its message."""
+    folder = root / ".github/workflows"
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    result = invoke(root)
+    assert result.returncode == 2
+    assert "--overwrite" in result.stderr
+    assert [name for name in (BUILDER, APP) if name in result.stderr] == [*names]
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+    return result.stderr
+
+
+def test_an_edited_file_stays_in_every_clone(root: Path, tmp_path_factory: Any) -> None:
+    assert invoke(root).ok
+    app = root / APP
+    written = app.read_text()
+    app.write_text(written.replace("timeout-minutes: 120", "timeout-minutes: 30"))
+    assert f"{APP} was edited after ci-write wrote it" in refused(root, APP)
+    # What ci-write wrote is recorded in the file: a clone knows it as well.
+    clone = tmp_path_factory.mktemp("clone") / "clone"
+    shutil.copytree(root, clone)
+    refused(clone, APP)
+    with root.joinpath(BUILDER).open("a") as file:
+        file.write("# reviewed\n")
+    refused(root, BUILDER, APP)
+    assert invoke(root, "--overwrite").ok
+    assert app.read_text() == written
+    assert "reviewed" not in root.joinpath(BUILDER).read_text()
+
+
+def test_a_file_that_was_not_edited_is_replaced(root: Path) -> None:
+    assert invoke(root).ok
+    root.joinpath(APP).write_bytes(root.joinpath(APP).read_bytes().replace(b"\n", b"\r\n"))
+    root.joinpath("pyproject.toml").write_text('[tool.bailing-tasks.ci]\nrunner = "mine"\n')
+    result = invoke(root)
+    assert result.ok, result.stderr
+    assert all('runs-on: "mine"\n' in root.joinpath(name).read_text() for name in (BUILDER, APP))
+
+
+def test_a_file_of_an_earlier_version_may_have_been_edited(root: Path) -> None:
+    assert invoke(root).ok
+    lines = root.joinpath(APP).read_text().splitlines(keepends=True)
+    root.joinpath(APP).write_text("".join(line for line in lines if "sha256" not in line))
+    assert "may have been edited" in refused(root, APP)
+
+
 def test_without_a_repository_nothing_is_written(root: Path) -> None:
     root.joinpath(".git").rmdir()
     result = invoke(root)
@@ -337,5 +390,7 @@ def test_from_a_folder_they_go_to_the_root(root: Path) -> None:
     assert result.ok, result.stderr
     assert '- "services/voice/uv.lock"\n' in root.joinpath(BUILDER).read_text()
     assert not folder.joinpath(".github").exists()
-    status = [file.status for file in ci_write.planned(configuration.load(folder, environment={}))]
+    status = [
+        file.status for file in ci_write.planned(configuration.load(folder, environment=INSTALL))
+    ]
     assert status == ["unchanged", "unchanged"]

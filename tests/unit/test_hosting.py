@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from bailing_tasks import process
-from bailing_tasks.hosting import image_repository
+from bailing_tasks.hosting import image_repository, public_address
 from tests.unit.repository import Repository
 
 
@@ -77,6 +77,30 @@ def test_a_repository_at_gitlab_has_its_images_there_with_its_groups(url: str) -
 )
 def test_no_images_are_guessed_of_a_repository_elsewhere(url: str) -> None:
     assert image_repository(url) is None
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("git@github.com:Acme/tasks.git", "https://github.com/Acme/tasks.git"),
+        ("ssh://git@ssh.github.com:443/acme/tasks.git", "https://github.com/acme/tasks.git"),
+        ("git@gitlab.com:acme/sub/tasks", "https://gitlab.com/acme/sub/tasks"),
+        ("https://user:secret@git.example/acme/tasks/", "https://git.example/acme/tasks"),
+        ("https://git.example:8443/acme/tasks", "https://git.example:8443/acme/tasks"),
+        ("git@git.example:acme/tasks.git", None),
+        ("github-work:acme/tasks.git", None),
+        ("https://localhost/acme/tasks", None),
+        ("http://127.0.0.1:3000/acme/tasks", None),
+        ("https://git.example/acme/a b", None),
+        ("https://git.example/acme/$(id)", None),
+        ("https://git.example/acme/tasks?token=secret", None),
+        ("file:///srv/acme/tasks", None),
+        ("/srv/acme/tasks", None),
+        ("", None),
+    ],
+)
+def test_other_machines_fetch_from_a_public_address(url: str, address: str | None) -> None:
+    assert public_address(url) == address
 
 
 def test_nothing_is_pushed_where_the_remote_names_no_registry(repository: Repository) -> None:

@@ -40,7 +40,9 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     root = tmp_path / "workspace"
     (root / ".git").mkdir(parents=True)
     (root / "tasks.py").write_text(TASKS)
-    (root / "pyproject.toml").write_text(SETTINGS + 'templates = ["*.template"]\n')
+    (root / "pyproject.toml").write_text(
+        SETTINGS + 'templates = ["*.template"]\nci.install = "pip install ./tools"\n'
+    )
     (root / ".env.example").write_text("NAME=value\n")
     (root / "file.template").write_text("{{NAME}}\n")
     (root / "Dockerfile").write_text("FROM scratch\nCOPY file /\n")

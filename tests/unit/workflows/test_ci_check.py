@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
-from bailing_tasks import ci_check, ci_write
+from bailing_tasks import ci_check, ci_write, installed
 from bailing_tasks.configuration import load
 from bailing_tasks.engine import bake
-from bailing_tasks.errors import FindingsError, UsageError
+from bailing_tasks.errors import FindingsError, SettingsError, UsageError
+from bailing_tasks.install_command import Install
+from bailing_tasks.settings import Settings
 from bailing_tasks.workflows.contexts import BakeCall
 from tests.unit.workflows.checkout import APP, BUILDER, DOCKERFILES, SHELL, Checkout
 
@@ -464,6 +466,35 @@ def test_what_ci_write_writes_has_no_fault(bare: Checkout, document: dict[str, A
     (found, other) = bare.findings({**document, "ci": {"runner": "other"}})
     assert (found.rule, found.line, other.rule) == ("not-as-written", 1, "not-as-written")
     assert "ci-write" in found.remedy
+
+
+def test_a_workflow_of_other_tasks_or_edited_is_reported(
+    bare: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def installs(command: str) -> None:
+        def install(_: Settings) -> Install:
+            if not command:
+                raise SettingsError("not known")
+            return Install(command=command, origin="test")
+
+        monkeypatch.setattr(installed, "install", install)
+
+    def outdated(**document: Any) -> list[str]:
+        found = bare.findings(document)
+        return [each.message for each in found if each.rule == "not-as-written"]
+
+    installs("pip install bailing-tasks==1")
+    for file in ci_write.planned(bare.settings()):
+        ci_write.write(file)
+    assert outdated() == []
+    installs("pip install bailing-tasks==2")
+    assert len(outdated()) == 2
+    # Where it is not known here, everything else is compared.
+    installs("")
+    assert outdated() == []
+    assert len(outdated(ci={"runner": "other"})) == 2
+    file.path.write_text(file.text.replace("bailing-tasks==1", "bailing-tasks"))
+    assert outdated() == ["it was edited after ci-write wrote it"]
 
 
 def test_this_repository_has_no_fault() -> None:
