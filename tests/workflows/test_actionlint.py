@@ -36,6 +36,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     },
 }
 
+INSTALL = "pip install 'bailing-tasks @ git+https://git.example/o/n.git@0123#subdirectory=a'"
+
 
 @pytest.fixture(scope="session")
 def linter() -> Path:
@@ -68,7 +70,8 @@ def test_actionlint_finds_nothing(linter: Path, tmp_path: Path) -> None:
     files = sorted(ROOT.joinpath(triggers.WORKFLOWS).glob("*.yml"))
     assert files
     for name, document in SETTINGS.items():
-        settings = configuration.resolve(tmp_path, document=document, environment={}, overrides={})
+        given = {**document, "ci": {"install": INSTALL, **document.get("ci", {})}}
+        settings = configuration.resolve(tmp_path, document=given, environment={}, overrides={})
         for target in settings.targets:
             for folder in ("", "services/voice"):
                 file = tmp_path / f"{name}, {target.name} in {folder.replace('/', '-')}.yml"
