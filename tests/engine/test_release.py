@@ -191,7 +191,8 @@ def test_a_dry_run_prints_commands_and_tags_and_sends_nothing(
     chain += " clean --all --yes configure render ci-write --overwrite"
     chain += " ci-run --force --push --allow-dirty push --yes --allow-dirty"
     chain += f" mirror-push {app} pull-all {app} bundle-save {bundle} sandbox-down --purge"
-    result = voice.invoke("--dry", *chain.split())
+    install = {"BAILING_TASKS_CI_INSTALL": "pip install ./tools"}
+    result = voice.invoke("--dry", *chain.split(), **install)
     assert result.ok, result.stderr
     assert f"# writes {bundle}" in result.stdout
     assert seen(voice) == before

@@ -224,8 +224,18 @@ def test_the_workflows_of_this_repository_are_what_is_written_now() -> None:
 
 def test_what_was_written_is_known_again() -> None:
     found = settings()
-    assert writing.is_own(writing.workflow(found, found.app, ["x"]).encode())
+    written = writing.workflow(found, found.app, ["x"]).encode()
+    assert writing.is_own(written)
     assert not writing.is_own(b"name: mine\n")
+    assert writing.edited(written) == writing.edited(written.replace(b"\n", b"\r\n")) == ""
+    assert writing.edited(b"name: mine\n") == "was not written by ci-write"
+    for changed in (
+        written.replace(b"docker-build-app", b"mine"),
+        written.replace(b"change those", b"or change"),
+        written + b"\n",
+        written.replace(b"sha256 of", b"sha1 of"),
+    ):
+        assert "edited" in writing.edited(changed)
 
 
 # The task

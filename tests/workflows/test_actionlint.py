@@ -82,7 +82,8 @@ def test_actionlint_finds_nothing(linter: Path, tmp_path: Path) -> None:
 
 
 def test_actionlint_finds_what_is_wrong(linter: Path, tmp_path: Path) -> None:
-    settings = configuration.resolve(tmp_path, document={}, environment={}, overrides={})
+    document = {"ci": {"install": INSTALL}}
+    settings = configuration.resolve(tmp_path, document=document, environment={}, overrides={})
     text = writing.workflow(settings, settings.app, ["main.py"])
     file = tmp_path / "broken.yml"
     file.write_text(text.replace("steps.buildx.", "steps.missing."))
