@@ -16,8 +16,8 @@ from bailing_tasks.errors import SettingsError, UsageError, perhaps_meant
 from bailing_tasks.option import ENVIRONMENT_PREFIX, OTHER_VARIABLES, Option
 from bailing_tasks.options import OPTIONS
 from bailing_tasks.platforms import Platform
-from bailing_tasks.references import Reference
-from bailing_tasks.services import Patterns, Services, find, project_of, read
+from bailing_tasks.references import Reference, image_name
+from bailing_tasks.services import Patterns, Services, find, read
 from bailing_tasks.settings import (
     FROM_DEFAULT,
     FROM_FILE,
@@ -44,6 +44,7 @@ def load(
     environment: Mapping[str, str],
     overrides: Mapping[str, Any] | None = None,
     remote_path: str | None = None,
+    remote_name: str = "",
     source: str = "",
     describe: Callable[[], str] = str,
     rendered: Callable[[Sequence[str]], Collection[str]] = lambda patterns: (),
@@ -55,6 +56,7 @@ def load(
         environment: Environment variables.
         overrides: What the command line gave, by key; an empty list is nothing.
         remote_path: `owner/name` of the Git remote, for the default repository.
+        remote_name: The last part of the Git remote's address, for the project's name.
         source: The web address of the Git remote, if it has one.
         describe: Returns the version of what is checked out, empty for none; asked where needed.
         rendered: Returns the files that the templates of some patterns make.
@@ -70,8 +72,10 @@ def load(
         environment=environment,
         overrides=overrides or {},
         remote_path=remote_path,
+        remote_name=remote_name,
         source=source,
-        licenses=_license(project),
+        licenses=_of_project(project, "license"),
+        project_name=_of_project(project, "name"),
         describe=describe,
         rendered=rendered,
     )
@@ -98,10 +102,13 @@ def _read(path: Path) -> Mapping[str, Any]:
         raise SettingsError(f"{path} cannot be read as TOML", cause=str(error)) from error
 
 
-def _license(project: Mapping[str, Any]) -> str:
-    """Return a project's license where it is an SPDX expression, as a string is (PEP 639)."""
-    table = project.get("project")
-    found = table.get("license") if isinstance(table, Mapping) else ""
+def _of_project(document: Mapping[str, Any], key: str) -> str:
+    """Return a string of the table `[project]`; empty where the value is not a string.
+
+    A license that is an SPDX expression is a string (PEP 639).
+    """
+    table = document.get("project")
+    found = table.get(key) if isinstance(table, Mapping) else ""
     return found if isinstance(found, str) else ""
 
 
@@ -120,14 +127,16 @@ def resolve(
     environment: Mapping[str, str],
     overrides: Mapping[str, Any],
     remote_path: str | None = None,
+    remote_name: str = "",
     source: str = "",
     licenses: str = "",
+    project_name: str = "",
     describe: Callable[[], str] = str,
     rendered: Callable[[Sequence[str]], Collection[str]] = lambda patterns: (),
 ) -> Settings:
     """Make typed settings of what was given in all places; see `load`.
 
-    `licenses` is the license of the project.
+    `licenses` and `project_name` are license and name of the project in `[project]`.
     """
     given = _flatten({key: value for key, value in document.items() if key != SERVICE})
     tables = document.get(SERVICE, {})
@@ -144,16 +153,22 @@ def resolve(
         if value and not values[key]:
             values[key], origins[key] = value, origin
     _default_repositories(values, origins)
+    _default_name(
+        values,
+        origins,
+        {
+            "[project] name": project_name,
+            "repository": values["repository"].rpartition("/")[2],
+            "git remote": remote_name,
+            "folder": root.resolve().name,
+        },
+    )
+    _default_images(values, origins)
     _default_dockerfiles(root, values, origins)
-    if values["builder.image"] == values["app.image"]:
-        raise SettingsError(
-            f"builder and app are both called {values['app.image']!r}",
-            remedy="give builder.image or app.image another name",
-        )
     found = _services(root, values, tables, describe, rendered)
     names = {each.name for each in fields(Settings)}
     plain = {key.replace("-", "_"): value for key, value in values.items()}
-    return Settings(
+    settings = Settings(
         **{name: value for name, value in plain.items() if name in names - {"services"}},
         root=root,
         plain_python=_value(_BY_KEY["python"], given, environment, {})[0][0],
@@ -167,6 +182,24 @@ def resolve(
         origins={**origins, **found.origins},
         given={**values, **found.values},
     )
+    _check_images(settings.targets)
+    return settings
+
+
+def _check_images(targets: Iterable[Target]) -> None:
+    """Make sure that no two targets share an image name: their tags might meet.
+
+    Raises:
+        SettingsError: Two do.
+    """
+    owners: dict[str, str] = {}
+    for target in targets:
+        owner = owners.setdefault(Reference.parse(target.image).repository, target.name)
+        if owner != target.name:
+            raise SettingsError(
+                f"{owner} and {target.name} are both called {target.image!r}",
+                remedy="give one of them another `image`; `service-image` needs {service}",
+            )
 
 
 def _values(
@@ -201,7 +234,7 @@ def _services(
         repository=values["service-repository"] or ("{repository}-{service}" if repository else ""),
         base=repository,
         context=values["service-context"],
-        project=project_of(repository, root),
+        project=values["name"],
         version=functools.cache(lambda: values["version"] or describe() or "latest"),
     )
     files = find(root, patterns, rendered(values["templates"]) if values["templates"] else ())
@@ -286,6 +319,24 @@ def _default_repositories(values: dict[str, Any], origins: dict[str, str]) -> No
         if not values[key] and repository:
             values[key] = repository + suffix
             origins[key] = origins["repository"]
+
+
+def _default_name(
+    values: dict[str, Any], origins: dict[str, str], known_as: Mapping[str, str]
+) -> None:
+    """Name the project by the first place that has a usable name for it (SEMANTICS.md)."""
+    for origin, text in known_as.items():
+        if not values["name"] and image_name(text):
+            values["name"], origins["name"] = image_name(text), origin
+    values["name"] = values["name"] or "project"
+
+
+def _default_images(values: dict[str, Any], origins: dict[str, str]) -> None:
+    """Name the app's image after the project, and the builder's with `-builder` appended."""
+    for name, suffix in (("app", ""), ("builder", "-builder")):
+        key = f"{name}.image"
+        if not values[key]:
+            values[key], origins[key] = values["name"] + suffix, origins["name"]
 
 
 def _default_dockerfiles(root: Path, values: dict[str, Any], origins: dict[str, str]) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bailing_tasks import git, needs, process
+from bailing_tasks import git, hosting, needs, process
 from bailing_tasks.configuration import load
 from bailing_tasks.console import Console
 from bailing_tasks.errors import BailingError, EngineError, PullError
@@ -53,6 +53,7 @@ def _demo(options: argparse.Namespace, console: Console) -> int:
         environment=os.environ,
         overrides={"platforms": options.platform, "python": options.python},
         remote_path=git.remote_path(Path.cwd()),
+        remote_name=hosting.repository_name(git.remote_url(Path.cwd()) or ""),
     )
     if options.sandbox or not (options.no_sandbox or _docker_will_do(settings, console)):
         environment = _sandbox(settings, console)

@@ -40,6 +40,7 @@ def settings(
         environment=environment,
         overrides=overrides,
         remote_path=hosting.repository_path(remote),
+        remote_name=hosting.repository_name(remote),
         source=hosting.web_address(remote) or "",
         describe=describe,
         rendered=functools.partial(templates.find, root),

@@ -48,7 +48,7 @@ def bundle_save(_context: Context, file: str, json: bool = False, dry_run: bool 
     check_built(plans)
     external = gatherer.external(wanted, engines, prefetcher)
     built = gatherer.built(plans, settings.version)
-    contents = Contents(project=run.root.name, created=_time(run), external=external, built=built)
+    contents = Contents(project=settings.name, created=_time(run), external=external, built=built)
     _warn_of_contexts(run, settings, path)
     run.console.say(f"writing {path}")
     written = write(path, contents, gatherer.layout)

@@ -27,7 +27,7 @@ def image(*names: str, owner: str = "ghcr.io/a/b", id: str = "sha256:1") -> Held
 def found(
     *images: Held, everything: bool = False, repository: str = "ghcr.io/a/b"
 ) -> tuple[Removal, ...]:
-    given: dict[str, Any] = {"repository": repository} if repository else {}
+    given: dict[str, Any] = {"name": "bailing"} | ({"repository": repository} if repository else {})
     settings = resolve(Path("/w"), document=given, environment={}, overrides={})
     return removals(images, settings.targets, {"sha256:built"}, everything=everything)
 

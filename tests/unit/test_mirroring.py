@@ -230,7 +230,7 @@ def test_platforms_that_are_pinned_apart_are_both_there_and_the_newest_has_the_t
 
 
 def settings(root: Path, **given: object) -> Settings:
-    return load(root, environment={}, overrides=given)
+    return load(root, environment={}, overrides={"name": "bailing", **given})
 
 
 def test_the_settings_of_the_other_network_lead_to_where_the_images_are(tmp_path: Path) -> None:

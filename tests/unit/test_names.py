@@ -20,7 +20,10 @@ ARM7 = Platform.parse("linux/arm/v7")
 
 def settings(**document: Any) -> Settings:
     return resolve(
-        Path("/w"), document={"python": ["3.11", "3.12"], **document}, environment={}, overrides={}
+        Path("/w"),
+        document={"name": "bailing", "python": ["3.11", "3.12"], **document},
+        environment={},
+        overrides={},
     )
 
 

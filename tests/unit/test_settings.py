@@ -25,6 +25,8 @@ def settings(
     remote_path: str | None = None,
     source: str = "",
     licenses: str = "",
+    remote_name: str = "",
+    project_name: str = "bailing",
 ) -> Settings:
     return resolve(
         root,
@@ -34,6 +36,8 @@ def settings(
         remote_path=remote_path,
         source=source,
         licenses=licenses,
+        remote_name=remote_name,
+        project_name=project_name,
     )
 
 
@@ -228,6 +232,34 @@ def test_the_repository_comes_from_the_git_remote_in_lower_case() -> None:
     assert own.builder.repository == "ghcr.io/a/own"
 
 
+@pytest.mark.parametrize(
+    ("given", "name", "origin"),
+    [
+        ({"document": {"name": "Our Voice"}, "project_name": "p"}, "our-voice", "pyproject.toml"),
+        ({"project_name": "Acme.Voice_2", "remote_path": "a/b"}, "acme.voice_2", "[project] name"),
+        ({"document": {"repository": "r.example/a/B"}, "remote_name": "c"}, "b", "repository"),
+        ({"remote_path": "owner/voice"}, "voice", "repository"),
+        ({"project_name": "語", "remote_name": "c d"}, "c-d", "git remote"),
+        ({"root": Path("/w/My Project")}, "my-project", "folder"),
+        ({"root": Path("/w/_ai.infra-")}, "ai.infra", "folder"),
+        ({"root": Path("/w/größe")}, "gr-e", "folder"),
+        ({"root": Path(f"/w/{'ab' * 32}")}, "project", "default"),
+    ],
+)
+def test_images_are_named_after_the_project(given: dict[str, Any], name: str, origin: str) -> None:
+    found = settings(**{"project_name": "", **given})
+    assert (found.name, found.origins["name"]) == (name, origin)
+    assert (found.app.image, found.builder.image) == (name, f"{name}-builder")
+    assert found.origins["app.image"] == found.origins["builder.image"] == origin
+    own = settings(document={"name": "x", "app": {"image": "voice"}})
+    assert (own.app.image, own.builder.image) == ("voice", "x-builder")
+
+
+def test_a_name_that_no_image_can_have_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"name: expected a name with letters or digits"):
+        settings(document={"name": "語"})
+
+
 def test_source_and_licenses_are_what_git_and_the_project_say() -> None:
     found = settings(source="https://git.example/a/b", licenses="MIT")
     assert (found.source, found.licenses) == ("https://git.example/a/b", "MIT")
@@ -240,6 +272,13 @@ def test_source_and_licenses_are_what_git_and_the_project_say() -> None:
     )
     assert (given.source, given.licenses) == ("https://a.example", "Apache-2.0")
     assert settings().source == settings().licenses == ""
+
+
+def test_the_project_file_names_the_project(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "Voice"\n')
+    assert load(tmp_path, environment={}, remote_name="other").app.image == "voice"
+    (tmp_path / "pyproject.toml").write_text("[project]\nname = 1\n")
+    assert load(tmp_path, environment={}, remote_name="other").app.image == "other"
 
 
 @pytest.mark.parametrize(

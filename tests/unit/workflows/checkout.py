@@ -67,7 +67,7 @@ class Checkout:
 
     def settings(self, document: Mapping[str, Any] | None = None) -> Settings:
         """Return the settings of the workspace, with what a test gives."""
-        given = {"repository": "ghcr.io/owner/voice", **(document or {})}
+        given = {"name": "bailing", "repository": "ghcr.io/owner/voice", **(document or {})}
         return resolve(self.root, document=given, environment={}, overrides={})
 
     def check(self, document: Mapping[str, Any] | None = None) -> ci_check.Checked:
