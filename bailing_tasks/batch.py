@@ -7,6 +7,7 @@ linked to it, and never leaves BuildKit in between. One that fails leaves out th
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import re
 import time
@@ -27,7 +28,7 @@ from bailing_tasks.engine.connect import check_buildx
 from bailing_tasks.errors import BuildError, PullError, SettingsError
 from bailing_tasks.history import FAILED, INTERRUPTED
 from bailing_tasks.log_file import LogFile
-from bailing_tasks.names import BUILDER_LABEL
+from bailing_tasks.names import BUILDER_LABEL, file_name
 from bailing_tasks.parallel import beside, in_parallel
 from bailing_tasks.prefetch import Prefetcher
 from bailing_tasks.state import State
@@ -169,7 +170,7 @@ class Batch:
         """Give builds to BuildKit together, and take in what came of it."""
         parts = self._parts(steps)
         asked = {name: part for name, (part, _) in parts.items()}
-        name_of_file = FILE.format(_NOT_IN_PART.sub("-", self.prefetcher.engine.builder))
+        name_of_file = FILE.format(file_name(self.prefetcher.engine.builder))
         definition = json.dumps(baking.definition(asked))
         file = self.state.write(name_of_file, definition, durable=False)
         logs = {name: LogFile(self.state, step[0].log) for name, (_, step) in parts.items()}
@@ -332,8 +333,11 @@ class Batch:
         if variant.key not in self._names:
             parts = (variant.target.name, variant.platform.short, variant.python)
             name = _NOT_IN_PART.sub("-", "-".join(filter(None, parts)))
+            several = (f"{name}-{number}" for number in itertools.count(2))
             taken = set(self._names.values())
-            self._names[variant.key] = f"{name}-{len(taken)}" if name in taken else name
+            self._names[variant.key] = next(
+                each for each in itertools.chain([name], several) if each not in taken
+            )
         return self._names[variant.key]
 
     def _end(self, ended: Ended) -> None:

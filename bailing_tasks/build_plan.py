@@ -31,6 +31,7 @@ from bailing_tasks.fingerprint import Inputs, fingerprint
 from bailing_tasks.names import (
     BUILDER_LABEL,
     LABEL,
+    file_name,
     fingerprint_label,
     fingerprint_name,
     local_name,
@@ -42,11 +43,12 @@ from bailing_tasks.platforms import Platform
 from bailing_tasks.recipes import Recipe, image_key
 from bailing_tasks.settings import Settings
 from bailing_tasks.state import Pin, State
+from bailing_tasks.variants import Variant
 
 BUILD_PLATFORM = re.compile(r"\bBUILD(?:PLATFORM|OS|ARCH|VARIANT)\b")
 """BuildKit's arguments for the machine that builds: an image may differ with it."""
 
-_WORD = re.compile(r"\bpin-[0-9a-f]{16}\b|[\w.+-]+\.Dockerfile\b")
+_WORD = re.compile(r"\bpin-[0-9a-f]{16}\b|[\w.+@%=~-]+\.Dockerfile\b")
 DECLARED = re.compile(rf"ARG\b.*\b{EPOCH}\b")
 """An instruction that lets others of its stage read the time of the commit."""
 
@@ -97,7 +99,12 @@ class BuildPlan:
     @property
     def log(self) -> str:
         """Where the log of its last build is, in the state."""
-        return f"logs/{self.request.dockerfile.stem}.log"
+        return f"logs/{_stem(self.recipe.variant)}.log"
+
+    @property
+    def made(self) -> str:
+        """Where it is written down what its last image was made from, in the state."""
+        return f"made/{_stem(self.recipe.variant)}.json"
 
     @property
     def words(self) -> dict[str, str]:
@@ -146,9 +153,6 @@ def plan_build(
     digest = fingerprint(inputs)
     found = sources(recipe, pins, engine)
     id_of_bases = bases_id(recipe, engine)
-    name = local_name(variant, settings, host)
-    # No image's name has a `+`: those of `a/b` and `a-b` are apart.
-    copy = f"{name.replace(':', '-').replace('/', '+')}.Dockerfile"
     return BuildPlan(
         recipe=recipe,
         dockerfile=pin_images(
@@ -157,7 +161,7 @@ def plan_build(
         ignore=ignore,
         inputs=inputs,
         fingerprint=digest,
-        name=name,
+        name=local_name(variant, settings, host),
         pins=tuple(pins[image_key(image)] for image in recipe.external if image_key(image) in pins),
         unpinned=tuple(
             image.reference.familiar for image in recipe.external if image_key(image) not in pins
@@ -171,12 +175,17 @@ def plan_build(
             pins,
             engine,
             sources=found,
-            dockerfile=state.folder / "dockerfiles" / copy,
+            dockerfile=state.folder / "dockerfiles" / f"{_stem(variant)}.Dockerfile",
             labels=_labels(settings, recipe, origin, inputs, digest, id_of_bases),
             staged=staging_name(target, digest),
             epoch=origin.epoch,
         ),
     )
+
+
+def _stem(variant: Variant) -> str:
+    """Return what the files of a variant's last build are called, apart from their endings."""
+    return file_name(*filter(None, variant.key))
 
 
 def _suited(recipe: Recipe, engine: Engine, origin: Origin) -> Recipe:

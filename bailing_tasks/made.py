@@ -32,7 +32,7 @@ class Made:
 def last_made(plan: BuildPlan, state: State) -> Made | None:
     """Return what is known of the last image of a plan's variant; None where nothing is."""
     try:
-        document = json.loads((state.folder / _name(plan)).read_bytes())
+        document = json.loads((state.folder / plan.made).read_bytes())
         return Made(**{**document, "inputs": Inputs(**document["inputs"])})
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -56,8 +56,4 @@ def remember(plan: BuildPlan, state: State, image: str, bases: str) -> None:
     ):
         return
     with contextlib.suppress(UsageError):  # it only explains
-        state.write(_name(plan), json.dumps(asdict(made)), durable=False)
-
-
-def _name(plan: BuildPlan) -> str:
-    return f"made/{plan.request.dockerfile.stem}.json"
+        state.write(plan.made, json.dumps(asdict(made)), durable=False)

@@ -1,8 +1,9 @@
-"""The names that built and kept images have in an engine. Pure."""
+"""The names that built and kept images have in an engine, and their files in the state. Pure."""
 
 from __future__ import annotations
 
 import hashlib
+from urllib.parse import quote
 
 from bailing_tasks.platforms import Platform
 from bailing_tasks.settings import Settings, Target
@@ -31,6 +32,27 @@ LICENSES_LABEL = "org.opencontainers.image.licenses"
 
 KEPT = "localhost/bailing-tasks/kept"
 """What a pin needs is tagged here: `docker image prune` takes what has only a digest."""
+
+
+LONGEST_STEM = 200
+"""Bytes of a file name, of the 255 that file systems take: endings and a temporary file's prefix
+and suffix are added."""
+
+
+def file_name(*parts: str) -> str:
+    """Return the file name, without an ending, of what has some names; no other names give it.
+
+    `reports`, `linux/amd64` is `reports@linux+amd64`. What a file name should not have is escaped
+    as in a URL. A name that is too long is cut, and ends in `=` and a digest of all of it.
+
+    Args:
+        parts: The names; none is empty.
+    """
+    name = "@".join(quote(part, safe="/").replace("/", "+") for part in parts)
+    if len(name) <= LONGEST_STEM:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:16]
+    return f"{name[: LONGEST_STEM - len(digest) - 1]}={digest}"
 
 
 def local_name(variant: Variant, settings: Settings, host: Platform) -> str:

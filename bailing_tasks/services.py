@@ -15,6 +15,7 @@ from typing import Any
 from bailing_tasks import globs
 from bailing_tasks.errors import SettingsError, perhaps_meant
 from bailing_tasks.option import as_image
+from bailing_tasks.references import MAX_NAME_LENGTH
 from bailing_tasks.service_options import SERVICE_OPTIONS
 from bailing_tasks.settings import FROM_FILE, Target
 
@@ -56,8 +57,11 @@ class Patterns:
 
 
 def as_tag(version: str) -> str:
-    """Return a version as a tag may be; `latest` where there is none."""
-    return _NOT_IN_TAG.sub("-", version).lstrip(".-")[:128] or "latest"
+    """Return a version as a tag may be, with room for platform and Python after it.
+
+    `latest` where there is none.
+    """
+    return _NOT_IN_TAG.sub("-", version).lstrip(".-")[:MAX_NAME_LENGTH] or "latest"
 
 
 def find(root: Path, patterns: Sequence[str], rendered: Collection[str]) -> tuple[str, ...]:

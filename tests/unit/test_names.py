@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bailing_tasks import names
 from bailing_tasks.configuration import resolve
+from bailing_tasks.errors import UsageError
 from bailing_tasks.platforms import Platform
+from bailing_tasks.references import Reference
+from bailing_tasks.services import as_tag
 from bailing_tasks.settings import Settings
 from bailing_tasks.variants import Variant
 
@@ -42,6 +48,53 @@ def test_only_the_host_and_the_first_python_have_the_plain_name(
     found = settings()
     variant = Variant(target=found.app, platform=platform, python=python)
     assert names.local_name(variant, found, AMD64) == name
+
+
+ODD = ["linux", "windows", "windows(10.0.1)", "arm64", "a-v7", "a", "v7", "py3.12", "amd64"]
+PLATFORMS = st.lists(st.sampled_from(ODD), min_size=1, max_size=3).map("/".join)
+
+
+@st.composite
+def variants(draw: st.DrawFn) -> Variant:
+    tag = draw(st.sampled_from(["v1", "v1-arm64", "v1-py3.12", "x" * 122 + "-arm64", "x" * 128]))
+    try:
+        platform = Platform.parse(draw(PLATFORMS))
+    except UsageError:
+        platform = AMD64
+    target = replace(settings().app, tag=as_tag(tag))
+    return Variant(target=target, platform=platform, python=draw(st.sampled_from(["3.11", "3.12"])))
+
+
+@given(variants(), variants())
+def test_no_two_variants_have_one_local_name_or_one_file(one: Variant, other: Variant) -> None:
+    found, other = settings(), replace(other, target=one.target)
+    local = [names.local_name(each, found, AMD64) for each in (one, other)]
+    assert (local[0] == local[1]) == (one == other)
+    assert all(Reference.parse(name).path == "library/bailing" for name in local)
+    files = [names.file_name(*each.key) for each in (one, other)]
+    assert (files[0] == files[1]) == (one == other)
+
+
+PART = st.text(st.characters(codec="utf-8"), min_size=1, max_size=80) | st.text(
+    alphabet="ab:/+@-.=%~", min_size=1, max_size=3
+)
+PARTS = st.lists(PART, min_size=1, max_size=3) | st.lists(
+    st.sampled_from(["x" * 300, "x" * 301, "x" * 300 + "/y"]), min_size=1, max_size=2
+)
+
+
+@given(PARTS, PARTS)
+def test_no_two_names_share_a_file(one: list[str], other: list[str]) -> None:
+    found = [names.file_name(*parts) for parts in (one, other)]
+    assert (found[0] == found[1]) == (one == other)
+    for name in found:
+        assert "/" not in name
+        assert len(f".{name}.Dockerfile.dockerignore.01234567".encode()) <= 255
+
+
+def test_a_file_name_can_be_read() -> None:
+    assert names.file_name("app", "linux/arm64", "3.11") == "app@linux+arm64@3.11"
+    assert names.file_name("reports-v0.3.7") == "reports-v0.3.7"
 
 
 def test_a_published_tag_says_which_python_it_is_for() -> None:
