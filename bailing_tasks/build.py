@@ -22,6 +22,7 @@ from bailing_tasks.engine import buildx
 from bailing_tasks.engine.base import Engine, Image
 from bailing_tasks.engine.connect import check_buildx
 from bailing_tasks.errors import BuildError, EngineError, PullError
+from bailing_tasks.holding import give_lasting_name
 from bailing_tasks.kept import find, held_name, moved_message
 from bailing_tasks.made import remember
 from bailing_tasks.names import kept_name, published_name
@@ -205,6 +206,7 @@ def commands(
             engine.shown("pull", "--platform", str(request.platform), name),
             engine.shown("tag", name, plan.kept),
             engine.shown("tag", plan.kept, plan.name),
+            engine.shown("tag", plan.kept, plan.current),
         )
     if decision.action == TAG:
         upstream = kept_name(*plan.pins[0].key, plan.pins[0].digest) if plan.pins else "(its image)"
@@ -212,6 +214,7 @@ def commands(
             why,
             engine.shown("tag", upstream, plan.kept),
             engine.shown("tag", plan.kept, plan.name),
+            engine.shown("tag", plan.kept, plan.current),
         )
     return (
         why,
@@ -220,6 +223,7 @@ def commands(
         engine.shown("tag", plan.staged, plan.kept),
         engine.shown("rmi", plan.staged),
         engine.shown("tag", plan.kept, plan.name),
+        engine.shown("tag", plan.kept, plan.current),
     )
 
 
@@ -283,7 +287,7 @@ def accept(plan: BuildPlan, engine: Engine, state: State) -> None:
                 cause=f"{len(changed)} files changed while it was built: {', '.join(changed[:5])}",
                 remedy="run it again",
             )
-        engine.tag(plan.staged, plan.kept)
+        give_lasting_name(plan, engine, state, plan.staged)
     finally:
         engine.untag(plan.staged)
 
@@ -297,7 +301,7 @@ def ended(
     started: float,
     image: Image | None = None,
 ) -> BuildResult:
-    """Let people's name stand for the image, and write down what it was made from.
+    """Let people's name stand for the image, hold it, and write down what it was made from.
 
     Args:
         plan: The build.
@@ -322,7 +326,8 @@ def ended(
     named = None if result == "built" else engine.image(plan.name)
     if named is None or named.id != image.id:
         engine.tag(plan.kept, plan.name)
-    remember(plan, state, image.id, bases_id(plan.recipe, engine))
+    bases, came = bases_id(plan.recipe, engine), result != "skipped"
+    remember(plan, state, engine, image.id, bases, came=came)
     return BuildResult(
         target=variant.target.name,
         platform=str(variant.platform),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,6 +32,7 @@ from bailing_tasks.fingerprint import Inputs, fingerprint
 from bailing_tasks.names import (
     BUILDER_LABEL,
     LABEL,
+    current_name,
     file_name,
     fingerprint_label,
     fingerprint_name,
@@ -43,7 +45,6 @@ from bailing_tasks.platforms import Platform
 from bailing_tasks.recipes import Recipe, image_key
 from bailing_tasks.settings import Settings
 from bailing_tasks.state import Pin, State
-from bailing_tasks.variants import Variant
 
 BUILD_PLATFORM = re.compile(r"\bBUILD(?:PLATFORM|OS|ARCH|VARIANT)\b")
 """BuildKit's arguments for the machine that builds: an image may differ with it."""
@@ -65,6 +66,8 @@ class BuildPlan:
         inputs: What it is made from.
         fingerprint: The digest of that, 64 hex digits.
         name: The name people use.
+        current: The name by which this workspace holds the image, once it uses it.
+        staged: The name while it is not known whether the image is what was planned.
         pins: What the external images are bound to.
         unpinned: The external images that have no pin: a registry will be asked for them.
         remote: URLs and Git repositories that are added, and may have changed.
@@ -80,6 +83,8 @@ class BuildPlan:
     inputs: Inputs
     fingerprint: str
     name: str
+    current: str
+    staged: str
     pins: tuple[Pin, ...]
     unpinned: tuple[str, ...]
     remote: tuple[str, ...]
@@ -92,19 +97,9 @@ class BuildPlan:
         return fingerprint_name(self.recipe.variant.target, self.fingerprint)
 
     @property
-    def staged(self) -> str:
-        """The name while it is not known whether the image is what was planned."""
-        return staging_name(self.recipe.variant.target, self.fingerprint)
-
-    @property
     def log(self) -> str:
         """Where the log of its last build is, in the state."""
-        return f"logs/{_stem(self.recipe.variant)}.log"
-
-    @property
-    def made(self) -> str:
-        """Where it is written down what its last image was made from, in the state."""
-        return f"made/{_stem(self.recipe.variant)}.json"
+        return f"logs/{self.request.dockerfile.stem}.log"
 
     @property
     def words(self) -> dict[str, str]:
@@ -153,6 +148,7 @@ def plan_build(
     digest = fingerprint(inputs)
     found = sources(recipe, pins, engine)
     id_of_bases = bases_id(recipe, engine)
+    staged = staging_name(target, state.workspace, secrets.token_hex(8))
     return BuildPlan(
         recipe=recipe,
         dockerfile=pin_images(
@@ -162,6 +158,8 @@ def plan_build(
         inputs=inputs,
         fingerprint=digest,
         name=local_name(variant, settings, host),
+        current=current_name(variant, state.workspace),
+        staged=staged,
         pins=tuple(pins[image_key(image)] for image in recipe.external if image_key(image) in pins),
         unpinned=tuple(
             image.reference.familiar for image in recipe.external if image_key(image) not in pins
@@ -175,17 +173,12 @@ def plan_build(
             pins,
             engine,
             sources=found,
-            dockerfile=state.folder / "dockerfiles" / f"{_stem(variant)}.Dockerfile",
+            dockerfile=state.folder / "dockerfiles" / f"{file_name(*variant.key)}.Dockerfile",
             labels=_labels(settings, recipe, origin, inputs, digest, id_of_bases),
-            staged=staging_name(target, digest),
+            staged=staged,
             epoch=origin.epoch,
         ),
     )
-
-
-def _stem(variant: Variant) -> str:
-    """Return what the files of a variant's last build are called, apart from their endings."""
-    return file_name(*filter(None, variant.key))
 
 
 def _suited(recipe: Recipe, engine: Engine, origin: Origin) -> Recipe:

@@ -104,6 +104,23 @@ def built_image(plan: BuildPlan, engine: Engine) -> Image | None:
     return found if found.labels.get(LABEL) == plan.label else None
 
 
+def workspace_image(plan: BuildPlan, engine: Engine) -> str | None:
+    """Return the name of this workspace's image of a variant: as planned, else the last one.
+
+    The plain name counts for nothing: another workspace may have moved it.
+    """
+    if built_image(plan, engine):
+        return plan.kept
+    return plan.current if engine.image(plan.current) else None
+
+
+def points_elsewhere(plan: BuildPlan, engine: Engine) -> bool:
+    """Whether the plain name points to an image that is not this workspace's."""
+    named, own = engine.image(plan.name), workspace_image(plan, engine)
+    found = engine.image(own) if own else None
+    return named is not None and (found is None or found.id != named.id)
+
+
 def built_images(plans: Sequence[BuildPlan], engine: Engine) -> dict[Key, Image | None]:
     """Return what `built_image` does for many plans: an engine is asked for several at once.
 

@@ -46,9 +46,9 @@ def file_name(*parts: str) -> str:
     as in a URL. A name that is too long is cut, and ends in `=` and a digest of all of it.
 
     Args:
-        parts: The names; none is empty.
+        parts: The names; those that are empty at the end are left out.
     """
-    name = "@".join(quote(part, safe="/").replace("/", "+") for part in parts)
+    name = "@".join(quote(part, safe="/").replace("/", "+") for part in parts).rstrip("@")
     if len(name) <= LONGEST_STEM:
         return name
     digest = hashlib.sha256(name.encode()).hexdigest()[:16]
@@ -80,9 +80,32 @@ def published_name(target: Target, fingerprint: str) -> str:
     return f"{target.repository}:fp-{fingerprint[:16]}"
 
 
-def staging_name(target: Target, fingerprint: str) -> str:
-    """Return the name of an image until it is known to be what was planned."""
-    return f"localhost/{target.image}:new-{fingerprint[:16]}"
+def staging_name(target: Target, workspace: str, build: str) -> str:
+    """Return the name of an image until it is known to be what was planned.
+
+    Args:
+        target: What is built.
+        workspace: The workspace's id, by which `clean` finds what an interrupted run left.
+        build: What no other build has.
+    """
+    return f"{staging_prefix(target, workspace)}{build}"
+
+
+def staging_prefix(target: Target, workspace: str) -> str:
+    """Return what the staging names of a target begin with in a workspace."""
+    return f"localhost/{target.image}:new-{workspace}-"
+
+
+def current_name(variant: Variant, workspace: str) -> str:
+    """Return the name by which a workspace holds the image of a variant that it uses now."""
+    platform, python = variant.platform.short, variant.python
+    suffix = f"{platform}-py{python}" if python else platform
+    return f"{current_prefix(variant.target)}{workspace}-{suffix}"
+
+
+def current_prefix(target: Target) -> str:
+    """Return what the names begin with by which workspaces hold images of a target."""
+    return f"localhost/{target.image}:ws-"
 
 
 def identity_name(target: Target, identity: str) -> str:

@@ -86,7 +86,7 @@ class Platform:
         name = "-".join(part for part in (self.architecture, self.variant) if part)
         if self.os == "linux" and not self.os_version and _PLAIN.fullmatch(name):
             return name
-        return f"{name}-{hashlib.sha256(str(self).encode()).hexdigest()[:8]}"
+        return f"{name[:10]}-{hashlib.sha256(str(self).encode()).hexdigest()[:8]}"
 
     def takes(self, other: Platform) -> bool:
         """Whether an image for another platform runs here."""

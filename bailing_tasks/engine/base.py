@@ -136,6 +136,10 @@ class Engine(Protocol):
     docker_context: str
 
     @property
+    def identity(self) -> str:
+        """What no other engine has: images that it holds are recorded under it."""
+
+    @property
     def platform(self) -> Platform:
         """The platform of the machine it runs on."""
 

@@ -61,6 +61,11 @@ class BuildKitEngine:
         self._downloads = Downloads(self._layout, plain_http)
         self._uploads = Uploads(plain_http)
 
+    @property
+    def identity(self) -> str:
+        """What no other engine has: the folder in the state where images are held for it."""
+        return f"oci-layout:{self._layout.folder.name}"
+
     def image(self, name: str) -> Image | None:
         """Return an image by name or digest; None where it is not here in all its parts."""
         return self._layout.image(name)

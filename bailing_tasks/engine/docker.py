@@ -94,6 +94,11 @@ class DockerEngine:
         return found
 
     @property
+    def identity(self) -> str:
+        """What no other engine has: the id that the daemon gave itself."""
+        return str(self._info["ID"])
+
+    @property
     def registry_mirrors(self) -> tuple[str, ...]:
         """The mirrors of Docker Hub that it uses by itself."""
         return tuple((self._info.get("RegistryConfig") or {}).get("Mirrors") or ())

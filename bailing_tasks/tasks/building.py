@@ -362,6 +362,7 @@ def _built(
             build, plan, decision, prefetcher=prefetcher, state=run.state, no_cache=no_cache
         )
         result = run.history.recorded(name, plan, decision, carry_out)
+        run.images[plan.recipe.variant.key] = result.kept
         yield result
         if result.result == "built":
             run.lookup(lane.settings).built(plan)

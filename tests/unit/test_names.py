@@ -71,6 +71,9 @@ def test_no_two_variants_have_one_local_name_or_one_file(one: Variant, other: Va
     local = [names.local_name(each, found, AMD64) for each in (one, other)]
     assert (local[0] == local[1]) == (one == other)
     assert all(Reference.parse(name).path == "library/bailing" for name in local)
+    held = [names.current_name(each, "ab" * 6) for each in (one, other)]
+    assert (held[0] == held[1]) == (one == other)
+    assert all(Reference.parse(name).path == "bailing" for name in held)
     files = [names.file_name(*each.key) for each in (one, other)]
     assert (files[0] == files[1]) == (one == other)
 
@@ -92,6 +95,15 @@ def test_no_two_names_share_a_file(one: list[str], other: list[str]) -> None:
         assert len(f".{name}.Dockerfile.dockerignore.01234567".encode()) <= 255
 
 
+def test_the_workspace_holds_what_it_uses_by_a_name_of_its_id() -> None:
+    variant = Variant(target=settings().app, platform=ARM7, python="3.12")
+    assert names.current_name(variant, "ab" * 6) == (
+        "localhost/bailing:ws-abababababab-arm-v7-py3.12"
+    )
+    service = replace(variant, platform=AMD64, python="")
+    assert names.current_name(service, "ab" * 6) == "localhost/bailing:ws-abababababab-amd64"
+
+
 def test_a_file_name_can_be_read() -> None:
     assert names.file_name("app", "linux/arm64", "3.11") == "app@linux+arm64@3.11"
     assert names.file_name("reports-v0.3.7") == "reports-v0.3.7"
@@ -107,8 +119,8 @@ def test_names_that_are_never_used_twice_stand_under_a_host_that_refuses_at_once
     assert names.fingerprint_name(target, "0123456789abcdef" * 4) == (
         "localhost/bailing-builder:fp-0123456789abcdef"
     )
-    assert names.staging_name(target, "0123456789abcdef" * 4) == (
-        "localhost/bailing-builder:new-0123456789abcdef"
+    assert names.staging_name(target, "012345678901", "89abcdef") == (
+        "localhost/bailing-builder:new-012345678901-89abcdef"
     )
     assert names.identity_name(target, "sha256:" + "ab" * 32) == (
         "localhost/bailing-builder:id-" + "ab" * 8
@@ -137,7 +149,7 @@ def test_names_that_are_made_from_a_digest_are_never_given_again() -> None:
     ]
     lasting += [names.kept_name("a", "linux/amd64", "sha256:1")]
     assert all(map(names.lasts, lasting))
-    passing = [names.staging_name(app, "ab" * 8), "bailing:latest", "docker.io/x:fp-1"]
+    passing = [names.staging_name(app, "ab" * 6, "cd" * 8), "bailing:latest", "docker.io/x:fp-1"]
     assert not any(map(names.lasts, passing))
 
 
