@@ -23,7 +23,6 @@ from bailing_tasks.decision import ASKED_AT_ONCE, PULL, SKIP, TAG, Decision
 from bailing_tasks.ended import LEFT_OUT, STOPPED, Ended
 from bailing_tasks.engine import baking
 from bailing_tasks.engine.baking import Part, PartLog
-from bailing_tasks.engine.base import Image
 from bailing_tasks.engine.connect import check_buildx
 from bailing_tasks.errors import BuildError, PullError, SettingsError
 from bailing_tasks.history import FAILED, INTERRUPTED
@@ -237,7 +236,7 @@ class Batch:
             plan, decision = parts[name][1]
             image = self.prefetcher.engine.image(plan.staged)
             if image is not None:
-                self._accept(plan, decision, handed_over[name], image)
+                self._accept(plan, decision, handed_over[name])
             return image is not None
 
         def is_ready(name: str) -> bool:
@@ -251,11 +250,11 @@ class Batch:
             if not [there for _, there in in_parallel(take, ready, jobs=ASKED_AT_ONCE) if there]:
                 return
 
-    def _accept(self, plan: BuildPlan, decision: Decision, log: PartLog, image: Image) -> None:
+    def _accept(self, plan: BuildPlan, decision: Decision, log: PartLog) -> None:
         """Let an image that BuildKit has made have its names."""
         engine = self.prefetcher.engine
         try:
-            build.accept(plan, engine, self.state)
+            image = build.accept(plan, engine, self.state)
         except BuildError as error:
             self._end(Ended.failed(plan.recipe.variant, error, log.seconds))
             return

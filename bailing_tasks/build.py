@@ -108,12 +108,12 @@ def build(
     if decision.action == PULL and pulled(plan, prefetcher):
         console.say(f"{variant}: pulled, {decision.reason}")
         return ended(plan, "pulled", decision, prefetcher.engine, state, started)
-    log = _built(plan, decision, prefetcher, state, no_cache=no_cache)
+    log, image = _built(plan, decision, prefetcher, state, no_cache=no_cache)
     console.say(
         f"{variant}: built {plan.name} in {log.seconds:.1f} s, "
         f"{log.cached} of {log.steps} steps from the build cache"
     )
-    result = ended(plan, "built", decision, prefetcher.engine, state, started)
+    result = ended(plan, "built", decision, prefetcher.engine, state, started, image)
     return replace(result, steps=log.steps, cached=log.cached)
 
 
@@ -129,7 +129,7 @@ def pulled(plan: BuildPlan, prefetcher: Prefetcher) -> bool:
 
 def _built(
     plan: BuildPlan, decision: Decision, prefetcher: Prefetcher, state: State, *, no_cache: bool
-) -> buildx.BuildLog:
+) -> tuple[buildx.BuildLog, Image | None]:
     """Build, and let the image have its names if it is what was planned."""
     engine, console = prefetcher.engine, prefetcher.console
     words = plan.words
@@ -149,8 +149,7 @@ def _built(
         for line in text.splitlines()[-LOG_LINES:] if console.live else ():
             console.say(line)
         raise failed(plan, text, log_path, engine)
-    accept(plan, engine, state)
-    return log
+    return log, accept(plan, engine, state)
 
 
 def prepare(plan: BuildPlan, prefetcher: Prefetcher, state: State) -> None:
@@ -277,8 +276,12 @@ def _write_copy(plan: BuildPlan, state: State) -> None:
     state.write(f"{copy}.dockerignore", os.fsencode(plan.ignore), durable=False)
 
 
-def accept(plan: BuildPlan, engine: Engine, state: State) -> None:
-    """Give an image its lasting name, unless it was made from something else than was planned."""
+def accept(plan: BuildPlan, engine: Engine, state: State) -> Image | None:
+    """Give an image its lasting name, and return it.
+
+    Raises:
+        BuildError: It was made from something else than was planned.
+    """
     try:
         changed = changed_files(plan, state)
         if changed:
@@ -287,7 +290,7 @@ def accept(plan: BuildPlan, engine: Engine, state: State) -> None:
                 cause=f"{len(changed)} files changed while it was built: {', '.join(changed[:5])}",
                 remedy="run it again",
             )
-        give_lasting_name(plan, engine, state, plan.staged)
+        return give_lasting_name(plan, engine, state, plan.staged)
     finally:
         engine.untag(plan.staged)
 
@@ -325,7 +328,7 @@ def ended(
     # No name stands for a new image yet.
     named = None if result == "built" else engine.image(plan.name)
     if named is None or named.id != image.id:
-        engine.tag(plan.kept, plan.name)
+        engine.tag(image.id, plan.name)
     bases, came = bases_id(plan.recipe, engine), result != "skipped"
     remember(plan, state, engine, image.id, bases, came=came)
     return BuildResult(

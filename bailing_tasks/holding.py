@@ -19,7 +19,7 @@ import json
 from collections.abc import Collection
 
 from bailing_tasks.build_plan import BuildPlan
-from bailing_tasks.engine.base import Engine
+from bailing_tasks.engine.base import Engine, Image
 from bailing_tasks.errors import UsageError
 from bailing_tasks.state import State
 
@@ -50,15 +50,17 @@ def forget(state: State, engine: Engine, images: Collection[str]) -> None:
     state.write(FILE, "".join(f"{_line(*entry)}\n" for entry in left))
 
 
-def give_lasting_name(plan: BuildPlan, engine: Engine, state: State, name: str) -> None:
-    """Give an image that this workspace brought the name made from its fingerprint.
+def give_lasting_name(plan: BuildPlan, engine: Engine, state: State, name: str) -> Image | None:
+    """Give an image that this workspace brought the name made from its fingerprint; return it.
 
     Raises:
         EngineError: It is not here, or the engine refuses.
     """
-    if image := engine.image(name):
+    image = engine.image(name)
+    if image:
         record(state, engine, image.id)
     engine.tag(name, plan.kept)
+    return image
 
 
 def _line(engine: str, image: str) -> str:

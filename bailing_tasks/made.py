@@ -54,7 +54,7 @@ def remember(
     Nothing is done where both is known already.
 
     Args:
-        plan: How it was made; the image has the name of its fingerprint.
+        plan: How it was made.
         state: Where it is written.
         engine: What has the image.
         image: Its id there.
@@ -75,7 +75,7 @@ def remember(
     before = last_made(plan, state)
     if not came and before and replace(before, inputs=made.inputs) == made:
         return
-    engine.tag(plan.kept, plan.current)
+    engine.tag(image, plan.current)
     with contextlib.suppress(UsageError):  # it only explains
         state.write(_name(plan), json.dumps(asdict(made)), durable=False)
 
