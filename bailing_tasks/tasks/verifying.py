@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bailing_tasks.tasks.building import plans_of, print_commands
+from bailing_tasks.tasks.building import print_commands
 from bailing_tasks.tasks.pointing import report_names
+from bailing_tasks.tasks.refusing import plans_of
 from bailing_tasks.tasks.run import Run
 
 if TYPE_CHECKING:
@@ -76,10 +77,17 @@ def verify_apps(run: Run, settings: Settings) -> None:
 
 
 def _plans(run: Run, settings: Settings) -> dict[Key, BuildPlan]:
-    """Return how app and builder are built; no registry is asked."""
+    """Return how app and builder are built; no registry is asked.
+
+    Raises:
+        BailingError: One cannot be built because of its files.
+    """
+    from bailing_tasks.refusals import checked
+
     targets = [target for target in run.targets(settings) if target in settings.pair]
-    recipes = run.in_order(settings, run.recipes(settings, *targets))
-    return {plan.recipe.variant.key: plan for plan in plans_of(run, settings, recipes)}
+    readings = run.in_order(settings, run.recipes(settings, *targets))
+    plans = checked(plans_of(run, settings, readings))
+    return {plan.recipe.variant.key: plan for plan in plans}
 
 
 def _image(run: Run, plan: BuildPlan, engine: Engine) -> str:

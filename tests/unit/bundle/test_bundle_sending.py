@@ -30,7 +30,7 @@ def bundled(folder: Path, contents: Contents, layout: Layout) -> Iterator[Bundle
 
 
 def sent(folder: Path, contents: Contents, layout: Layout) -> tuple[Sending, ...]:
-    settings = configuration.load(folder, environment={}, overrides={"name": "bailing"})
+    settings = configuration.load(folder, environment={"BAILING_TASKS_APP_IMAGE": "app"})
     with bundled(folder, contents, layout) as bundle:
         return sendings(bundle, settings, place(TO))
 
