@@ -166,6 +166,16 @@ class Batch:
         return True
 
     def _bake(self, steps: Sequence[Step]) -> None:
+        """Give builds to BuildKit together; no result stays that is not accepted."""
+        try:
+            self._bake_together(steps)
+        finally:
+            for plan, _ in steps:
+                ended = self._ended.get(plan.recipe.variant.key)
+                if not ended or not ended.ok:
+                    build.unstage(plan, self.prefetcher.engine)
+
+    def _bake_together(self, steps: Sequence[Step]) -> None:
         """Give builds to BuildKit together, and take in what came of it."""
         parts = self._parts(steps)
         asked = {name: part for name, (part, _) in parts.items()}

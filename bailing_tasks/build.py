@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from dataclasses import dataclass, replace
@@ -135,21 +136,25 @@ def _built(
     words = plan.words
     check_buildx()
     prepare(plan, prefetcher, state)
-    with (
-        console.activity(f"building {plan.recipe.variant}: {decision.reason}") as show,
-        engine.receiving(plan.staged),
-    ):
-        request = current_request(plan, engine, no_cache=no_cache)
-        log = buildx.build(request, lambda line: show(plain(line, words)))
-    text = plain(log.text, words)
-    log_path = state.write(plan.log, text + "\n", durable=False)
-    if log.interrupted:
-        raise KeyboardInterrupt
-    if not log.ok:
-        for line in text.splitlines()[-LOG_LINES:] if console.live else ():
-            console.say(line)
-        raise failed(plan, text, log_path, engine)
-    return log, accept(plan, engine, state)
+    try:
+        with (
+            console.activity(f"building {plan.recipe.variant}: {decision.reason}") as show,
+            engine.receiving(plan.staged),
+        ):
+            request = current_request(plan, engine, no_cache=no_cache)
+            log = buildx.build(request, lambda line: show(plain(line, words)))
+        text = plain(log.text, words)
+        log_path = state.write(plan.log, text + "\n", durable=False)
+        if log.interrupted:
+            raise KeyboardInterrupt
+        if not log.ok:
+            for line in text.splitlines()[-LOG_LINES:] if console.live else ():
+                console.say(line)
+            raise failed(plan, text, log_path, engine)
+        return log, accept(plan, engine, state)
+    except BaseException:
+        unstage(plan, engine)
+        raise
 
 
 def prepare(plan: BuildPlan, prefetcher: Prefetcher, state: State) -> None:
@@ -292,6 +297,12 @@ def accept(plan: BuildPlan, engine: Engine, state: State) -> Image | None:
             )
         return give_lasting_name(plan, engine, state, plan.staged)
     finally:
+        engine.untag(plan.staged)
+
+
+def unstage(plan: BuildPlan, engine: Engine) -> None:
+    """Remove the name of an image that is not accepted, if it came; the engine may have stopped."""
+    with contextlib.suppress(EngineError):
         engine.untag(plan.staged)
 
 

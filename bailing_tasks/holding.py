@@ -3,8 +3,8 @@
 Workspaces share engines, and clones of one repository share the names made from fingerprints. So
 that cleaning one never takes an image that another one built or uses, each workspace
 
-- records in its state what it built, pulled or loaded into which engine, before the image has a
-  name that lasts. `clean` considers nothing else; and
+- records in its state what it built, pulled or loaded into which engine; of what is built, before
+  the image has a name that lasts. `clean` considers nothing else; and
 - holds the image that it uses now, of each target, platform and Python, by a tag that no other
   workspace moves (`names.current_name`). What another workspace holds stays, whoever built it.
 
@@ -16,11 +16,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from bailing_tasks.build_plan import BuildPlan
 from bailing_tasks.engine.base import Engine, Image
 from bailing_tasks.errors import UsageError
+from bailing_tasks.names import staging_prefix
+from bailing_tasks.settings import Target
 from bailing_tasks.state import State
 
 FILE = "built.jsonl"
@@ -30,12 +32,13 @@ def record(state: State, engine: Engine, image: str) -> None:
     """Write down that this workspace brought an image, by its id, into an engine."""
     # Where that fails, the image is one that `clean` leaves.
     with contextlib.suppress(UsageError):
-        state.append(FILE, _line(engine.identity, image), durable=False)
+        state.append(FILE, _line(engine.identity, state.workspace, image), durable=False)
 
 
 def recorded(state: State, engine: Engine) -> frozenset[str]:
     """Return the ids of the images that this workspace brought into an engine."""
-    return frozenset(image for known, image in _read(state) if known == engine.identity)
+    of_this = (engine.identity, state.workspace)
+    return frozenset(image for *known, image in _read(state) if tuple(known) == of_this)
 
 
 def forget(state: State, engine: Engine, images: Collection[str]) -> None:
@@ -45,7 +48,7 @@ def forget(state: State, engine: Engine, images: Collection[str]) -> None:
         UsageError: The state cannot be written to.
     """
     left = dict.fromkeys(
-        entry for entry in _read(state) if entry[0] != engine.identity or entry[1] not in images
+        entry for entry in _read(state) if entry[0] != engine.identity or entry[-1] not in images
     )
     state.write(FILE, "".join(f"{_line(*entry)}\n" for entry in left))
 
@@ -63,12 +66,24 @@ def give_lasting_name(plan: BuildPlan, engine: Engine, state: State, name: str) 
     return image
 
 
-def _line(engine: str, image: str) -> str:
-    return json.dumps({"engine": engine, "image": image})
+def remove_staged(state: State, engine: Engine, targets: Iterable[Target]) -> None:
+    """Remove what builds of this workspace left that were killed; none of its builds runs now.
+
+    Raises:
+        EngineError: The engine failed.
+    """
+    engine.remove_staged([staging_prefix(target, state.workspace) for target in targets])
 
 
-def _read(state: State) -> list[tuple[str, str]]:
-    """Return engine and id of each record; a line that a crash has cut off is skipped."""
+def _line(engine: str, workspace: str, image: str) -> str:
+    return json.dumps({"engine": engine, "workspace": workspace, "image": image})
+
+
+def _read(state: State) -> list[tuple[str, str, str]]:
+    """Return engine, workspace and image of each record; a line that was cut off is skipped.
+
+    The workspace is another one where the folder was copied with its state.
+    """
     try:
         lines = (state.folder / FILE).read_bytes().splitlines()
     except OSError:
@@ -77,5 +92,5 @@ def _read(state: State) -> list[tuple[str, str]]:
     for line in lines:
         with contextlib.suppress(KeyError, TypeError, ValueError):
             entry = json.loads(line)
-            found.append((str(entry["engine"]), str(entry["image"])))
+            found.append((str(entry["engine"]), str(entry["workspace"]), str(entry["image"])))
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from urllib.parse import quote
+import re
 
 from bailing_tasks.platforms import Platform
 from bailing_tasks.settings import Settings, Target
@@ -33,26 +33,35 @@ LICENSES_LABEL = "org.opencontainers.image.licenses"
 KEPT = "localhost/bailing-tasks/kept"
 """What a pin needs is tagged here: `docker image prune` takes what has only a digest."""
 
-
 LONGEST_STEM = 200
 """Bytes of a file name, of the 255 that file systems take: endings and a temporary file's prefix
 and suffix are added."""
+
+_OF_WORKSPACE = re.compile(r"localhost/.*:(?:new|ws)-[0-9a-f]{12}-.*")
+_NOT_IN_FILE = re.compile(rb"[^a-z0-9._/-]")
 
 
 def file_name(*parts: str) -> str:
     """Return the file name, without an ending, of what has some names; no other names give it.
 
-    `reports`, `linux/amd64` is `reports@linux+amd64`. What a file name should not have is escaped
-    as in a URL. A name that is too long is cut, and ends in `=` and a digest of all of it.
+    `reports`, `linux/amd64` is `reports@linux+amd64`. Other characters are escaped as in a URL,
+    capitals among them: some file systems do not tell them from small letters. A name that is too
+    long is cut, and ends in `=` and a digest of all of it.
 
     Args:
         parts: The names; those that are empty at the end are left out.
     """
-    name = "@".join(quote(part, safe="/").replace("/", "+") for part in parts).rstrip("@")
+    name = "@".join(map(_escaped, parts)).rstrip("@")
     if len(name) <= LONGEST_STEM:
         return name
     digest = hashlib.sha256(name.encode()).hexdigest()[:16]
     return f"{name[: LONGEST_STEM - len(digest) - 1]}={digest}"
+
+
+def _escaped(part: str) -> str:
+    raw = part.encode(errors="surrogateescape")
+    escaped = _NOT_IN_FILE.sub(lambda found: b"%%%02x" % found[0][0], raw)
+    return escaped.decode().replace("/", "+")
 
 
 def local_name(variant: Variant, settings: Settings, host: Platform) -> str:
@@ -135,6 +144,11 @@ def lasts(name: str) -> bool:
     """
     own, _, tag = name.rpartition(":")
     return own.startswith("localhost/") and (own == KEPT or tag.startswith(("fp-", "id-")))
+
+
+def is_internal(name: str) -> bool:
+    """Whether only the tasks give a name, be it one that moves from image to image."""
+    return lasts(name) or _OF_WORKSPACE.fullmatch(name) is not None
 
 
 def pin_name(reference: str, platform: str) -> str:

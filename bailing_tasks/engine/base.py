@@ -169,6 +169,13 @@ class Engine(Protocol):
             EngineError: The engine failed.
         """
 
+    def remove_staged(self, prefixes: Collection[str]) -> None:
+        """Remove the names that begin with one of some prefixes, and results half received.
+
+        Raises:
+            EngineError: The engine failed.
+        """
+
     def entry(self, name: str, platform: Platform) -> Entry | None:
         """Return what an index says of an image once it is pushed; None where that is not known."""
 

@@ -74,6 +74,10 @@ class BuildKitEngine:
         """Return the images of repositories, as `Engine.images`; here each has a name."""
         return self._layout.images(repositories)
 
+    def remove_staged(self, prefixes: Collection[str]) -> None:
+        """Remove the names that begin with one of some prefixes, and results half received."""
+        self._layout.remove_staged(prefixes)
+
     def entry(self, name: str, platform: Platform) -> Entry | None:
         """Return what an index says of an image once it is pushed; None where it is not here."""
         image = self._layout.image(name)

@@ -133,6 +133,15 @@ class DockerEngine:
             ask = functools.partial(self._transport.ask, "GET")
             return tuple(held(ask(f"{self._image(each)}/json")) for each in sorted(found))
 
+    def remove_staged(self, prefixes: Collection[str]) -> None:
+        """Remove the names that begin with one of some prefixes, as `Engine.remove_staged`."""
+        with engine_errors("what an earlier build left could not be listed"):
+            filters = json.dumps({"reference": [f"{prefix}*" for prefix in prefixes]})
+            listed = self._transport.ask("GET", f"{self._api}/images/json", {"filters": filters})
+        for name in (name for each in listed for name in each["RepoTags"] or ()):
+            if name.startswith(tuple(prefixes)):
+                self.untag(name)
+
     def entry(self, name: str, platform: Platform) -> None:
         """Return nothing: the engine shows its manifests to registries alone."""
 

@@ -30,7 +30,7 @@ def test_what_was_brought_is_recorded_for_its_engine_until_it_is_gone(tmp_path: 
     for engine, image in ((ONE, "a"), (ONE, "b"), (ONE, "a"), (OTHER, "a")):
         holding.record(state, engine, image)
     with (state.folder / holding.FILE).open("a") as file:
-        file.write('[]\n{"engine": "one"}\n{"engine": "on')
+        file.write('[]\n{"engine": "one", "workspace": "w"}\n{"engine": "on')
     assert holding.recorded(State(tmp_path), ONE) == {"a", "b"}
     assert holding.recorded(state, OTHER) == {"a"}
     holding.forget(state, ONE, ["a"])
@@ -38,6 +38,17 @@ def test_what_was_brought_is_recorded_for_its_engine_until_it_is_gone(tmp_path: 
     assert holding.recorded(state, OTHER) == {"a"}
     holding.record(state, ONE, "c")
     assert holding.recorded(state, ONE) == {"b", "c"}
+
+
+def test_a_copy_of_the_folder_has_brought_nothing(tmp_path: Path) -> None:
+    state = State(tmp_path / "one")
+    holding.record(state, ONE, "a")
+    shutil.copytree(tmp_path / "one", tmp_path / "copy")
+    copy = State(tmp_path / "copy")
+    assert holding.recorded(copy, ONE) == frozenset()
+    holding.record(copy, ONE, "b")
+    assert holding.recorded(copy, ONE) == {"b"}
+    assert holding.recorded(state, ONE) == {"a"}
 
 
 def test_a_record_that_cannot_be_written_ends_no_build(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def test_no_two_variants_have_one_local_name_or_one_file(one: Variant, other: Va
 
 
 PART = st.text(st.characters(codec="utf-8"), min_size=1, max_size=80) | st.text(
-    alphabet="ab:/+@-.=%~", min_size=1, max_size=3
+    alphabet="abAB:/+@-.=%~", min_size=1, max_size=3
 )
 PARTS = st.lists(PART, min_size=1, max_size=3) | st.lists(
     st.sampled_from(["x" * 300, "x" * 301, "x" * 300 + "/y"]), min_size=1, max_size=2
@@ -90,9 +90,16 @@ PARTS = st.lists(PART, min_size=1, max_size=3) | st.lists(
 def test_no_two_names_share_a_file(one: list[str], other: list[str]) -> None:
     found = [names.file_name(*parts) for parts in (one, other)]
     assert (found[0] == found[1]) == (one == other)
+    assert (found[0].casefold() == found[1].casefold()) == (one == other)
     for name in found:
         assert "/" not in name
         assert len(f".{name}.Dockerfile.dockerignore.01234567".encode()) <= 255
+
+
+def held_name(workspace: str) -> str:
+    return names.current_name(
+        Variant(target=settings().app, platform=ARM64, python="3.12"), workspace
+    )
 
 
 def test_the_workspace_holds_what_it_uses_by_a_name_of_its_id() -> None:
@@ -107,6 +114,7 @@ def test_the_workspace_holds_what_it_uses_by_a_name_of_its_id() -> None:
 def test_a_file_name_can_be_read() -> None:
     assert names.file_name("app", "linux/arm64", "3.11") == "app@linux+arm64@3.11"
     assert names.file_name("reports-v0.3.7") == "reports-v0.3.7"
+    assert names.file_name("V1@x") == "%561%40x"
 
 
 def test_a_published_tag_says_which_python_it_is_for() -> None:
@@ -149,8 +157,11 @@ def test_names_that_are_made_from_a_digest_are_never_given_again() -> None:
     ]
     lasting += [names.kept_name("a", "linux/amd64", "sha256:1")]
     assert all(map(names.lasts, lasting))
-    passing = [names.staging_name(app, "ab" * 6, "cd" * 8), "bailing:latest", "docker.io/x:fp-1"]
-    assert not any(map(names.lasts, passing))
+    moving = [names.staging_name(app, "ab" * 6, "cd" * 8), held_name("ab" * 6)]
+    passing = ["bailing:latest", "docker.io/x:fp-1", "localhost/x:new-1", "localhost/x:ws-tool"]
+    assert not any(map(names.lasts, [*moving, *passing]))
+    assert all(map(names.is_internal, [*lasting, *moving]))
+    assert not any(map(names.is_internal, passing))
 
 
 def test_the_workspaces_own_images_are_known_by_all_their_names() -> None:
