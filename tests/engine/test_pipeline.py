@@ -58,7 +58,8 @@ def seeds_layout(workspace: Workspace, folder: Path) -> Workspace:
 
 def test_the_seeds_layout_is_built_without_settings(workspace: Workspace, tmp_path: Path) -> None:
     seeds_layout(workspace, tmp_path).environment.clear()
-    names = ("bailing-builder:latest", "bailing:latest")
+    workspace.write("pyproject.toml", '[project]\nname = "Voice_App"\n')
+    names = ("voice_app-builder:latest", "voice_app:latest")
     with workspace.engine.put_back(*names):
         found = workspace.document("prefetch", "--json", "build-builder", "build-app", "--json")
         built = [found[task]["images"][0] for task in ("build-builder", "build-app")]
