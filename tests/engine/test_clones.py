@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -63,6 +64,11 @@ def names(workspace: Workspace) -> set[str]:
     return set("\n".join(listed).split())
 
 
+def staged(workspace: Workspace) -> set[str]:
+    """Return the names of builds that have not ended."""
+    return {name for name in names(workspace) if ":new-" in name}
+
+
 def status(workspace: Workspace) -> dict[str, Any]:
     """Return what `status` reports of the app for this machine."""
     found = workspace.document("status", "--platform", "linux/amd64", "--json")["status"]
@@ -76,15 +82,23 @@ def test_two_clones_of_one_commit_build_at_once_and_leave_no_other_name(
         for chain in (("build-builder", "build-app"), ("build-builder", "--force"), ("build-all",)):
             done = list(pool.map(lambda each: each.invoke(*chain), pair))  # noqa: B023
             assert [each.returncode for each in done] == [0, 0], done[0].stderr + done[1].stderr
-    assert not [name for name in names(pair[0]) if ":new-" in name]
+    assert not staged(pair[0])
     killed = f"localhost/{pair[0].root.name}:new-{State(pair[0].root).workspace}-0"
     theirs = f"localhost/{pair[0].root.name}:new-{State(pair[1].root).workspace}-0"
     for name in (killed, theirs):
         pair[0].engine.must("tag", f"{pair[0].root.name}:latest", name)
     pair[0].write("file", "2")
     assert pair[0].invoke("build-app").ok
-    assert not pair[0].engine.has(killed)
-    assert pair[0].engine.has(theirs)
+    assert staged(pair[0]) == {theirs}
+    # A run that ends between the build and its end.
+    logs = pair[0].root / ".bailing-tasks/logs"
+    shutil.rmtree(logs)
+    logs.touch()
+    for content, task in (("3", "build-app"), ("4", "build-all")):
+        pair[0].write("file", content)
+        result = pair[0].invoke(task, "--offline")
+        assert str(logs) in result.stderr
+        assert staged(pair[0]) == {theirs}
 
 
 def test_two_workspaces_whose_images_have_one_name_take_their_own(
