@@ -1,4 +1,4 @@
-"""Workspaces that share an engine never break each other, nor take the other's images for theirs."""
+"""Workspaces that share an engine never break each other, nor take an image for their own."""
 
 from __future__ import annotations
 
