@@ -103,7 +103,7 @@ class DockerEngine:
     @property
     def identity(self) -> str:
         """What no other engine has: the id that the daemon gave itself."""
-        return str(self._info["ID"])
+        return str(self._info.get("ID", ""))
 
     @property
     def registry_mirrors(self) -> tuple[str, ...]:
