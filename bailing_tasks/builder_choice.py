@@ -80,10 +80,12 @@ def own_builder(
     if built_image(plan, prefetcher.engine):
         return BuilderChoice(image=plan.kept, why="it is here, made from the same inputs")
     tried = [f"{plan.kept} is not here"]
-    if prefetcher.engine.image(plan.name) and not points_elsewhere(plan, prefetcher.engine):
+    if prefetcher.engine.image(plan.name):
+        elsewhere = points_elsewhere(plan, prefetcher.engine)
         tried.append(
-            f"{plan.name} is here, but was made from other inputs "
-            f"(`--builder-image {plan.name}` takes it all the same)"
+            f"{plan.name} is here, but was "
+            f"{'not built by this workspace' if elsewhere else 'made from other inputs'} "
+            f"(`--builder-image {plan.name}` uses it anyway)"
         )
     variant, target = plan.recipe.variant, settings.builder
     found = look(plan)
