@@ -33,7 +33,7 @@ class Removal:
         stays_as: The names that others gave it, under which it stays.
         size: Its bytes, as the engine counts them; what other images share of them stays.
         why: Why it is needed no more.
-        releases: Whether this workspace holds the image, and will no more.
+        releases: Whether the name by which this workspace holds the image is among them.
     """
 
     image: str

@@ -116,9 +116,11 @@ def workspace_image(plan: BuildPlan, engine: Engine) -> str | None:
 
 def points_elsewhere(plan: BuildPlan, engine: Engine) -> bool:
     """Whether the plain name points to an image that is not this workspace's."""
-    named, own = engine.image(plan.name), workspace_image(plan, engine)
-    found = engine.image(own) if own else None
-    return named is not None and (found is None or found.id != named.id)
+    named, built = engine.image(plan.name), built_image(plan, engine)
+    if named is None or (built and built.id == named.id):
+        return False
+    current = engine.image(plan.current)
+    return current is None or current.id != named.id
 
 
 def built_images(plans: Sequence[BuildPlan], engine: Engine) -> dict[Key, Image | None]:
