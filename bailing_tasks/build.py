@@ -192,6 +192,7 @@ def rename(plan: BuildPlan, engine: Engine) -> None:
             cause=_missing(pin, engine) if pin else "it is not prefetched",
             remedy="`invoke prefetch` brings it, or says why it cannot",
         )
+    engine.tag(held, plan.current)
     engine.tag(held, plan.kept)
 
 
@@ -208,26 +209,26 @@ def commands(
         return (
             why,
             engine.shown("pull", "--platform", str(request.platform), name),
+            engine.shown("tag", name, plan.current),
             engine.shown("tag", name, plan.kept),
-            engine.shown("tag", plan.kept, plan.name),
-            engine.shown("tag", plan.kept, plan.current),
+            engine.shown("tag", name, plan.name),
         )
     if decision.action == TAG:
         upstream = kept_name(*plan.pins[0].key, plan.pins[0].digest) if plan.pins else "(its image)"
         return (
             why,
+            engine.shown("tag", upstream, plan.current),
             engine.shown("tag", upstream, plan.kept),
-            engine.shown("tag", plan.kept, plan.name),
-            engine.shown("tag", plan.kept, plan.current),
+            engine.shown("tag", upstream, plan.name),
         )
     return (
         why,
         f"# writes {request.dockerfile}, a copy of {plan.recipe.path} on pins",
         process.quote(request.command()),
+        engine.shown("tag", plan.staged, plan.current),
         engine.shown("tag", plan.staged, plan.kept),
+        engine.shown("tag", plan.staged, plan.name),
         engine.shown("rmi", plan.staged),
-        engine.shown("tag", plan.kept, plan.name),
-        engine.shown("tag", plan.kept, plan.current),
     )
 
 
@@ -340,8 +341,7 @@ def ended(
     named = None if result == "built" else engine.image(plan.name)
     if named is None or named.id != image.id:
         engine.tag(image.id, plan.name)
-    bases, came = bases_id(plan.recipe, engine), result != "skipped"
-    remember(plan, state, engine, image.id, bases, came=came)
+    remember(plan, state, engine, image.id, bases_id(plan.recipe, engine))
     return BuildResult(
         target=variant.target.name,
         platform=str(variant.platform),

@@ -62,7 +62,9 @@ def removals(
 ) -> tuple[Removal, ...]:
     """Return what is to go.
 
-    What this or another workspace holds stays, and what people have a name for.
+    What this or another workspace holds stays, and what people have a name for. Clones that build
+    at once make several images from the same inputs: where another clone holds one of them, the
+    names that they share stay.
 
     Args:
         images: The images of an engine.
@@ -71,8 +73,16 @@ def removals(
         workspace: The workspace's id.
         everything: Whether images go that this workspace holds or people have a name for, too.
     """
+    every = tuple(images)
     owners = {target.repository or target.image: target for target in targets}
-    found = (_removal(image, owners, built, workspace, everything=everything) for image in images)
+    needed = {
+        image.labels.get(LABEL, "")
+        for image in every
+        if _of_others(image.names, owners.values(), workspace)
+    }
+    found = (
+        _removal(image, owners, built, needed, workspace, everything=everything) for image in every
+    )
     return tuple(sorted(filter(None, found), key=lambda each: (each.target, each.names)))
 
 
@@ -80,10 +90,12 @@ def _removal(
     image: Held,
     owners: dict[str, Target],
     built: Collection[str],
+    needed: Collection[str],
     workspace: str,
     *,
     everything: bool,
 ) -> Removal | None:
+    """Return what is to go of an image; `needed` are the labels of what other workspaces hold."""
     owner, _, fingerprint = image.labels.get(LABEL, "").rpartition(":")
     owner, _, platform = owner.rpartition(":")
     target = owners.get(owner)
@@ -94,15 +106,15 @@ def _removal(
     if image.id not in built and not staged:
         return None
     local = _of_repository(image.names, target.image)
-    held = _beginning(image.names, current_prefix(target))
-    own = _beginning(held, current_prefix(target) + workspace)
+    own = _beginning(image.names, current_prefix(target) + workspace)
     others = set(image.names) - {kept, *staged, *local, *own}
     lasting: tuple[str, ...] = ()
     if image.id in built and everything:
-        # The names of a clone that holds the image are the same.
-        lasting = own if held != own else (*own, *local, kept)
+        lasting = (*own, *local, kept)
     elif image.id in built and not (own or local or others):
         lasting = (kept,)
+    if image.labels[LABEL] in needed:  # the other names are that workspace's as well
+        lasting = tuple(name for name in lasting if name in own)
     # The lasting name is the last one: where it cannot be taken, the image is as it was.
     taken = tuple(name for name in (*staged, *lasting) if name in image.names)
     if image.names and not taken:
@@ -117,6 +129,13 @@ def _removal(
         why=WANTED if lasting and (own or local or others) else LEFT_OVER if staged else SUPERSEDED,
         releases=not set(own).isdisjoint(taken),
     )
+
+
+def _of_others(names: Iterable[str], targets: Iterable[Target], workspace: str) -> bool:
+    """Whether a workspace other than this one holds an image that has some names."""
+    prefixes = tuple(current_prefix(target) for target in targets)
+    own = tuple(f"{prefix}{workspace}-" for prefix in prefixes)
+    return any(name.startswith(prefixes) and not name.startswith(own) for name in names)
 
 
 def _beginning(names: Iterable[str], prefix: str) -> tuple[str, ...]:

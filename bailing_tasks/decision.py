@@ -117,10 +117,10 @@ def workspace_image(plan: BuildPlan, engine: Engine) -> str | None:
 def points_elsewhere(plan: BuildPlan, engine: Engine) -> bool:
     """Whether the plain name points to an image that is not this workspace's."""
     named, built = engine.image(plan.name), built_image(plan, engine)
-    if named is None or (built and built.id == named.id):
+    if named is None or (built and built.content == named.content):
         return False
     current = engine.image(plan.current)
-    return current is None or current.id != named.id
+    return current is None or current.content != named.content
 
 
 def built_images(plans: Sequence[BuildPlan], engine: Engine) -> dict[Key, Image | None]:

@@ -54,7 +54,9 @@ def forget(state: State, engine: Engine, images: Collection[str]) -> None:
 
 
 def give_lasting_name(plan: BuildPlan, engine: Engine, state: State, name: str) -> Image | None:
-    """Give an image that this workspace brought the name made from its fingerprint; return it.
+    """Hold an image that this workspace brought, give it the name of its fingerprint; return it.
+
+    Another clone may move that name at any time: without the first one, the image might go.
 
     Raises:
         EngineError: It is not here, or the engine refuses.
@@ -62,6 +64,7 @@ def give_lasting_name(plan: BuildPlan, engine: Engine, state: State, name: str) 
     image = engine.image(name)
     if image:
         record(state, engine, image.id)
+    engine.tag(name, plan.current)
     engine.tag(name, plan.kept)
     return image
 

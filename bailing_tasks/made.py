@@ -46,9 +46,7 @@ def last_made(plan: BuildPlan, state: State) -> Made | None:
         return None
 
 
-def remember(
-    plan: BuildPlan, state: State, engine: Engine, image: str, bases: str, *, came: bool
-) -> None:
+def remember(plan: BuildPlan, state: State, engine: Engine, image: str, bases: str) -> None:
     """Hold an image as the one that this workspace uses, and write down what it was made from.
 
     Nothing is done where both is known already.
@@ -59,7 +57,6 @@ def remember(
         engine: What has the image.
         image: Its id there.
         bases: Names and contents of what it is built on; empty for nothing of the workspace's.
-        came: Whether it has just come: an earlier one with the same id may have been removed.
 
     Raises:
         EngineError: The engine refuses the name.
@@ -73,7 +70,7 @@ def remember(
         held_as=plan.current,
     )
     before = last_made(plan, state)
-    if not came and before and replace(before, inputs=made.inputs) == made:
+    if before and replace(before, inputs=made.inputs) == made:
         return
     engine.tag(image, plan.current)
     with contextlib.suppress(UsageError):  # it only explains

@@ -116,14 +116,13 @@ def named(
     if held is None:
         return None
     name = local_name(variant, settings, host)
+    engine.tag(held, current_name(variant, state.workspace))
     engine.tag(held, name)
     same = plan is not None and (bool(variant.target.from_image) or made_from(held, plan, engine))
-    engine.tag(held, current_name(variant, state.workspace))
     if plan and same:
         give_lasting_name(plan, engine, state, held)
         if found := engine.image(plan.kept):
-            bases = bases_id(plan.recipe, engine)
-            remember(plan, state, engine, found.id, bases, came=False)
+            remember(plan, state, engine, found.id, bases_id(plan.recipe, engine))
     return Named(
         target=variant.target.name,
         platform=str(variant.platform),

@@ -122,6 +122,15 @@ def test_all_takes_no_name_of_an_image_that_another_workspace_uses() -> None:
     assert found(image("bailing:latest", KEPT, THEIRS), everything=True) == ()
 
 
+def test_the_names_that_clones_share_stay_where_the_other_one_holds_a_twin() -> None:
+    twin = image(THEIRS, id="sha256:2")
+    assert found(twin, image(KEPT)) == ()
+    (removal,) = found(twin, image("bailing:latest", KEPT, HELD), everything=True)
+    assert removal.names == (HELD,)
+    (nameless,) = found(twin, image())
+    assert nameless.names == ("sha256:built",)
+
+
 def test_where_no_repository_is_known_the_label_has_the_image() -> None:
     (removal,) = found(image(KEPT, owner="bailing"), repository="")
     assert removal.target == "app"

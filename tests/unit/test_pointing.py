@@ -30,8 +30,8 @@ class Named:
         if name not in self.names:
             return None
         return Image(
-            id=self.names[name],
-            content="",
+            id=name,
+            content=self.names[name],
             platform=Platform.parse("linux/amd64"),
             size=1,
             user="",
