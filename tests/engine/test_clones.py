@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -33,13 +32,10 @@ port = 0
 
 
 @pytest.fixture
-def pair(engine: Engine, tmp_path: Path) -> Iterator[tuple[Workspace, Workspace]]:
+def pair(engine: Engine, tmp_path: Path) -> tuple[Workspace, Workspace]:
     """Two workspaces in folders of one name: without a remote, their images have the same names."""
     name = unique(tmp_path, "voice")
-    found = [_filled(tmp_path / number / name, engine) for number in ("one", "two")]
-    yield found[0], found[1]
-    if left := names(found[0]):
-        engine.must("rmi", "--force", *left)
+    return _filled(tmp_path / "one" / name, engine), _filled(tmp_path / "two" / name, engine)
 
 
 def _filled(folder: Path, engine: Engine) -> Workspace:
