@@ -7,6 +7,7 @@ linked to it, and never leaves BuildKit in between. One that fails leaves out th
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import re
 import time
@@ -22,12 +23,11 @@ from bailing_tasks.decision import ASKED_AT_ONCE, PULL, SKIP, TAG, Decision
 from bailing_tasks.ended import LEFT_OUT, STOPPED, Ended
 from bailing_tasks.engine import baking
 from bailing_tasks.engine.baking import Part, PartLog
-from bailing_tasks.engine.base import Image
 from bailing_tasks.engine.connect import check_buildx
 from bailing_tasks.errors import BuildError, PullError, SettingsError
 from bailing_tasks.history import FAILED, INTERRUPTED
 from bailing_tasks.log_file import LogFile
-from bailing_tasks.names import BUILDER_LABEL
+from bailing_tasks.names import BUILDER_LABEL, file_name
 from bailing_tasks.parallel import beside, in_parallel
 from bailing_tasks.prefetch import Prefetcher
 from bailing_tasks.state import State
@@ -166,10 +166,20 @@ class Batch:
         return True
 
     def _bake(self, steps: Sequence[Step]) -> None:
+        """Give builds to BuildKit together; no result stays that is not accepted."""
+        try:
+            self._bake_together(steps)
+        finally:
+            for plan, _ in steps:
+                ended = self._ended.get(plan.recipe.variant.key)
+                if not ended or not ended.ok:
+                    build.unstage(plan, self.prefetcher.engine)
+
+    def _bake_together(self, steps: Sequence[Step]) -> None:
         """Give builds to BuildKit together, and take in what came of it."""
         parts = self._parts(steps)
         asked = {name: part for name, (part, _) in parts.items()}
-        name_of_file = FILE.format(_NOT_IN_PART.sub("-", self.prefetcher.engine.builder))
+        name_of_file = FILE.format(file_name(self.prefetcher.engine.builder))
         definition = json.dumps(baking.definition(asked))
         file = self.state.write(name_of_file, definition, durable=False)
         logs = {name: LogFile(self.state, step[0].log) for name, (_, step) in parts.items()}
@@ -236,7 +246,7 @@ class Batch:
             plan, decision = parts[name][1]
             image = self.prefetcher.engine.image(plan.staged)
             if image is not None:
-                self._accept(plan, decision, handed_over[name], image)
+                self._accept(plan, decision, handed_over[name])
             return image is not None
 
         def is_ready(name: str) -> bool:
@@ -250,11 +260,11 @@ class Batch:
             if not [there for _, there in in_parallel(take, ready, jobs=ASKED_AT_ONCE) if there]:
                 return
 
-    def _accept(self, plan: BuildPlan, decision: Decision, log: PartLog, image: Image) -> None:
+    def _accept(self, plan: BuildPlan, decision: Decision, log: PartLog) -> None:
         """Let an image that BuildKit has made have its names."""
         engine = self.prefetcher.engine
         try:
-            build.accept(plan, engine, self.state)
+            image = build.accept(plan, engine, self.state)
         except BuildError as error:
             self._end(Ended.failed(plan.recipe.variant, error, log.seconds))
             return
@@ -332,8 +342,11 @@ class Batch:
         if variant.key not in self._names:
             parts = (variant.target.name, variant.platform.short, variant.python)
             name = _NOT_IN_PART.sub("-", "-".join(filter(None, parts)))
+            several = (f"{name}-{number}" for number in itertools.count(2))
             taken = set(self._names.values())
-            self._names[variant.key] = f"{name}-{len(taken)}" if name in taken else name
+            self._names[variant.key] = next(
+                each for each in itertools.chain([name], several) if each not in taken
+            )
         return self._names[variant.key]
 
     def _end(self, ended: Ended) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from bailing_tasks.engine import buildx
 from bailing_tasks.engine.base import Engine, Image
 from bailing_tasks.engine.connect import check_buildx
 from bailing_tasks.errors import BuildError, EngineError, PullError
+from bailing_tasks.holding import give_lasting_name
 from bailing_tasks.kept import find, held_name, moved_message
 from bailing_tasks.made import remember
 from bailing_tasks.names import kept_name, published_name
@@ -107,12 +109,12 @@ def build(
     if decision.action == PULL and pulled(plan, prefetcher):
         console.say(f"{variant}: pulled, {decision.reason}")
         return ended(plan, "pulled", decision, prefetcher.engine, state, started)
-    log = _built(plan, decision, prefetcher, state, no_cache=no_cache)
+    log, image = _built(plan, decision, prefetcher, state, no_cache=no_cache)
     console.say(
         f"{variant}: built {plan.name} in {log.seconds:.1f} s, "
         f"{log.cached} of {log.steps} steps from the build cache"
     )
-    result = ended(plan, "built", decision, prefetcher.engine, state, started)
+    result = ended(plan, "built", decision, prefetcher.engine, state, started, image)
     return replace(result, steps=log.steps, cached=log.cached)
 
 
@@ -128,28 +130,31 @@ def pulled(plan: BuildPlan, prefetcher: Prefetcher) -> bool:
 
 def _built(
     plan: BuildPlan, decision: Decision, prefetcher: Prefetcher, state: State, *, no_cache: bool
-) -> buildx.BuildLog:
+) -> tuple[buildx.BuildLog, Image | None]:
     """Build, and let the image have its names if it is what was planned."""
     engine, console = prefetcher.engine, prefetcher.console
     words = plan.words
     check_buildx()
     prepare(plan, prefetcher, state)
-    with (
-        console.activity(f"building {plan.recipe.variant}: {decision.reason}") as show,
-        engine.receiving(plan.staged),
-    ):
-        request = current_request(plan, engine, no_cache=no_cache)
-        log = buildx.build(request, lambda line: show(plain(line, words)))
-    text = plain(log.text, words)
-    log_path = state.write(plan.log, text + "\n", durable=False)
-    if log.interrupted:
-        raise KeyboardInterrupt
-    if not log.ok:
-        for line in text.splitlines()[-LOG_LINES:] if console.live else ():
-            console.say(line)
-        raise failed(plan, text, log_path, engine)
-    accept(plan, engine, state)
-    return log
+    try:
+        with (
+            console.activity(f"building {plan.recipe.variant}: {decision.reason}") as show,
+            engine.receiving(plan.staged),
+        ):
+            request = current_request(plan, engine, no_cache=no_cache)
+            log = buildx.build(request, lambda line: show(plain(line, words)))
+        text = plain(log.text, words)
+        log_path = state.write(plan.log, text + "\n", durable=False)
+        if log.interrupted:
+            raise KeyboardInterrupt
+        if not log.ok:
+            for line in text.splitlines()[-LOG_LINES:] if console.live else ():
+                console.say(line)
+            raise failed(plan, text, log_path, engine)
+        return log, accept(plan, engine, state)
+    except BaseException:
+        unstage(plan, engine)
+        raise
 
 
 def prepare(plan: BuildPlan, prefetcher: Prefetcher, state: State) -> None:
@@ -187,6 +192,7 @@ def rename(plan: BuildPlan, engine: Engine) -> None:
             cause=_missing(pin, engine) if pin else "it is not prefetched",
             remedy="`invoke prefetch` brings it, or says why it cannot",
         )
+    engine.tag(held, plan.current)
     engine.tag(held, plan.kept)
 
 
@@ -203,23 +209,26 @@ def commands(
         return (
             why,
             engine.shown("pull", "--platform", str(request.platform), name),
+            engine.shown("tag", name, plan.current),
             engine.shown("tag", name, plan.kept),
-            engine.shown("tag", plan.kept, plan.name),
+            engine.shown("tag", name, plan.name),
         )
     if decision.action == TAG:
         upstream = kept_name(*plan.pins[0].key, plan.pins[0].digest) if plan.pins else "(its image)"
         return (
             why,
+            engine.shown("tag", upstream, plan.current),
             engine.shown("tag", upstream, plan.kept),
-            engine.shown("tag", plan.kept, plan.name),
+            engine.shown("tag", upstream, plan.name),
         )
     return (
         why,
         f"# writes {request.dockerfile}, a copy of {plan.recipe.path} on pins",
         process.quote(request.command()),
+        engine.shown("tag", plan.staged, plan.current),
         engine.shown("tag", plan.staged, plan.kept),
+        engine.shown("tag", plan.staged, plan.name),
         engine.shown("rmi", plan.staged),
-        engine.shown("tag", plan.kept, plan.name),
     )
 
 
@@ -273,8 +282,12 @@ def _write_copy(plan: BuildPlan, state: State) -> None:
     state.write(f"{copy}.dockerignore", os.fsencode(plan.ignore), durable=False)
 
 
-def accept(plan: BuildPlan, engine: Engine, state: State) -> None:
-    """Give an image its lasting name, unless it was made from something else than was planned."""
+def accept(plan: BuildPlan, engine: Engine, state: State) -> Image | None:
+    """Give an image its lasting name, and return it.
+
+    Raises:
+        BuildError: It was made from something else than was planned.
+    """
     try:
         changed = changed_files(plan, state)
         if changed:
@@ -283,8 +296,14 @@ def accept(plan: BuildPlan, engine: Engine, state: State) -> None:
                 cause=f"{len(changed)} files changed while it was built: {', '.join(changed[:5])}",
                 remedy="run it again",
             )
-        engine.tag(plan.staged, plan.kept)
+        return give_lasting_name(plan, engine, state, plan.staged)
     finally:
+        engine.untag(plan.staged)
+
+
+def unstage(plan: BuildPlan, engine: Engine) -> None:
+    """Remove the name of an image that is not accepted, if it came; the engine may have stopped."""
+    with contextlib.suppress(EngineError):
         engine.untag(plan.staged)
 
 
@@ -297,7 +316,7 @@ def ended(
     started: float,
     image: Image | None = None,
 ) -> BuildResult:
-    """Let people's name stand for the image, and write down what it was made from.
+    """Let people's name stand for the image, hold it, and write down what it was made from.
 
     Args:
         plan: The build.
@@ -321,8 +340,8 @@ def ended(
     # No name stands for a new image yet.
     named = None if result == "built" else engine.image(plan.name)
     if named is None or named.id != image.id:
-        engine.tag(plan.kept, plan.name)
-    remember(plan, state, image.id, bases_id(plan.recipe, engine))
+        engine.tag(image.id, plan.name)
+    remember(plan, state, engine, image.id, bases_id(plan.recipe, engine))
     return BuildResult(
         target=variant.target.name,
         platform=str(variant.platform),

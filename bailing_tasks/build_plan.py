@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,6 +32,8 @@ from bailing_tasks.fingerprint import Inputs, fingerprint
 from bailing_tasks.names import (
     BUILDER_LABEL,
     LABEL,
+    current_name,
+    file_name,
     fingerprint_label,
     fingerprint_name,
     local_name,
@@ -46,7 +49,7 @@ from bailing_tasks.state import Pin, State
 BUILD_PLATFORM = re.compile(r"\bBUILD(?:PLATFORM|OS|ARCH|VARIANT)\b")
 """BuildKit's arguments for the machine that builds: an image may differ with it."""
 
-_WORD = re.compile(r"\bpin-[0-9a-f]{16}\b|[\w.+-]+\.Dockerfile\b")
+_WORD = re.compile(r"\bpin-[0-9a-f]{16}\b|[\w.+@%=~-]+\.Dockerfile\b")
 DECLARED = re.compile(rf"ARG\b.*\b{EPOCH}\b")
 """An instruction that lets others of its stage read the time of the commit."""
 
@@ -63,6 +66,8 @@ class BuildPlan:
         inputs: What it is made from.
         fingerprint: The digest of that, 64 hex digits.
         name: The name people use.
+        current: The name by which this workspace holds the image, once it uses it.
+        staged: The name while it is not known whether the image is what was planned.
         pins: What the external images are bound to.
         unpinned: The external images that have no pin: a registry will be asked for them.
         remote: URLs and Git repositories that are added, and may have changed.
@@ -78,6 +83,8 @@ class BuildPlan:
     inputs: Inputs
     fingerprint: str
     name: str
+    current: str
+    staged: str
     pins: tuple[Pin, ...]
     unpinned: tuple[str, ...]
     remote: tuple[str, ...]
@@ -88,11 +95,6 @@ class BuildPlan:
     def kept(self) -> str:
         """The name that is made from the fingerprint."""
         return fingerprint_name(self.recipe.variant.target, self.fingerprint)
-
-    @property
-    def staged(self) -> str:
-        """The name while it is not known whether the image is what was planned."""
-        return staging_name(self.recipe.variant.target, self.fingerprint)
 
     @property
     def log(self) -> str:
@@ -146,9 +148,7 @@ def plan_build(
     digest = fingerprint(inputs)
     found = sources(recipe, pins, engine)
     id_of_bases = bases_id(recipe, engine)
-    name = local_name(variant, settings, host)
-    # No image's name has a `+`: those of `a/b` and `a-b` are apart.
-    copy = f"{name.replace(':', '-').replace('/', '+')}.Dockerfile"
+    staged = staging_name(target, state.workspace, secrets.token_hex(8))
     return BuildPlan(
         recipe=recipe,
         dockerfile=pin_images(
@@ -157,7 +157,9 @@ def plan_build(
         ignore=ignore,
         inputs=inputs,
         fingerprint=digest,
-        name=name,
+        name=local_name(variant, settings, host),
+        current=current_name(variant, state.workspace),
+        staged=staged,
         pins=tuple(pins[image_key(image)] for image in recipe.external if image_key(image) in pins),
         unpinned=tuple(
             image.reference.familiar for image in recipe.external if image_key(image) not in pins
@@ -171,9 +173,9 @@ def plan_build(
             pins,
             engine,
             sources=found,
-            dockerfile=state.folder / "dockerfiles" / copy,
+            dockerfile=state.folder / "dockerfiles" / f"{file_name(*variant.key)}.Dockerfile",
             labels=_labels(settings, recipe, origin, inputs, digest, id_of_bases),
-            staged=staging_name(target, digest),
+            staged=staged,
             epoch=origin.epoch,
         ),
     )

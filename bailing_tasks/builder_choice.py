@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from bailing_tasks import published
 from bailing_tasks.build_plan import BuildPlan
-from bailing_tasks.decision import built_image
+from bailing_tasks.decision import built_image, points_elsewhere
 from bailing_tasks.errors import BuildError, PullError
+from bailing_tasks.holding import give_lasting_name
 from bailing_tasks.hosting import NO_DEFAULT
 from bailing_tasks.kept import held_name
 from bailing_tasks.names import identity_name, registry_tag
@@ -81,9 +82,11 @@ def own_builder(
         return BuilderChoice(image=plan.kept, why="it is here, made from the same inputs")
     tried = [f"{plan.kept} is not here"]
     if prefetcher.engine.image(plan.name):
+        elsewhere = points_elsewhere(plan, prefetcher.engine)
         tried.append(
-            f"{plan.name} is here, but was made from other inputs "
-            f"(`--builder-image {plan.name}` takes it all the same)"
+            f"{plan.name} is here, but was "
+            f"{'not built by this workspace' if elsewhere else 'made from other inputs'} "
+            f"(`--builder-image {plan.name}` uses it anyway)"
         )
     variant, target = plan.recipe.variant, settings.builder
     found = look(plan)
@@ -111,7 +114,7 @@ def _latest(
     """Return the registry's latest builder; a word of warning where it has other inputs."""
     image = _pulled(Reference.parse(name), plan.recipe.variant.platform, settings, prefetcher)
     if published.made_from(image, plan, prefetcher.engine):
-        prefetcher.engine.tag(image, plan.kept)
+        give_lasting_name(plan, prefetcher.engine, prefetcher.state, image)
         return BuilderChoice(image=plan.kept, why=f"{name} was pulled: the same inputs")
     prefetcher.console.warn(
         f"{name} was made from other inputs than this workspace has\n"

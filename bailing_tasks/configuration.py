@@ -17,7 +17,8 @@ from bailing_tasks.errors import SettingsError, perhaps_meant
 from bailing_tasks.option import ENVIRONMENT_PREFIX, OTHER_VARIABLES, Option
 from bailing_tasks.options import OPTIONS
 from bailing_tasks.platforms import Platform
-from bailing_tasks.services import Patterns, Services, find, project_of, read
+from bailing_tasks.references import Reference, image_name
+from bailing_tasks.services import Patterns, Services, find, read
 from bailing_tasks.settings import (
     FROM_DEFAULT,
     FROM_FILE,
@@ -70,7 +71,8 @@ def load(
         environment=environment,
         overrides=overrides or {},
         remote=remote,
-        licenses=_license(project),
+        licenses=_of_project(project, "license"),
+        project_name=_of_project(project, "name"),
         describe=describe,
         rendered=rendered,
     )
@@ -97,10 +99,13 @@ def _read(path: Path) -> Mapping[str, Any]:
         raise SettingsError(f"{path} cannot be read as TOML", cause=str(error)) from error
 
 
-def _license(project: Mapping[str, Any]) -> str:
-    """Return a project's license where it is an SPDX expression, as a string is (PEP 639)."""
-    table = project.get("project")
-    found = table.get("license") if isinstance(table, Mapping) else ""
+def _of_project(document: Mapping[str, Any], key: str) -> str:
+    """Return a string of the table `[project]`; empty where the value is not a string.
+
+    A license that is an SPDX expression is a string (PEP 639).
+    """
+    table = document.get("project")
+    found = table.get(key) if isinstance(table, Mapping) else ""
     return found if isinstance(found, str) else ""
 
 
@@ -120,12 +125,13 @@ def resolve(
     overrides: Mapping[str, Any],
     remote: str = "",
     licenses: str = "",
+    project_name: str = "",
     describe: Callable[[], str] = str,
     rendered: Callable[[Sequence[str]], Collection[str]] = lambda patterns: (),
 ) -> Settings:
     """Make typed settings of what was given in all places; see `load`.
 
-    `licenses` is the license of the project.
+    `licenses` and `project_name` are license and name of the project in `[project]`.
     """
     given = _flatten({key: value for key, value in document.items() if key != SERVICE})
     tables = document.get(SERVICE, {})
@@ -135,16 +141,22 @@ def resolve(
     values, origins = _values(given, environment, overrides)
     _derive(values, origins, remote, licenses, environment)
     _default_repositories(values, origins)
+    _default_name(
+        values,
+        origins,
+        {
+            "[project] name": project_name,
+            "repository": values["repository"].rpartition("/")[2],
+            "git remote": hosting.repository_name(remote),
+            "folder": root.resolve().name,
+        },
+    )
+    _default_images(values, origins)
     _default_dockerfiles(root, values, origins)
-    if values["builder.image"] == values["app.image"]:
-        raise SettingsError(
-            f"builder and app are both called {values['app.image']!r}",
-            remedy="give builder.image or app.image another name",
-        )
-    found = _services(root, values, tables, remote, describe, rendered)
+    found = _services(root, values, tables, describe, rendered)
     names = {each.name for each in fields(Settings)}
     plain = {key.replace("-", "_"): value for key, value in values.items()}
-    return Settings(
+    settings = Settings(
         **{name: value for name, value in plain.items() if name in names - {"services"}},
         root=root,
         plain_python=_value(_BY_KEY["python"], given, environment, {})[0][0],
@@ -158,6 +170,24 @@ def resolve(
         origins={**origins, **found.origins},
         given={**values, **found.values},
     )
+    _check_images(settings.targets)
+    return settings
+
+
+def _check_images(targets: Iterable[Target]) -> None:
+    """Make sure that no two targets share an image name: their tags might meet.
+
+    Raises:
+        SettingsError: Two do.
+    """
+    owners: dict[str, str] = {}
+    for target in targets:
+        owner = owners.setdefault(Reference.parse(target.image).repository, target.name)
+        if owner != target.name:
+            raise SettingsError(
+                f"{owner} and {target.name} are both called {target.image!r}",
+                remedy="give one of them another `image`; `service-image` needs {service}",
+            )
 
 
 def _values(
@@ -201,7 +231,6 @@ def _services(
     root: Path,
     values: Mapping[str, Any],
     tables: Mapping[str, Any],
-    remote: str,
     describe: Callable[[], str],
     rendered: Callable[[Sequence[str]], Collection[str]],
 ) -> Services:
@@ -215,7 +244,7 @@ def _services(
         repository=values["service-repository"] or "{repository}-{service}",
         base=repository,
         context=values["service-context"],
-        project=project_of(repository or hosting.repository_path(remote) or "", root),
+        project=values["name"],
         version=functools.cache(lambda: values["version"] or describe() or "latest"),
     )
     files = find(root, patterns, rendered(values["templates"]) if values["templates"] else ())
@@ -292,6 +321,24 @@ def _default_repositories(values: dict[str, Any], origins: dict[str, str]) -> No
         if not values[key] and repository:
             values[key] = repository + suffix
             origins[key] = origins["repository"]
+
+
+def _default_name(
+    values: dict[str, Any], origins: dict[str, str], known_as: Mapping[str, str]
+) -> None:
+    """Name the project by the first place that has a usable name for it (SEMANTICS.md)."""
+    for origin, text in known_as.items():
+        if not values["name"] and image_name(text):
+            values["name"], origins["name"] = image_name(text), origin
+    values["name"] = values["name"] or "project"
+
+
+def _default_images(values: dict[str, Any], origins: dict[str, str]) -> None:
+    """Name the app's image after the project, and the builder's with `-builder` appended."""
+    for name, suffix in (("app", ""), ("builder", "-builder")):
+        key = f"{name}.image"
+        if not values[key]:
+            values[key], origins[key] = values["name"] + suffix, origins["name"]
 
 
 def _default_dockerfiles(root: Path, values: dict[str, Any], origins: dict[str, str]) -> None:

@@ -104,6 +104,25 @@ def built_image(plan: BuildPlan, engine: Engine) -> Image | None:
     return found if found.labels.get(LABEL) == plan.label else None
 
 
+def workspace_image(plan: BuildPlan, engine: Engine) -> str | None:
+    """Return the name of this workspace's image of a variant: as planned, else the last one.
+
+    The plain name counts for nothing: another workspace may have moved it.
+    """
+    if built_image(plan, engine):
+        return plan.kept
+    return plan.current if engine.image(plan.current) else None
+
+
+def points_elsewhere(plan: BuildPlan, engine: Engine) -> bool:
+    """Whether the plain name points to an image that is not this workspace's."""
+    named, built = engine.image(plan.name), built_image(plan, engine)
+    if named is None or (built and built.content == named.content):
+        return False
+    current = engine.image(plan.current)
+    return current is None or current.content != named.content
+
+
 def built_images(plans: Sequence[BuildPlan], engine: Engine) -> dict[Key, Image | None]:
     """Return what `built_image` does for many plans: an engine is asked for several at once.
 

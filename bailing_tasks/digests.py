@@ -12,6 +12,7 @@ from pathlib import Path
 from bailing_tasks import context
 from bailing_tasks.errors import UsageError
 from bailing_tasks.fingerprint import VERSION
+from bailing_tasks.names import file_name
 from bailing_tasks.state import State
 
 SETTLED = 2_000_000_000
@@ -33,7 +34,7 @@ class Digests:
 
     def __init__(self, state: State, name: str) -> None:
         self._state = state
-        self._name = f"digests/{name}.json"
+        self._name = f"digests/{file_name(name)}.json"
 
     def of(self, folder: Path, paths: Iterable[str]) -> dict[str, str]:
         """Return the digest of each path of a context, as `context.digest` makes it.

@@ -58,6 +58,12 @@ def repository_path(url: str) -> str | None:
     return _path(match).lower() if match else None
 
 
+def repository_name(url: str) -> str:
+    """Return the last part of a remote's address, without `.git`; empty for no remote."""
+    path = url.rstrip("/").removesuffix("/.git")
+    return re.split("[/:]", path)[-1].removesuffix(".git")
+
+
 def web_address(url: str) -> str | None:
     """Return where people read a hosted repository: no user, no password, no `.git`.
 

@@ -288,6 +288,27 @@ def _is_in(address: str, at: Place) -> bool:
     return f"{host}/{prefix}/".startswith(f"{at}/")
 
 
+def check_distinct(targets: Iterable[Target], at: Place) -> None:
+    """Make sure that no two targets have one repository in a place.
+
+    Raises:
+        SettingsError: Two have.
+    """
+    owners: dict[str, str] = {}
+    for target in targets:
+        owner = owners.setdefault(_name(target), target.name)
+        if owner != target.name:
+            raise SettingsError(
+                f"{owner} and {target.name} would both be {at.below(_name(target))}",
+                cause="a target's name there is the last part of its repository",
+                remedy="set `repository` of one of them to one with another last part",
+            )
+
+
+def _name(target: Target) -> str:
+    return (target.repository or target.image).rpartition("/")[2]
+
+
 def built_names(target: Target, at: Place, version: str, scheme: str) -> tuple[Reference, ...]:
     """Return the names that an image of a target may have in a place, the likeliest first.
 
@@ -299,7 +320,7 @@ def built_names(target: Target, at: Place, version: str, scheme: str) -> tuple[R
         version: The version, as a Git tag names it or as it is; empty for `latest`.
         scheme: How Git tags name versions.
     """
-    name = (target.repository or target.image).rpartition("/")[2]
+    name = _name(target)
     found = parse(version, scheme)
     texts = (*([found.text] if found else []), version) if version else (DEFAULT_TAG,)
     patterns = [tag for tag in target.tags if VERSION in tag] if version else []

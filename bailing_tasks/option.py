@@ -15,7 +15,7 @@ from typing import Any
 from bailing_tasks.errors import SettingsError, UsageError
 from bailing_tasks.mirrors import is_host, mirror_address, without_user
 from bailing_tasks.platforms import Platform
-from bailing_tasks.references import DEFAULT_HOST, Reference
+from bailing_tasks.references import DEFAULT_HOST, Reference, image_name
 from bailing_tasks.triggers import check as check_patterns
 
 ENVIRONMENT_PREFIX = "BAILING_TASKS_"
@@ -40,8 +40,18 @@ def as_repository(value: Any) -> str:
     return text
 
 
+def as_project(value: Any) -> str:
+    """Return a project's name as images are named after it; empty for none."""
+    text = as_text(value)
+    if text and not image_name(text):
+        raise TypeError("a name with letters or digits that an image can be named after")
+    return image_name(text)
+
+
 def as_image(value: Any) -> str:
-    """Return an image's name without a registry."""
+    """Return an image's name without a registry; empty for None, where no name is given."""
+    if value is None:
+        return ""
     text = as_repository(value)
     if not text or Reference.parse(text).host != DEFAULT_HOST or text.startswith(DEFAULT_HOST):
         raise TypeError("a name without registry, tag or digest, such as bailing")

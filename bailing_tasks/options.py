@@ -15,6 +15,7 @@ from bailing_tasks.option import (
     as_patterns,
     as_platforms,
     as_positive,
+    as_project,
     as_pythons,
     as_repository,
     as_scanner,
@@ -26,7 +27,7 @@ from bailing_tasks.option import (
 from bailing_tasks.triggers import WORKFLOWS
 
 
-def _target_options(name: str, image: str, stage: str, tags: tuple[str, ...]) -> list[Option]:
+def _target_options(name: str, stage: str, tags: tuple[str, ...]) -> list[Option]:
     return [
         Option(key=f"{name}.dockerfile", parse=as_text, default="", help="its Dockerfile"),
         Option(
@@ -36,7 +37,12 @@ def _target_options(name: str, image: str, stage: str, tags: tuple[str, ...]) ->
             help="the stage to build; empty for the last",
         ),
         Option(key=f"{name}.context", parse=as_text, default=".", help="the build context"),
-        Option(key=f"{name}.image", parse=as_image, default=image, help="its local name"),
+        Option(
+            key=f"{name}.image",
+            parse=as_image,
+            default=None,
+            help="its local name; from `name` by default",
+        ),
         Option(
             key=f"{name}.repository",
             parse=as_repository,
@@ -68,6 +74,13 @@ def _target_options(name: str, image: str, stage: str, tags: tuple[str, ...]) ->
 WORKFLOW_PATH = WORKFLOWS + "docker-build-{}.yml"
 
 OPTIONS: tuple[Option, ...] = (
+    Option(
+        key="name",
+        parse=as_project,
+        default="",
+        help="the project's name, which local images are named after; `name` of [project], the "
+        "repository's last part, or the folder by default",
+    ),
     Option(
         key="repository",
         parse=as_repository,
@@ -236,13 +249,11 @@ OPTIONS: tuple[Option, ...] = (
     ),
     *_target_options(
         "builder",
-        "bailing-builder",
         "builder",
         ("latest", "builder-{version}", "{branch}-builder"),
     ),
     *_target_options(
         "app",
-        "bailing",
         "",
         ("latest", "{version}", "{branch}"),
     ),

@@ -6,6 +6,7 @@ BuildKit use.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass, replace
 
@@ -16,6 +17,7 @@ _PART = re.compile(r"[A-Za-z0-9_.-]+")
 #: As ``uname -m`` has them: armv7l, i686.
 _ARM_MACHINE = re.compile(r"arm(v[5-8])")
 _X86 = re.compile(r"i[3-6]86")
+_PLAIN = re.compile(r"[a-z0-9]+(?:-v[0-9]+)?")
 _SYSTEMS = re.compile(
     "aix|android|darwin|dragonfly|freebsd|hurd|illumos|ios|js|linux|nacl|netbsd|openbsd|plan9"
     "|solaris|windows|zos"
@@ -77,8 +79,14 @@ class Platform:
 
     @property
     def short(self) -> str:
-        """The platform in the names of images and sessions: ``arm64``, ``arm-v7``."""
-        return "-".join(part for part in (self.architecture, self.variant) if part)
+        """The platform in the names of images and sessions: ``arm64``, ``arm-v7``.
+
+        No two have the same: what is not Linux, or of an unusual form, ends in a digest.
+        """
+        name = "-".join(part for part in (self.architecture, self.variant) if part)
+        if self.os == "linux" and not self.os_version and _PLAIN.fullmatch(name):
+            return name
+        return f"{name[:10]}-{hashlib.sha256(str(self).encode()).hexdigest()[:8]}"
 
     def takes(self, other: Platform) -> bool:
         """Whether an image for another platform runs here."""

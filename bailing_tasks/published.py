@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from bailing_tasks.build_plan import BuildPlan
 from bailing_tasks.engine.base import Engine
 from bailing_tasks.errors import PullError, UnreachableError, UsageError
+from bailing_tasks.holding import give_lasting_name
 from bailing_tasks.kept import held_name
 from bailing_tasks.names import LABEL, published_name
 from bailing_tasks.parallel import in_parallel
@@ -143,7 +144,7 @@ def take(plan: BuildPlan, prefetcher: Prefetcher) -> None:
             cause="its label names other inputs, or none",
             remedy="remove the tag from the registry; the next `invoke ci-run --push` sets it anew",
         )
-    prefetcher.engine.tag(name, plan.kept)
+    give_lasting_name(plan, prefetcher.engine, prefetcher.state, name)
 
 
 def made_from(name: str, plan: BuildPlan, engine: Engine) -> bool:

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from bailing_tasks.build_plan import BuildPlan, bases_id
 from bailing_tasks.engine.base import Engine
 from bailing_tasks.errors import PullError
+from bailing_tasks.holding import give_lasting_name
 from bailing_tasks.kept import held_name
 from bailing_tasks.made import remember
 from bailing_tasks.mirroring import Place, built_names
-from bailing_tasks.names import local_name, registry_tag
+from bailing_tasks.names import current_name, local_name, registry_tag
 from bailing_tasks.platforms import Platform
 from bailing_tasks.published import made_from
 from bailing_tasks.references import Reference
@@ -115,12 +116,13 @@ def named(
     if held is None:
         return None
     name = local_name(variant, settings, host)
+    engine.tag(held, current_name(variant, state.workspace))
     engine.tag(held, name)
     same = plan is not None and (bool(variant.target.from_image) or made_from(held, plan, engine))
     if plan and same:
-        engine.tag(held, plan.kept)
+        give_lasting_name(plan, engine, state, held)
         if found := engine.image(plan.kept):
-            remember(plan, state, found.id, bases_id(plan.recipe, engine))
+            remember(plan, state, engine, found.id, bases_id(plan.recipe, engine))
     return Named(
         target=variant.target.name,
         platform=str(variant.platform),

@@ -16,6 +16,8 @@ LEGACY_HOST = "index.docker.io"
 OFFICIAL_PREFIX = "library/"
 DEFAULT_TAG = "latest"
 MAX_PATH_LENGTH = 255
+MAX_NAME_LENGTH = 100
+"""Of a name that is made from another text: what is appended to it has to fit as well."""
 
 _LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
 _HOST = rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?"
@@ -29,6 +31,8 @@ _REFERENCE = re.compile(
     rf"(?::(?P<tag>{_TAG}))?"
     rf"(?:@(?P<digest>{_ALGORITHM}:[0-9a-fA-F]{{32,}}))?"
 )
+_NOT_IN_NAME = re.compile(r"[^a-z0-9]+")
+_SEPARATOR = re.compile(r"[._]|__|-+")
 _IMAGE_ID = re.compile(r"[a-f0-9]{64}")
 _DIGEST = re.compile(r"sha256:[a-f0-9]{64}|sha384:[a-f0-9]{96}|sha512:[a-f0-9]{128}")
 _SHA256 = re.compile(r"sha256:[a-f0-9]{64}")
@@ -37,6 +41,19 @@ _SHA256 = re.compile(r"sha256:[a-f0-9]{64}")
 def is_sha256(text: str) -> bool:
     """Whether a text is a SHA-256 digest, as registries name manifests and blobs."""
     return _SHA256.fullmatch(text) is not None
+
+
+def image_name(text: str) -> str:
+    """Return a text as a valid image name: lower case, runs of other characters as `-`.
+
+    Empty where nothing is left of it. The grammar's own separators (`.`, `_`, `__`, `-`) stay.
+    """
+
+    def separator(match: re.Match[str]) -> str:
+        return match[0] if _SEPARATOR.fullmatch(match[0]) else "-"
+
+    name = _NOT_IN_NAME.sub(separator, text.lower()).strip("._-")[:MAX_NAME_LENGTH].rstrip("._-")
+    return "" if _IMAGE_ID.fullmatch(name) else name
 
 
 @dataclass(frozen=True, slots=True)

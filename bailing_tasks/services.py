@@ -15,6 +15,7 @@ from typing import Any
 from bailing_tasks import globs, hosting
 from bailing_tasks.errors import SettingsError, perhaps_meant
 from bailing_tasks.option import as_image
+from bailing_tasks.references import MAX_NAME_LENGTH
 from bailing_tasks.service_options import SERVICE_OPTIONS
 from bailing_tasks.settings import FROM_FILE, Target
 
@@ -25,7 +26,6 @@ _DOCKERFILE = re.compile(r"(?:dockerfile|containerfile)(?:\.(?P<after>.+))?", re
 _BEFORE = re.compile(r"(?P<before>.+)\.(?:dockerfile|containerfile)", re.IGNORECASE)
 _NAME = re.compile(r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*")
 _NOT_IN_TAG = re.compile(r"[^\w.-]+", re.ASCII)
-_NOT_IN_NAME = re.compile(r"[^a-z0-9._-]+")
 _PLACEHOLDER = re.compile(r"\{[^{}]*\}")
 _BY_KEY = {option.key: option for option in SERVICE_OPTIONS}
 
@@ -67,15 +67,12 @@ class Patterns:
         return text.replace("{version}", self.version()) if "{version}" in text else text
 
 
-def project_of(repository: str, root: Path) -> str:
-    """Return the project's name: the last part of its repository, else of its folder."""
-    name = repository.rpartition("/")[2] or root.resolve().name
-    return _NOT_IN_NAME.sub("-", name.lower()).strip("._-") or "project"
-
-
 def as_tag(version: str) -> str:
-    """Return a version as a tag may be; `latest` where there is none."""
-    return _NOT_IN_TAG.sub("-", version).lstrip(".-")[:128] or "latest"
+    """Return a version as a tag may be, with room for platform and Python after it.
+
+    `latest` where there is none.
+    """
+    return _NOT_IN_TAG.sub("-", version).lstrip(".-")[:MAX_NAME_LENGTH] or "latest"
 
 
 def find(root: Path, patterns: Sequence[str], rendered: Collection[str]) -> tuple[str, ...]:
@@ -159,7 +156,6 @@ def read(
                     "dockerfile and stage",
                 )
             targets[target.name] = target
-    _check_images(targets.values())
     _check_needs(targets)
     return Services(
         targets=tuple(targets[name] for name in sorted(targets)),
@@ -289,17 +285,6 @@ def _image(name: str, image: str) -> str:
             f"the local name of {name} is {image!r}: expected {error}",
             remedy="change `service-image`; `service-repository` says where it is published",
         ) from error
-
-
-def _check_images(targets: Collection[Target]) -> None:
-    owners: dict[str, str] = {}
-    for target in targets:
-        if target.image in owners:
-            raise SettingsError(
-                f"{owners[target.image]} and {target.name} are both called {target.image!r}",
-                remedy="`service-image` needs {service}, or give one of them an image of its own",
-            )
-        owners[target.image] = target.name
 
 
 def _check_needs(targets: Mapping[str, Target]) -> None:

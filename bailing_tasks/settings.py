@@ -150,6 +150,7 @@ class Settings:
 
     Attributes:
         root: The workspace's folder.
+        name: The project's name, as images are named after it.
         platforms: The platforms that are built and released.
         python: The Python versions.
         plain_python: The first Python version that the workspace names; its images have the plain
@@ -187,6 +188,7 @@ class Settings:
     """
 
     root: Path
+    name: str
     platforms: tuple[Platform, ...]
     python: tuple[str, ...]
     plain_python: str

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
+import secrets
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -20,6 +22,8 @@ from bailing_tasks.errors import UsageError
 from bailing_tasks.references import Reference
 
 FOLDER = ".bailing-tasks"
+ID = "workspace"
+"""The file whose random content makes the workspace's id."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +75,18 @@ class State:
     def __init__(self, root: Path) -> None:
         self.folder = root / FOLDER
         self._pins = threading.Lock()
+        self._token = secrets.token_hex(16)
+
+    @property
+    def workspace(self) -> str:
+        """The workspace's id: 12 hex digits for names in engines that no other one shares.
+
+        The path is part of it: a copy of the folder, with its state, is another workspace.
+        """
+        with contextlib.suppress(OSError):
+            self._token = (self.folder / ID).read_text(encoding="utf-8").strip()
+        text = f"{self._token} {self.folder.resolve()}"
+        return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:12]
 
     def pins(self) -> dict[tuple[str, str], Pin]:
         """Return the pins of earlier runs by what they pin.
@@ -170,6 +186,8 @@ class State:
             ignore = self.folder / ".gitignore"
             if not ignore.exists():
                 write_in_one_step(ignore, b"*\n")
+            if not (self.folder / ID).exists():
+                write_in_one_step(self.folder / ID, f"{self._token}\n".encode())
         except OSError as error:
             raise unwritable(self.folder, error) from error
         return self.folder

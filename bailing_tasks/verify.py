@@ -81,7 +81,8 @@ def verify(
     Args:
         engine: The engine.
         app: The app image.
-        builder: The builder image it is compared with, unless its label names the one it has.
+        builder: The builder image it is compared with, unless its label names the one it has;
+            empty for none.
         variant: What both are for.
         settings: What it has to be.
         owner: The workspace, whose containers these are.
@@ -135,7 +136,8 @@ def _still_checks(
             detail=f"the image's user is {image.user or 'root'}",
         )
     if settings.smaller_than_builder:
-        yield _smaller(image, _its_builder(engine, image) or engine.image(builder))
+        here = engine.image(builder) if builder else None
+        yield _smaller(image, _its_builder(engine, image) or here)
 
 
 def _its_builder(engine: Engine, app: Image) -> Image | None:

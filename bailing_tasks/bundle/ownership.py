@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from bailing_tasks.bundle.contents import Built, Contents, External
 from bailing_tasks.errors import UsageError
-from bailing_tasks.names import fingerprint_name, lasts
+from bailing_tasks.names import fingerprint_name, is_internal
 from bailing_tasks.platforms import Platform
 from bailing_tasks.references import Reference
 from bailing_tasks.settings import Settings
@@ -53,7 +53,7 @@ def variant(image: Built, settings: Settings) -> Variant:
 
 def _check_external(image: External) -> None:
     reference = Reference.parse(image.reference)
-    if lasts(str(replace(reference, digest=None))):
+    if is_internal(str(replace(reference, digest=None))):
         raise _refused(image.title, "only the tasks give images such a name")
 
 

@@ -17,7 +17,7 @@ from bailing_tasks.bundle.reading import Bundle
 from bailing_tasks.console import Console
 from bailing_tasks.engine.blobs import manifests
 from bailing_tasks.engine.uploads import Uploads
-from bailing_tasks.mirroring import Place, built_names, mirror_reference, prefixes
+from bailing_tasks.mirroring import Place, built_names, check_distinct, mirror_reference, prefixes
 from bailing_tasks.names import registry_tag
 from bailing_tasks.outcomes import short
 from bailing_tasks.platforms import Platform
@@ -62,7 +62,7 @@ def sendings(bundle: Bundle, settings: Settings, to: Place) -> tuple[Sending, ..
         to: The project of a registry that takes it.
 
     Raises:
-        SettingsError: The folders of two registries' images would be one.
+        SettingsError: The folders of two registries' images, or two targets, would be one.
         UsageError: A name would be none.
     """
     references: dict[str, list[External]] = {}
@@ -87,6 +87,7 @@ def _built(bundle: Bundle, settings: Settings, to: Place) -> list[Sending]:
     groups: dict[tuple[str, str], list[Built]] = {}
     for image in bundle.contents.built:
         groups.setdefault((image.target, image.python), []).append(image)
+    check_distinct((variant(images[0], settings).target for images in groups.values()), to)
     return [
         Sending(
             name=name if python in ("", settings.plain_python) else f"{name} (Python {python})",

@@ -136,6 +136,10 @@ class Engine(Protocol):
     docker_context: str
 
     @property
+    def identity(self) -> str:
+        """What no other engine has: images that it holds are recorded under it."""
+
+    @property
     def platform(self) -> Platform:
         """The platform of the machine it runs on."""
 
@@ -160,6 +164,13 @@ class Engine(Protocol):
 
     def images(self, repositories: Collection[str]) -> tuple[Held, ...]:
         """Return the images that have a tag of some repositories, and those without any name.
+
+        Raises:
+            EngineError: The engine failed.
+        """
+
+    def remove_staged(self, prefixes: Collection[str]) -> None:
+        """Remove the names that begin with one of some prefixes, and results half received.
 
         Raises:
             EngineError: The engine failed.

@@ -61,6 +61,11 @@ class BuildKitEngine:
         self._downloads = Downloads(self._layout, plain_http)
         self._uploads = Uploads(plain_http)
 
+    @property
+    def identity(self) -> str:
+        """What no other engine has: the folder in the state where images are held for it."""
+        return f"oci-layout:{self._layout.folder.name}"
+
     def image(self, name: str) -> Image | None:
         """Return an image by name or digest; None where it is not here in all its parts."""
         return self._layout.image(name)
@@ -68,6 +73,10 @@ class BuildKitEngine:
     def images(self, repositories: Collection[str]) -> tuple[Held, ...]:
         """Return the images of repositories, as `Engine.images`; here each has a name."""
         return self._layout.images(repositories)
+
+    def remove_staged(self, prefixes: Collection[str]) -> None:
+        """Remove the names that begin with one of some prefixes, and results half received."""
+        self._layout.remove_staged(prefixes)
 
     def entry(self, name: str, platform: Platform) -> Entry | None:
         """Return what an index says of an image once it is pushed; None where it is not here."""

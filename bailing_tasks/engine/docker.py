@@ -9,7 +9,9 @@ import contextlib
 import functools
 import json
 import os
+import random
 import shutil
+import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
@@ -46,6 +48,11 @@ REGISTRY_SECONDS = 15.0
 """How long the engine may ask a registry that this process could not speak to."""
 DAMAGED = "failed commit on ref"
 """What the containerd store says of a blob that is not what its digest says."""
+
+TAKEN = "already exists"
+"""What the containerd store says where another process sets the same tag meanwhile: it removes the
+old one before it sets the new one."""
+TAG_ATTEMPTS = 20
 
 
 class Traffic:
@@ -94,6 +101,11 @@ class DockerEngine:
         return found
 
     @property
+    def identity(self) -> str:
+        """What no other engine has: the id that the daemon gave itself."""
+        return str(self._info.get("ID", ""))
+
+    @property
     def registry_mirrors(self) -> tuple[str, ...]:
         """The mirrors of Docker Hub that it uses by itself."""
         return tuple((self._info.get("RegistryConfig") or {}).get("Mirrors") or ())
@@ -120,6 +132,15 @@ class DockerEngine:
             # In a list by repository, images on the classic store have the names of those alone.
             ask = functools.partial(self._transport.ask, "GET")
             return tuple(held(ask(f"{self._image(each)}/json")) for each in sorted(found))
+
+    def remove_staged(self, prefixes: Collection[str]) -> None:
+        """Remove the names that begin with one of some prefixes, as `Engine.remove_staged`."""
+        with engine_errors("what an earlier build left could not be listed"):
+            filters = json.dumps({"reference": [f"{prefix}*" for prefix in prefixes]})
+            listed = self._transport.ask("GET", f"{self._api}/images/json", {"filters": filters})
+        for name in (name for each in listed for name in each["RepoTags"] or ()):
+            if name.startswith(tuple(prefixes)):
+                self.untag(name)
 
     def entry(self, name: str, platform: Platform) -> None:
         """Return nothing: the engine shows its manifests to registries alone."""
@@ -253,10 +274,17 @@ class DockerEngine:
     def tag(self, name: str, new: str) -> None:
         """Give an image a further name; EngineError where it refuses."""
         repository, tag = _split(new)
+        params = {"repo": repository, "tag": tag}
         self._lasting.pop(new, None)
         with engine_errors(f"{name} could not be tagged {new}"):
-            params = {"repo": repository, "tag": tag}
-            self._transport.ask("POST", f"{self._image(name)}/tag", params)
+            for left in reversed(range(TAG_ATTEMPTS)):
+                try:
+                    self._transport.ask("POST", f"{self._image(name)}/tag", params)
+                    return
+                except RefusedError as error:
+                    if not left or TAKEN not in str(error):
+                        raise
+                    time.sleep(random.uniform(0.01, 0.1))  # noqa: S311
 
     def untag(self, name: str) -> None:
         """Take a name from an image, which goes with its last; EngineError where it refuses."""

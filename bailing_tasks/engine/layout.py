@@ -204,6 +204,19 @@ class Layout:
         gone = _canonical(name)
         self._rename(lambda names: {key: names[key] for key in names if key != gone})
 
+    def remove_staged(self, prefixes: Collection[str]) -> None:
+        """Remove the names that begin with one of some prefixes, and results half received.
+
+        Raises:
+            EngineError: The index cannot be written.
+        """
+        shutil.rmtree(self.incoming, ignore_errors=True)
+        self._rename(
+            lambda names: {
+                name: names[name] for name in names if not name.startswith(tuple(prefixes))
+            }
+        )
+
     def _names(self) -> dict[str, str]:
         path = self.folder / "index.json"
         try:

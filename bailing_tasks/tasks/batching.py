@@ -147,7 +147,11 @@ def _build(run: Run, lane: Lane, steps: Sequence[Step], wishes: Wishes, tally: _
     """Carry out the steps of one lane."""
     from bailing_tasks.batch import Batch
     from bailing_tasks.board import board
+    from bailing_tasks.decision import BUILD
+    from bailing_tasks.holding import remove_staged
 
+    if any(decision.action == BUILD for _, decision in steps):
+        remove_staged(run.state, lane.engine, lane.settings.targets)
     with board(lane.console) as shown:
         batch = Batch(
             prefetcher=run.prefetcher(lane),

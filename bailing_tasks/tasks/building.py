@@ -350,18 +350,25 @@ def _built(
 ) -> Iterator[BuildResult]:
     """Build what a lane has to build; yield each result as it ends."""
     from bailing_tasks.build import build
+    from bailing_tasks.decision import BUILD
     from bailing_tasks.emulation import word
+    from bailing_tasks.holding import remove_staged
 
     prefetcher = run.prefetcher(lane)
+    swept = False
     for plan, decision in steps:
         lane.go_on()
         emulated = word(plan.recipe.variant.platform, lane.engine.platform)
-        if emulated and decision.action == "build":
+        if emulated and decision.action == BUILD:
             run.warn_once(emulated, lane.console)
+        if decision.action == BUILD and not swept:
+            remove_staged(run.state, lane.engine, lane.settings.targets)
+            swept = True
         carry_out = functools.partial(
             build, plan, decision, prefetcher=prefetcher, state=run.state, no_cache=no_cache
         )
         result = run.history.recorded(name, plan, decision, carry_out)
+        run.images[plan.recipe.variant.key] = result.kept
         yield result
         if result.result == "built":
             run.lookup(lane.settings).built(plan)

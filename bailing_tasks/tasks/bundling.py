@@ -48,7 +48,7 @@ def bundle_save(_context: Context, file: str, json: bool = False, dry_run: bool 
     check_built(plans)
     external = gatherer.external(wanted, engines, prefetcher)
     built = gatherer.built(plans, settings.version)
-    contents = Contents(project=run.root.name, created=_time(run), external=external, built=built)
+    contents = Contents(project=settings.name, created=_time(run), external=external, built=built)
     _warn_of_contexts(run, settings, path)
     run.console.say(f"writing {path}")
     written = write(path, contents, gatherer.layout)
@@ -130,6 +130,7 @@ def _load(run: Run, settings: Settings, bundle: Bundle, path: Path) -> None:
         print_commands(run, "bundle-load", lines, "all of it is here")
         return
     done = loading.load(bundle, todo, run.console)
+    _record(run, [each for each, did in zip(todo, done, strict=True) if did == loading.LOADED])
     if new:
         run.state.keep_pin(*new)
         run.read_anew()
@@ -149,6 +150,16 @@ def _load(run: Run, settings: Settings, bundle: Bundle, path: Path) -> None:
     ]
     counts = {"loaded": loaded, "present": present, "pinned": len(new)}
     run.report("bundle-load", {"file": str(path), **counts, "images": images})
+
+
+def _record(run: Run, loaded: Sequence[Loading]) -> None:
+    """Record which of its images this workspace has loaded."""
+    from bailing_tasks.holding import record
+
+    for each in loaded:
+        image = None if each.pin else each.engine.image(each.name)
+        if image:
+            record(run.state, each.engine, image.id)
 
 
 def _loadings(run: Run, settings: Settings, bundle: Bundle) -> list[Loading]:

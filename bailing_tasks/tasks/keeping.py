@@ -86,15 +86,15 @@ def clean(
 def _removals(run: Run, *, everything: bool) -> dict[Engine, tuple[Removal, ...]]:
     """Return for each engine of the workspace what is to go."""
     from bailing_tasks.cleaning import removals, repositories
-    from bailing_tasks.history import BUILT
+    from bailing_tasks.holding import recorded
 
     settings = run.settings(["all"], ["all"])
-    built = {build.digest for build in run.history.read() if build.result == BUILT}
     return {
         lane.engine: removals(
             lane.engine.images(repositories(settings.targets)),
             settings.targets,
-            built,
+            recorded(run.state, lane.engine),
+            workspace=run.state.workspace,
             everything=everything,
         )
         for lane in run.lanes(settings)
@@ -120,15 +120,24 @@ def _remove(run: Run, found: Sequence[tuple[Engine, Removal]], engines: Sequence
     from dataclasses import asdict
 
     from bailing_tasks.cleaning import remove
+    from bailing_tasks.holding import forget
+    from bailing_tasks.made import forget_all
     from bailing_tasks.units import size
 
     gone, kept = [], []
+    images: dict[Engine, list[str]] = {}
+    if any(removal.releases for _, removal in found):
+        forget_all(run.state)
     for engine, removal in found:
         if cause := remove(engine, removal):
             run.console.warn(f"{removal.names[-1]} stays\n{cause}")
             kept.append({**asdict(removal), "cause": cause})
-        else:
-            gone.append(asdict(removal))
+            continue
+        gone.append(asdict(removal))
+        if not removal.stays_as:
+            images.setdefault(engine, []).append(removal.image)
+    for engine, of_one in images.items():
+        forget(run.state, engine, of_one)
     freed = sum(engine.collect(dry_run=False) for engine in engines)
     done = f"{len(gone)} images removed" if found else "nothing to remove"
     run.console.say(f"{done}, {size(freed)} freed here" if freed else done)

@@ -107,6 +107,7 @@ def pull_all(
     run = current(json=json, dry_run=dry_run)
     at = mirroring.place(place)
     settings = run.settings(platform, python, jobs=jobs, timeout=timeout)
+    mirroring.check_distinct([each for each in settings.targets if not each.from_image], at)
     choose = chooser(run, "stop" if strict else on_failure)
     refused = _externals(run, settings, at, choose)
     _built(run, settings, at, choose)

@@ -10,6 +10,7 @@ from bailing_tasks.tasks.asking import ask
 from bailing_tasks.tasks.building import foreseen, named_target, print_commands
 from bailing_tasks.tasks.command import command
 from bailing_tasks.tasks.events import show_tags
+from bailing_tasks.tasks.pointing import report_names
 from bailing_tasks.tasks.releasing import (
     at_github,
     events_of,
@@ -167,6 +168,7 @@ def _push(
         for step in foreseen(run, settings, targets, force=False)
         if step[0].recipe.variant.target in targets
     ]
+    report_names(run, [plan for plan, _ in steps])
     files = files_of(run, settings, targets)
     failed += checks.passed(checks.of_files(run.root, files, allow_dirty=allow_dirty), run.console)
     failed += checks.passed(checks.of_images(steps, run.engine_for), run.console)

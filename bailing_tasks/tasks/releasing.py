@@ -191,7 +191,6 @@ def verified(
 def _verify(run: Run, settings: Settings, plan: BuildPlan, image: BuiltImage) -> str:
     from bailing_tasks.build import check_platform
     from bailing_tasks.errors import EngineError, VerifyError
-    from bailing_tasks.names import local_name
     from bailing_tasks.verified import passed_at, remember
     from bailing_tasks.verify import verify
 
@@ -202,9 +201,14 @@ def _verify(run: Run, settings: Settings, plan: BuildPlan, image: BuiltImage) ->
         check_platform(plan, engine)
     except EngineError as error:
         return f"not here: {error.cause}"
-    builder = local_name(variant.of(settings.builder), settings, run.host)
+    builder = plan.recipe.bases.get(variant.of(settings.builder).key, "")
     result = verify(
-        engine, image.name, builder, variant, settings=settings.verify, owner=str(run.root)
+        engine,
+        image.name,
+        builder,
+        variant,
+        settings=settings.verify,
+        owner=run.state.workspace,
     )
     if failed := [f"{check.name} ({check.detail})" for check in result.checks if not check.ok]:
         raise VerifyError(

@@ -47,11 +47,15 @@ class Run(Document):
 
     Args:
         root: The workspace's folder.
+
+    Attributes:
+        images: The lasting names of the images that this run has built one by one.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.began = time.monotonic()
+        self.images: dict[Key, str] = {}
         super().__init__()
         self.dry_run = False
         self.frozen = False

@@ -10,6 +10,7 @@ from bailing_tasks.tasks.batching import Wishes, build_targets, outlook
 from bailing_tasks.tasks.building import fetch, named_target
 from bailing_tasks.tasks.command import command
 from bailing_tasks.tasks.pipeline import chooser
+from bailing_tasks.tasks.pointing import report_names
 from bailing_tasks.tasks.preparing import (
     note_templates,
     prepare,
@@ -184,12 +185,15 @@ def status(
     run = current(json=json, offline=offline)
     settings = run.settings(platform or ["all"], ["all"])
     steps, refused = outlook(run, settings)
+    elsewhere = report_names(run, [plan for plan, _ in steps])
     found: list[dict[str, Any]] = [
         {
             "target": plan.recipe.variant.target.name,
             "platform": str(plan.recipe.variant.platform),
             "python": plan.recipe.variant.python,
             "image": plan.name,
+            "kept": plan.kept,
+            "points_elsewhere": plan.recipe.variant.key in elsewhere,
             "up_to_date": decision.action == "skip",
             "reason": decision.reason,
             "fingerprint": plan.fingerprint,
@@ -201,6 +205,8 @@ def status(
             "platform": str(each.variant.platform),
             "python": each.variant.python,
             "image": local_name(each.variant, settings, run.host),
+            "kept": "",
+            "points_elsewhere": False,
             "up_to_date": False,
             "reason": each.reason,
             "fingerprint": "",

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bailing_tasks.engine.layout import Layout
+from bailing_tasks.state import State
 from tests.engine.remote import layout, remote
 from tests.engine.support import HOST, Engine, Workspace, made, unique
 from tests.engine.tiny import push
@@ -75,11 +76,15 @@ def beside(containerd: Engine, tmp_path: Path) -> Iterator[Workspace]:
 def test_what_is_held_for_a_buildkit_goes_with_its_last_name(
     beside: Workspace, tmp_path: Path
 ) -> None:
-    named(beside, unique(tmp_path, "held"))
+    name = named(beside, unique(tmp_path, "held"))
     base = push(beside.engine.registry, f"{HOST}/{unique(tmp_path, 'base')}:1", 20)
     beside.write("Dockerfile", f"FROM {base.name}\nCOPY file /file\n")
     assert beside.invoke("prefetch", "--strict").ok
-    first, last = build(beside, "1"), build(beside, "2")
+    first = build(beside, "1")
+    killed = f"localhost/{name}:new-{State(beside.root).workspace}-0"
+    layout(beside).tag(first["kept"], killed)
+    last = build(beside, "2")
+    assert layout(beside).image(killed) is None
     (layout(beside).incoming / "killed").mkdir(parents=True)
     before = blobs(layout(beside))
     planned = beside.document("clean", "--dry-run", "--json")["clean"]["commands"]

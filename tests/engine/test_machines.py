@@ -131,7 +131,7 @@ def test_each_platform_is_built_on_its_machine_at_the_same_time(
     dry = workspace.document("build-app", "--force", "--json", "--dry-run")["build-app"]["commands"]
     tagging = [line.partition(" tag localhost/") for line in dry]
     commands = [command for command, found, _ in tagging if found]
-    assert commands == ["docker"] * 2 + [f"docker --context {OTHER}"] * 2
+    assert commands == ["docker"] * 3 + [f"docker --context {OTHER}"] * 3
     told = workspace.document(
         *("verify", "--json", "plan", "images"),
         *("build-app", "--platform", "linux/arm64", *named),

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from bailing_tasks import process
+from bailing_tasks.state import State
 from tests.engine.support import HOST, TRUE, Workspace, unique
 
 ONE_IMAGE = "FROM {image} AS builder\nCOPY lock /lock\n"
@@ -400,7 +401,7 @@ def test_an_app_that_does_not_run_fails_the_check_and_leaves_nothing(
     assert f"FAIL answers /health: {said}" in result.stdout
     assert "ok   no true" in result.stdout  # /true is in no bin folder
     assert "ok   no gcc" in result.stdout
-    label = f"label=io.bailing-tasks.owner={plain.root}"
+    label = f"label=io.bailing-tasks.owner={State(plain.root).workspace}"
     assert plain.engine.must("ps", "-aq", "--filter", label) == ""
 
 
@@ -414,7 +415,7 @@ def test_verify_without_an_image_says_what_comes_first(plain: Workspace, tmp_pat
 def test_what_a_killed_verify_left_is_removed(plain: Workspace, tmp_path: Path) -> None:
     with_app(plain, tmp_path, 'CMD ["/true"]')
     plain.document("build-app", "--json")
-    label = f"io.bailing-tasks.owner={plain.root}"
+    label = f"io.bailing-tasks.owner={State(plain.root).workspace}"
     name = plain.environment["BAILING_TASKS_APP_IMAGE"]
     left = plain.engine.must("create", "--label", label, name)
     plain.invoke("verify")

@@ -1,4 +1,4 @@
-"""Which images are this project's own, and which of them are needed no more."""
+"""Which images this workspace built, and which of them are needed no more."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ from bailing_tasks.names import LABEL
 
 HEX = "0123456789abcdef" * 4
 KEPT = f"localhost/bailing:fp-{HEX[:16]}"
-STAGED = f"localhost/bailing:new-{HEX[:16]}"
+OWN, OTHER = "0123456789ab", "ba9876543210"
+STAGED, ALIEN = (f"localhost/bailing:new-{workspace}-0" for workspace in (OWN, OTHER))
+HELD, THEIRS = (f"localhost/bailing:ws-{workspace}-arm64" for workspace in (OWN, OTHER))
 MIRROR = f"ghcr.io/a/b@sha256:{HEX}"
 
 
-def image(*names: str, owner: str = "ghcr.io/a/b", id: str = "sha256:1") -> Held:  # noqa: A002
+def image(*names: str, owner: str = "ghcr.io/a/b", id: str = "sha256:built") -> Held:  # noqa: A002
     label = {LABEL: f"{owner}:linux/arm64:{HEX}"} if owner else {}
     return Held(id=id, names=names, size=7, labels=label)
 
@@ -27,14 +29,17 @@ def image(*names: str, owner: str = "ghcr.io/a/b", id: str = "sha256:1") -> Held
 def found(
     *images: Held, everything: bool = False, repository: str = "ghcr.io/a/b"
 ) -> tuple[Removal, ...]:
-    given: dict[str, Any] = {"repository": repository} if repository else {}
+    given: dict[str, Any] = {"name": "bailing"} | ({"repository": repository} if repository else {})
     settings = resolve(Path("/w"), document=given, environment={}, overrides={})
-    return removals(images, settings.targets, {"sha256:built"}, everything=everything)
+    return removals(
+        images, settings.targets, {"sha256:built"}, workspace=OWN, everything=everything
+    )
 
 
-def test_a_build_that_no_name_of_people_stands_for_goes() -> None:
+def test_a_build_that_is_not_used_and_has_no_other_name_goes() -> None:
     (removal,) = found(image(KEPT), image("bailing:latest", KEPT))
     assert removal == Removal(
+        image="sha256:built",
         target="app",
         platform="linux/arm64",
         names=(KEPT,),
@@ -48,6 +53,8 @@ def test_a_build_that_no_name_of_people_stands_for_goes() -> None:
     "stays",
     [
         image("bailing:latest", KEPT),
+        image(HELD, KEPT),
+        image(THEIRS, KEPT),
         image("docker.io/library/bailing:v1", KEPT),
         image("mine:1", KEPT),
         image(MIRROR, KEPT),
@@ -61,40 +68,67 @@ def test_what_has_any_other_name_stays(stays: Held) -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        image("theirs:latest"),
-        image("bailing:latest"),
-        image("localhost/bailing:fp-ffffffffffffffff"),
+        image("bailing:latest", id="sha256:2"),
+        image(KEPT, id="sha256:2"),
+        image(HELD, KEPT, id="sha256:2"),
+        image(ALIEN, id="sha256:2"),
         image("localhost/theirs:fp-0123456789abcdef"),
         image(KEPT, owner="ghcr.io/c/d"),
         image(KEPT, owner="bailing"),
         image(KEPT, owner=""),
-        image(),
+        image(id="sha256:2"),
     ],
 )
-def test_what_is_not_ours_stays_whatever_it_inherits(other: Held) -> None:
+def test_what_this_workspace_did_not_build_stays(other: Held) -> None:
     assert found(other) == found(other, everything=True) == ()
 
 
 def test_what_an_interrupted_build_left_goes() -> None:
-    alone, beside = found(image(STAGED), image("bailing:latest", KEPT, STAGED))
-    assert (alone.names, alone.why) == (beside.names, beside.why) == ((STAGED,), LEFT_OVER)
-    assert (alone.stays_as, beside.stays_as) == ((), ("bailing:latest", KEPT))
+    alone, beside, held = found(
+        image(STAGED, id="sha256:2"),
+        image("bailing:latest", KEPT, STAGED),
+        image(THEIRS, KEPT, STAGED, id="sha256:2"),
+    )
+    for each in (alone, beside, held):
+        assert (each.names, each.why, each.releases) == ((STAGED,), LEFT_OVER, False)
+    assert [each.stays_as for each in (alone, beside, held)] == [
+        (),
+        ("bailing:latest", KEPT),
+        (THEIRS, KEPT),
+    ]
 
 
 def test_a_nameless_image_goes_only_if_it_is_known_to_have_been_built_here() -> None:
-    (removal,) = found(image(id="sha256:built"), image(id="sha256:other"))
+    (removal,) = found(image(), image(id="sha256:other"))
     assert (removal.names, removal.why) == (("sha256:built",), SUPERSEDED)
 
 
 def test_all_takes_the_names_that_we_gave_and_no_others() -> None:
     (removal,) = found(
-        image("bailing:latest-arm64", "mine:1", MIRROR, KEPT, STAGED), everything=True
+        image("bailing:latest-arm64", "mine:1", MIRROR, KEPT, STAGED, HELD), everything=True
     )
-    assert removal.names == (STAGED, "bailing:latest-arm64", KEPT)
+    assert removal.names == (STAGED, HELD, "bailing:latest-arm64", KEPT)
+    assert removal.releases
     assert removal.stays_as == ("mine:1", MIRROR)
     assert removal.why == WANTED
-    (without,) = found(image("bailing:latest", id="sha256:built"), everything=True)
+    (without,) = found(image("bailing:latest"), everything=True)
     assert without.names == ("bailing:latest",)
+
+
+def test_all_takes_no_name_of_an_image_that_another_workspace_uses() -> None:
+    (removal,) = found(image("bailing:latest", KEPT, HELD, THEIRS), everything=True)
+    assert removal.names == (HELD,)
+    assert removal.stays_as == ("bailing:latest", KEPT, THEIRS)
+    assert found(image("bailing:latest", KEPT, THEIRS), everything=True) == ()
+
+
+def test_the_names_that_clones_share_stay_where_the_other_one_holds_a_twin() -> None:
+    twin = image(THEIRS, id="sha256:2")
+    assert found(twin, image(KEPT)) == ()
+    (removal,) = found(twin, image("bailing:latest", KEPT, HELD), everything=True)
+    assert removal.names == (HELD,)
+    (nameless,) = found(twin, image())
+    assert nameless.names == ("sha256:built",)
 
 
 def test_where_no_repository_is_known_the_label_has_the_image() -> None:

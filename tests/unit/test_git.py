@@ -12,7 +12,7 @@ from bailing_tasks import git, process
 from bailing_tasks.errors import UsageError
 from bailing_tasks.events import Event
 from bailing_tasks.git import remote_path, remote_url
-from bailing_tasks.hosting import repository_path, web_address
+from bailing_tasks.hosting import repository_name, repository_path, web_address
 from tests.unit.repository import WHEN, Repository
 
 
@@ -33,6 +33,21 @@ from tests.unit.repository import WHEN, Repository
 )
 def test_owner_and_name_are_taken_from_the_url(url: str, path: str | None) -> None:
     assert repository_path(url) == path
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("https://gitlab.example.com/acme/Voice.git", "Voice"),
+        ("git@ssh.dev.azure.com:v3/org/proj/repo", "repo"),
+        ("git@host.example:voice.git", "voice"),
+        ("/srv/git/voice.git/", "voice"),
+        ("../voice/.git", "voice"),
+        ("", ""),
+    ],
+)
+def test_a_remote_of_any_kind_has_a_name(url: str, name: str) -> None:
+    assert repository_name(url) == name
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from bailing_tasks.errors import SettingsError, UsageError
 from bailing_tasks.mirroring import (
     Place,
     built_names,
+    check_distinct,
     copies,
     mirror_reference,
     mirrors_setting,
@@ -230,7 +231,7 @@ def test_platforms_that_are_pinned_apart_are_both_there_and_the_newest_has_the_t
 
 
 def settings(root: Path, **given: object) -> Settings:
-    return load(root, environment={}, overrides=given)
+    return load(root, environment={}, overrides={"name": "bailing", **given})
 
 
 def test_the_settings_of_the_other_network_lead_to_where_the_images_are(tmp_path: Path) -> None:
@@ -282,3 +283,11 @@ def test_what_is_built_is_looked_for_under_its_version(
     target = replace(settings(tmp_path).builder, repository=repository)
     found = built_names(target, TEAM, version, "semver")
     assert [str(name) for name in found] == [f"registry.example/team/images/{x}" for x in names]
+
+
+def test_two_targets_that_would_have_one_name_in_a_place_are_refused(tmp_path: Path) -> None:
+    app, builder = settings(tmp_path).app, settings(tmp_path).builder
+    check_distinct([app, builder, app], TEAM)
+    others = [replace(app, repository="a/web"), replace(builder, repository="b/web")]
+    with pytest.raises(SettingsError, match=r"app and builder would both be .*/team/images/web"):
+        check_distinct(others, TEAM)

@@ -15,7 +15,7 @@ from bailing_tasks.build_plan import context_files, plan_build
 from bailing_tasks.build_request import context_names, contexts
 from bailing_tasks.configuration import resolve
 from bailing_tasks.engine.base import Engine, Image
-from bailing_tasks.names import LABEL, kept_name, pin_name
+from bailing_tasks.names import LABEL, fingerprint_name, kept_name, pin_name
 from bailing_tasks.onbuild import FILE, KnownOnBuild
 from bailing_tasks.origin import Origin
 from bailing_tasks.platforms import Platform
@@ -157,7 +157,7 @@ def test_a_recipe_that_is_read_again_for_its_builder_keeps_what_is_known(tmp_pat
     )
     found = read_recipe(settings, variant, AMD64, onbuild=lookup)
     builder = found.own[0].base
-    again = on_bases(settings, found, {builder.key: "localhost/bailing-builder:fp-1"})
+    again = on_bases(settings, found, {builder.key: fingerprint_name(settings.builder, "1")})
     for each in (found, again):
         assert list(each.onbuild.values()) == [("COPY conf /",), ("COPY lock /",)]
         assert [image.reference.familiar for image in each.unknown] == ["c:latest"]

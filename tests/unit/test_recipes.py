@@ -43,7 +43,7 @@ def workspace(root: Path, **document: Any) -> Settings:
     (root / "docker").mkdir(exist_ok=True)
     (root / "docker" / "dockerfile.dev").write_text(BUILDER)
     (root / "Dockerfile").write_text(APP)
-    return resolve(root, document=document, environment={}, overrides={})
+    return resolve(root, document={"name": "bailing", **document}, environment={}, overrides={})
 
 
 def recipe(settings: Settings, name: str, python: str = "3.11") -> Recipe:

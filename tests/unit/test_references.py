@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bailing_tasks.errors import UsageError
-from bailing_tasks.references import Reference
+from bailing_tasks.references import Reference, image_name
 
 DIGEST = "sha256:" + "0a" * 32
 HOST = "docker.io"
@@ -132,3 +132,26 @@ def test_canonical_form_is_idempotent(text: str) -> None:
     except UsageError:
         return
     assert str(Reference.parse(canonical)) == canonical
+
+
+@given(st.text(max_size=200) | st.text(alphabet="aB0._-/ ", max_size=200))
+def test_any_text_gives_a_valid_image_name_or_none(text: str) -> None:
+    name = image_name(text)
+    assert image_name(name) == name
+    if name:
+        assert Reference.parse(f"localhost/{name}-builder").path == f"{name}-builder"
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Our Voice!", "our-voice"),
+        ("a.b_c__d--e", "a.b_c__d--e"),
+        ("a..b___c-_d", "a-b-c-d"),
+        ("-_.", ""),
+        ("語", ""),
+        ("ab" * 32, ""),
+    ],
+)
+def test_what_a_name_may_not_have_becomes_a_hyphen(text: str, name: str) -> None:
+    assert image_name(text) == name

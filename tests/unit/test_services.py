@@ -11,7 +11,7 @@ from bailing_tasks.configuration import flatten, load, resolve
 from bailing_tasks.errors import SettingsError
 from bailing_tasks.platforms import Platform
 from bailing_tasks.recipes import read_recipe
-from bailing_tasks.services import as_tag, find, name_of, project_of
+from bailing_tasks.services import as_tag, find, name_of
 from bailing_tasks.settings import Settings, Target
 from bailing_tasks.variants import Variant
 
@@ -132,7 +132,7 @@ def test_a_dockerfile_that_a_template_makes_need_not_be_there(root: Path) -> Non
         ("release/1.0+build 5", "", "release-1.0-build-5"),
         ("-.1", "", "1"),
         ("ä", "", "latest"),
-        ("x" * 200, "", "x" * 128),
+        ("x" * 200, "", "x" * 100),
     ],
 )
 def test_the_local_name_has_the_version(root: Path, describe: str, version: str, tag: str) -> None:
@@ -213,20 +213,16 @@ def test_git_is_not_asked_for_a_version_that_nothing_shows(root: Path) -> None:
     resolve(root, document=document, environment={}, overrides={}, describe=describe)
 
 
-@pytest.mark.parametrize(
-    ("repository", "folder", "project"),
-    [
-        ("ghcr.io/team/voice", "x", "voice"),
-        ("", "My Project", "my-project"),
-        ("", "_ai.infra-", "ai.infra"),
-        ("", "größe", "gr-e"),
-        ("", "語", "project"),
-    ],
-)
-def test_the_project_is_called_after_its_repository_or_folder(
-    tmp_path: Path, repository: str, folder: str, project: str
-) -> None:
-    assert project_of(repository, tmp_path / folder) == project
+def test_a_service_shares_its_image_with_no_other_target(root: Path) -> None:
+    (root / "Dockerfile").write_text("FROM scratch\n")
+    for image in ("voice", "library/voice:1"):
+        with pytest.raises(SettingsError, match="app and backend are both called"):
+            settings(
+                root,
+                services=PATTERNS,
+                service={"backend": {"image": image}},
+                app={"image": "voice"},
+            )
 
 
 def test_tables_refine_add_and_name_services(root: Path) -> None:

@@ -24,6 +24,7 @@ def settings(
     overrides: dict[str, Any] | None = None,
     remote: str = "",
     licenses: str = "",
+    project_name: str = "bailing",
 ) -> Settings:
     return resolve(
         root,
@@ -32,6 +33,7 @@ def settings(
         overrides=overrides or {},
         remote=remote,
         licenses=licenses,
+        project_name=project_name,
     )
 
 
@@ -267,6 +269,42 @@ def test_gitlab_names_the_repository_in_its_own_ci() -> None:
         settings(environment={"GITLAB_CI": "true", "CI_REGISTRY_IMAGE": "a/b:1"})
 
 
+@pytest.mark.parametrize(
+    ("given", "name", "origin"),
+    [
+        ({"document": {"name": "Our Voice"}, "project_name": "p"}, "our-voice", "pyproject.toml"),
+        (
+            {"project_name": "Acme.Voice_2", "remote": "git@github.com:a/b"},
+            "acme.voice_2",
+            "[project] name",
+        ),
+        (
+            {"document": {"repository": "r.example/a/B"}, "remote": "https://git.example/c.git"},
+            "b",
+            "repository",
+        ),
+        ({"remote": "git@github.com:owner/voice.git"}, "voice", "repository"),
+        ({"project_name": "語", "remote": "/srv/git/c d.git"}, "c-d", "git remote"),
+        ({"root": Path("/w/My Project")}, "my-project", "folder"),
+        ({"root": Path("/w/_ai.infra-")}, "ai.infra", "folder"),
+        ({"root": Path("/w/größe")}, "gr-e", "folder"),
+        ({"root": Path(f"/w/{'ab' * 32}")}, "project", "default"),
+    ],
+)
+def test_images_are_named_after_the_project(given: dict[str, Any], name: str, origin: str) -> None:
+    found = settings(**{"project_name": "", **given})
+    assert (found.name, found.origins["name"]) == (name, origin)
+    assert (found.app.image, found.builder.image) == (name, f"{name}-builder")
+    assert found.origins["app.image"] == found.origins["builder.image"] == origin
+    own = settings(document={"name": "x", "app": {"image": "voice"}})
+    assert (own.app.image, own.builder.image) == ("voice", "x-builder")
+
+
+def test_a_name_that_no_image_can_have_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"name: expected a name with letters or digits"):
+        settings(document={"name": "語"})
+
+
 def test_source_and_licenses_are_what_git_and_the_project_say() -> None:
     found = settings(remote="git@git.example:a/b.git", licenses="MIT")
     assert (found.source, found.licenses) == ("https://git.example/a/b", "MIT")
@@ -281,6 +319,13 @@ def test_source_and_licenses_are_what_git_and_the_project_say() -> None:
     )
     assert (given.source, given.licenses) == ("https://a.example", "Apache-2.0")
     assert settings().source == settings().licenses == ""
+
+
+def test_the_project_file_names_the_project(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "Voice"\n')
+    assert load(tmp_path, environment={}, remote="/srv/git/other").app.image == "voice"
+    (tmp_path / "pyproject.toml").write_text("[project]\nname = 1\n")
+    assert load(tmp_path, environment={}, remote="/srv/git/other").app.image == "other"
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,13 @@ def test_a_built_image_gets_a_name_of_its_target_alone(
 
 
 @pytest.mark.parametrize(
-    "name", [PIN, "localhost/app:fp-0123456789abcdef", "localhost/app:id-0123"]
+    "name",
+    [
+        PIN,
+        "localhost/app:fp-0123456789abcdef",
+        "localhost/app:id-0123",
+        "localhost/app:ws-0123456789ab-amd64",
+    ],
 )
 def test_an_image_from_a_registry_gets_no_name_that_the_tasks_give(
     settings: Settings, contents: Contents, name: str

@@ -67,7 +67,7 @@ class Checkout:
 
     def settings(self, document: Mapping[str, Any] | None = None) -> Settings:
         """Return the settings of the workspace, with what a test gives."""
-        given = {"repository": "ghcr.io/owner/voice", **(document or {})}
+        given = {"name": "bailing", "repository": "ghcr.io/owner/voice", **(document or {})}
         # How this checkout of the tasks could be installed elsewhere depends on its state.
         given["ci"] = {"install": "pip install ./tools", **given.get("ci", {})}
         return resolve(self.root, document=given, environment={}, overrides={})
