@@ -49,10 +49,12 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style, docstrings and format."""
+    """Check style, docstrings and format, unused code, and what is declared of what is imported."""
     session.install(*group("lint"))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+    session.run("vulture")
+    session.run("deptry", ".")
 
 
 @nox.session

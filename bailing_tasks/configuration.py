@@ -78,15 +78,6 @@ def load(
     )
 
 
-def read_table(path: Path) -> Mapping[str, Any]:
-    """Return `[tool.bailing-tasks]` of a pyproject.toml; empty where there is none.
-
-    Raises:
-        SettingsError: The file cannot be read or is no TOML, or the table is no table.
-    """
-    return _table(_read(path), path)
-
-
 def _read(path: Path) -> Mapping[str, Any]:
     from bailing_tasks import toml
 
@@ -95,7 +86,7 @@ def _read(path: Path) -> Mapping[str, Any]:
         return document
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError, toml.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise SettingsError(f"{path} cannot be read as TOML", cause=str(error)) from error
 
 

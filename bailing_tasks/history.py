@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from bailing_tasks.errors import BailingError, UsageError
@@ -177,7 +177,7 @@ def ended(
         built: What there is now; None where there is nothing.
     """
     target, platform, python = plan.recipe.variant.key
-    began = datetime.now(timezone.utc) - timedelta(seconds=seconds)
+    began = datetime.now(UTC) - timedelta(seconds=seconds)
     return Build(
         began=began.isoformat(timespec="seconds"),
         task=task,

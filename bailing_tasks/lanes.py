@@ -116,7 +116,7 @@ def _run_all(run: Callable[[Lane], None], lanes: Sequence[Lane]) -> None:
 
 def _wait(ended: Sequence[threading.Event]) -> None:
     # Looking up now and then, since Ctrl-C right before a wait is not heard of during it; and for
-    # events, since a thread counts as ended where its join was interrupted (Python 3.10 to 3.12).
+    # events, since a thread counts as ended where its join was interrupted (Python 3.11 and 3.12).
     for event in ended:
         while not event.wait(LOOK_SECONDS):
             continue

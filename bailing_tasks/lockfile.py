@@ -63,7 +63,7 @@ def parse(text: str) -> dict[Key, Locked]:
     """
     try:
         document = toml.loads(text)
-    except toml.TOMLDecodeError as error:
+    except ValueError as error:
         raise _damaged("it is no TOML", str(error)) from error
     if document.get("version") != VERSION:
         raise _damaged(f"its version is not {VERSION}", "another version of the tasks wrote it")

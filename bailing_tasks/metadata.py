@@ -10,14 +10,14 @@ import csv
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from bailing_tasks import handlebars, versions
 from bailing_tasks.errors import UsageError
 from bailing_tasks.events import PULLS, Event
 from bailing_tasks.tag_names import LATEST, sanitized
 
-MOMENT = datetime(2000, 1, 1, tzinfo=timezone.utc)
+MOMENT = datetime(2000, 1, 1, tzinfo=UTC)
 """What dates show unless another moment is handed in."""
 SHORT = 7
 DEFAULT = ("type=schedule", "type=ref,event=branch", "type=ref,event=tag", "type=ref,event=pr")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 from bailing_tasks import git, process
@@ -88,4 +88,4 @@ def checked_out(root: Path, environment: Mapping[str, str]) -> Origin:
 
 def rfc3339(time: int) -> str:
     """Return a time in seconds since 1970 as RFC 3339 has it."""
-    return datetime.fromtimestamp(time, timezone.utc).isoformat(timespec="seconds")
+    return datetime.fromtimestamp(time, UTC).isoformat(timespec="seconds")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from bailing_tasks.engine.base import Engine, Limits
@@ -224,7 +224,7 @@ class Resolver:
             digest=digest,
             index_digest=index_digest,
             served_from=source.repository,
-            resolved_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            resolved_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
 
     def _compare(self, image: WantedImage, source: Source, pin: Pin) -> None:

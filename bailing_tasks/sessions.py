@@ -1,7 +1,7 @@
 """The nox sessions that build a workspace's images, and what noxfiles share.
 
-Importing this, and `register`, need nox and the standard library alone (and tomli before Python
-3.11): a noxfile is read where nothing else may be installed.
+Importing this, and `register`, need nox and the standard library alone: a noxfile is read where
+nothing else may be installed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from bailing_tasks.settings import Settings
 
-PYTHONS = ("3.10", "3.11", "3.12", "3.13")
+PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 """The Python versions the library is tested on."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,7 +84,7 @@ def git_facts(root: Path, event: Event) -> Facts:
     """
     date = ""
     if event.commit and git.commit_of(root, event.commit):
-        made = datetime.fromtimestamp(git.commit_time(root, event.commit), timezone.utc)
+        made = datetime.fromtimestamp(git.commit_time(root, event.commit), UTC)
         date = f"{made:%Y%m%d}"
     return Facts(
         date=date,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from bailing_tasks.errors import UsageError
 from bailing_tasks.settings import VerifySettings
@@ -20,7 +20,7 @@ def remember(state: State, identity: str, settings: VerifySettings) -> None:
     """Write down that an image has passed."""
     known = _read(state)
     known.pop(_key(identity, settings), None)
-    at = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    at = datetime.now(UTC).isoformat(timespec="seconds")
     known[_key(identity, settings)] = at
     latest = dict(list(known.items())[-KEPT:])
     with contextlib.suppress(UsageError):  # it only saves time

@@ -9,7 +9,7 @@ import socket
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urljoin
@@ -74,7 +74,7 @@ def retry_after(response: requests.Response) -> float | None:
         return float(said)
     try:
         until = parsedate_to_datetime(said)
-        return max((until - datetime.now(timezone.utc)).total_seconds(), 0.0)
+        return max((until - datetime.now(UTC)).total_seconds(), 0.0)
     except (ValueError, TypeError, OverflowError):
         return None
 

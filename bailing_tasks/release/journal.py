@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,7 @@ class Journal:
         Raises:
             ReleaseError: The state cannot be written to.
         """
-        at = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+        at = datetime.now(UTC).isoformat(timespec="milliseconds")
         line = {"step": step, "at": at, **said}
         try:
             self.state.append(f"{FOLDER}/{self.path.name}", json.dumps(line))
@@ -155,7 +155,7 @@ def opened(state: State, plan: Plan, before: Mapping[str, str]) -> Journal:
     if journal is not None and not journal.is_finished:
         return journal
     if journal is None:
-        started = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+        started = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
         path = state.folder / FOLDER / f"{started}-{key}.jsonl"
         journal = Journal(path, state)
     journal.add(

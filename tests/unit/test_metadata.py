@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 import pytest
 
@@ -12,7 +12,7 @@ from bailing_tasks.handlebars import render
 from bailing_tasks.metadata import evaluate
 
 COMMIT = "860c190" + "1" * 33
-MOMENT = datetime(2020, 1, 10, 0, 30, 5, tzinfo=timezone.utc)
+MOMENT = datetime(2020, 1, 10, 0, 30, 5, tzinfo=UTC)
 
 MAIN = Event(name="push", ref="refs/heads/main", commit=COMMIT)
 DEV = Event(name="push", ref="refs/heads/dev", commit=COMMIT)

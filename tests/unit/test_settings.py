@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bailing_tasks.configuration import flatten, load, read_table, resolve
+from bailing_tasks.configuration import flatten, load, resolve
 from bailing_tasks.errors import SettingsError
 from bailing_tasks.options import OPTIONS
 from bailing_tasks.platforms import Platform
@@ -382,9 +382,9 @@ def test_every_option_can_be_printed_with_its_origin() -> None:
 
 def test_the_table_is_read_from_pyproject(tmp_path: Path) -> None:
     file = tmp_path / "pyproject.toml"
-    assert read_table(file) == {}
+    assert load(tmp_path, environment={}).default_branch == "main"
     file.write_text('[project]\nname = "x"\n')
-    assert read_table(file) == {}
+    assert load(tmp_path, environment={}).default_branch == "main"
     file.write_text('[tool.bailing-tasks]\ndefault-branch = "trunk"\n')
     assert load(tmp_path, environment={}).default_branch == "trunk"
 
@@ -396,10 +396,10 @@ def test_a_file_that_cannot_be_read_is_refused_by_name(tmp_path: Path, text: str
     file = tmp_path / "pyproject.toml"
     file.write_bytes(text.encode("latin-1"))
     with pytest.raises(SettingsError, match=r"pyproject\.toml"):
-        read_table(file)
+        load(tmp_path, environment={})
 
 
 def test_a_tool_key_that_is_no_table_has_no_settings(tmp_path: Path) -> None:
     file = tmp_path / "pyproject.toml"
     file.write_text("tool = 1\n")
-    assert read_table(file) == {}
+    assert load(tmp_path, environment={}).default_branch == "main"
