@@ -12,6 +12,11 @@ from bailing_tasks.errors import SettingsError, UsageError
 from bailing_tasks.references import Reference
 
 _USER = re.compile(r".*@", re.DOTALL)
+_HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[\w.-]+)(?::(?P<port>[0-9]*))?", re.ASCII)
+_URL = re.compile(
+    rf"(?P<scheme>https?)://(?P<host>{_HOST.pattern})(?:[/?#][!-\[\]-~]*)?", re.I | re.ASCII
+)
+_PORTS = {"http": "80", "https": "443"}
 DOCKER_HUB = "docker.io"
 DOCKER_HUB_API = "registry-1.docker.io"
 
@@ -130,7 +135,7 @@ def _address(address: str) -> tuple[str, str, str]:
     if (
         not parts.hostname
         or (has_scheme and parts.scheme not in ("http", "https"))
-        or parts.username is not None
+        or set("@\\").intersection(parts.netloc)
         or parts.query
         or parts.fragment
     ):
@@ -157,8 +162,26 @@ def is_host(text: str) -> bool:
 
 def is_loopback(host: str) -> bool:
     """Whether a host, with or without a port, is this machine's loopback."""
+    match = _HOST.fullmatch(host)
+    name = match["name"].strip("[]").lower() if match else ""
     try:
-        name = urlsplit(f"//{host}").hostname or ""
         return name == "localhost" or ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
+
+
+def server(url: str) -> tuple[str, str]:
+    """Return the scheme of a URL, and its host with the port unless that is the scheme's own.
+
+    Parsers disagree about the host of a URL with a user, a backslash, blanks or control characters
+    (RFC 3986 allows none of the last three): such a URL is refused, so that what is checked and
+    where the request goes are one host.
+
+    Raises:
+        ValueError: It is no such URL.
+    """
+    match = _URL.fullmatch(url)
+    if match is None:
+        raise ValueError("it is no plain URL by HTTP or HTTPS")
+    scheme, name, port = match["scheme"].lower(), match["name"].lower(), match["port"]
+    return scheme, f"{name}:{port}" if port and port != _PORTS[scheme] else name

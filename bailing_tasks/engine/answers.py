@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import socket
 import threading
 from collections.abc import Iterator, Mapping
@@ -28,6 +29,9 @@ WATCH_SECONDS = 0.2
 LARGEST = 8 << 20
 """The most bytes of an answer that is no blob; registries take no manifest above 4 MiB."""
 OVER = "timed out before the answer was whole"
+
+_PLAIN = re.compile(r"[!-\[\]-~]*")
+"""What a URL may consist of, and a little more (RFC 3986): no blank, backslash or control."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +98,8 @@ def sent_to(response: requests.Response, failed: Failed) -> str:
     """
     location = response.headers["Location"]
     try:
+        if not _PLAIN.fullmatch(location):  # `urljoin` would drop tabs and line ends
+            raise ValueError("it has characters that no URL has")
         return urljoin(response.url, location)
     except ValueError as error:
         raise failed(f"it was sent elsewhere: {location}, no address", sign="redirects") from error

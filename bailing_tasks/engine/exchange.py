@@ -12,7 +12,6 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import BinaryIO, Protocol
-from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -20,7 +19,7 @@ from requests.adapters import HTTPAdapter
 from bailing_tasks.engine.answers import OVER, Failed, as_json, is_over, read, reason, sent_to
 from bailing_tasks.engine.base import Limits
 from bailing_tasks.failures import ANSWERS_PLAIN, SENT_TO_PLAIN
-from bailing_tasks.mirrors import DOCKER_HUB, Source, is_loopback, origin
+from bailing_tasks.mirrors import DOCKER_HUB, Source, is_loopback, origin, server
 from bailing_tasks.references import Reference
 
 TIMEOUT = (5.0, 15.0)
@@ -111,7 +110,7 @@ class Exchange:
                 return response
             response.close()
             target = self._sent_to(response, failed)
-            if urlsplit(target)[:2] != urlsplit(url)[:2]:
+            if server(target) != server(url):
                 headers = {name: headers[name] for name in headers if name != "Authorization"}
             url, params = target, None
         raise failed(f"it was sent elsewhere {REDIRECTS} times", sign="redirects")
@@ -122,14 +121,18 @@ class Exchange:
         failed: Failed,
         ask: Callable[[dict[str, str]], requests.Response],
     ) -> requests.Response:
+        """Ask, and once more with a login where the registry itself wants one.
+
+        What a registry sends on to may be anyone's: its challenge is not answered (CVE-2020-15157).
+        """
         key = (source.url, source.name)
-        response = ask(self._authorization(key))
+        response = _own(ask(self._authorization(key)), source, failed)
         if response.status_code == requests.codes.unauthorized:
             # There was no token, or it has expired.
             challenge = response.headers.get("WWW-Authenticate", "")
             response.close()
             self._tokens[key] = self._authorize(source, challenge, failed)
-            response = ask(self._authorization(key))
+            response = _own(ask(self._authorization(key)), source, failed)
         return response
 
     def _authorization(self, key: tuple[str, str]) -> dict[str, str]:
@@ -177,11 +180,10 @@ class Exchange:
         Raises:
             RemoteError: It would be.
         """
-        scheme, host, *_ = urlsplit(target)
+        scheme, host = _server(target, failed)
         said = is_loopback(host) or host in self._plain_http
-        if scheme == "http" and not said and urlsplit(asked)[:2] != (scheme, host):
-            shown = host.rpartition("@")[2]
-            raise failed(f"it sends on to {shown} by plain HTTP", sign=SENT_TO_PLAIN)
+        if scheme == "http" and not said and server(asked) != (scheme, host):
+            raise failed(f"it sends on to {host} by plain HTTP", sign=SENT_TO_PLAIN)
 
     def _login(self, host: str, failed: Failed) -> dict[str, str]:
         """Return what Docker knows of a host: `username` and `password`, or `identitytoken`."""
@@ -210,9 +212,9 @@ class Exchange:
         stall: float | None = None,
     ) -> requests.Response:
         """Ask; with `stall` the answer's body is left to the caller, to be read as it comes."""
-        server = "/".join(url.split("/")[:3])
-        host = server.rpartition("/")[2]
-        if silent := self._silent.get(server):
+        scheme, host = _server(url, failed)
+        place = f"{scheme}://{host}"
+        if silent := self._silent.get(place):
             raise failed.unreachable(silent, "timeout")
         # Loopback is asked directly, as Docker does, whatever proxy the environment names.
         direct = {"http": "", "https": ""} if is_loopback(host) else None
@@ -236,7 +238,7 @@ class Exchange:
             if stall is None:
                 read(response, self.limits, failed)
         except requests.Timeout as error:
-            silent = self._silent[server] = f"{server} was silent for {between:.0f} s"
+            silent = self._silent[place] = f"{place} was silent for {between:.0f} s"
             raise failed.unreachable(silent, "timeout") from error
         except requests.exceptions.SSLError as error:
             said = reason(error)
@@ -246,6 +248,24 @@ class Exchange:
             said = OVER if is_over(self.limits) else reason(error)
             raise failed.unreachable(said, said.replace(host, "")) from error
         return response
+
+
+def _own(response: requests.Response, source: Source, failed: Failed) -> requests.Response:
+    """Return an answer, unless another host than the registry wants a login."""
+    place = server(response.url)
+    if response.status_code != requests.codes.unauthorized or place == server(source.url):
+        return response
+    response.close()
+    said = f"it was sent elsewhere, to {place[1]}, which wants a login"
+    raise failed(f"{said}; credentials go to {source.host} alone", sign="redirects")
+
+
+def _server(url: str, failed: Failed) -> tuple[str, str]:
+    """Return what `mirrors.server` does, of an address that came from outside."""
+    try:
+        return server(url)
+    except ValueError as error:
+        raise failed(f"it was sent elsewhere: {error}", sign="redirects") from error
 
 
 def _basic(login: Mapping[str, str]) -> str:

@@ -30,7 +30,7 @@ from bailing_tasks.engine.registry import ACCEPT, Registries
 from bailing_tasks.errors import EngineError, IncompleteError, RegistryError
 from bailing_tasks.failures import push_error, without_names
 from bailing_tasks.image_index import OCI_MANIFEST
-from bailing_tasks.mirrors import Source
+from bailing_tasks.mirrors import Source, server
 from bailing_tasks.references import Reference
 
 STALL = 60.0
@@ -262,7 +262,7 @@ class Uploads(Registries):
         follow: bool = True,
     ) -> requests.Response:
         """Ask, with a login where it goes to the registry itself; the answer is read."""
-        own = url.startswith(f"{source.url}/")
+        own = server(url) == server(source.url)
         described = {"Content-Type": media_type} if body else {"Accept": ACCEPT}
         ask = self._follow if follow else self._request
         response = self._authorized(

@@ -1,11 +1,11 @@
-"""No unit test reaches an engine, a registry or a network, not even by accident."""
+"""No unit test reaches an engine, a registry or a network, but servers of its own on loopback."""
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 
@@ -24,8 +24,12 @@ def _nothing_outside(monkeypatch: pytest.MonkeyPatch) -> None:
         assert name in ALLOWED or name.startswith("python"), f"a unit test would run {argv}"
         return start(argv, *args, **kwargs)
 
-    def connect(*_: object) -> NoReturn:
-        raise AssertionError("a unit test would open a connection")
+    open_connection = socket.socket.connect
+
+    def connect(self: socket.socket, address: Any) -> None:
+        assert self.family == socket.AF_INET, f"a unit test would connect to {address}"
+        assert address[0] == "127.0.0.1", f"a unit test would connect to {address}"
+        open_connection(self, address)
 
     monkeypatch.setattr(process, "_popen", popen)
     monkeypatch.setattr(socket.socket, "connect", connect)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bailing_tasks.errors import SettingsError
-from bailing_tasks.mirrors import origin, sources
+from bailing_tasks.mirrors import is_loopback, origin, server, sources
 from bailing_tasks.references import Reference
 
 ALPINE = Reference.parse("alpine:3.20")
@@ -110,3 +110,31 @@ def test_plain_http_is_spoken_where_somebody_said_so() -> None:
         "http://registry.intranet:5000",
         "https://registry.intranet:5000",
     )
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("https://Registry.Example/v2/", ("https", "registry.example")),
+        ("HTTPS://r.example:443?x=1", ("https", "r.example")),
+        ("http://r.example:443/", ("http", "r.example:443")),
+        ("http://[::1]:5000/x", ("http", "[::1]:5000")),
+        ("http://r.example:/x", ("http", "r.example")),
+    ],
+)
+def test_the_server_of_a_url(url: str, place: tuple[str, str]) -> None:
+    assert server(url) == place
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://u@h/", r"http://e\@127.0.0.1/", "http://h/ x", "http://h/\n", "//h/x", "file:///h"],
+)
+def test_a_url_that_parsers_may_read_differently_has_no_server(url: str) -> None:
+    with pytest.raises(ValueError, match="no plain URL"):
+        server(url)
+
+
+@pytest.mark.parametrize("host", [r"evil.example\@127.0.0.1", "u@127.0.0.1", "localhost.evil", ""])
+def test_what_only_looks_like_loopback_is_none(host: str) -> None:
+    assert not is_loopback(host)
