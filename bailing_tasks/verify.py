@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from bailing_tasks.engine.base import Container, Engine, Image
 from bailing_tasks.errors import EngineError, VerifyError
 from bailing_tasks.names import BUILDER_LABEL
-from bailing_tasks.platforms import Platform
 from bailing_tasks.settings import VerifySettings
 from bailing_tasks.units import size
 from bailing_tasks.variants import Variant
 
 POLL_SECONDS = 0.5
+NOT_STARTED = (126, 127)
+"""The exit codes of a program that cannot be run, or is not there."""
+USERS = "/etc/passwd"
 
 _HEALTH = """
 import socket, sys, urllib.request
@@ -26,6 +30,11 @@ with opener.open(url, timeout=10) as answer:
     print(answer.status, url, answer.read(200).decode(errors="replace").strip())
 """
 """Asks by the container's own address: a server on its loopback alone serves nobody."""
+
+
+Made = Callable[..., AbstractContextManager[Container]]
+"""Makes a container of the image, as `Engine.container`."""
+Probe = Callable[[], tuple[bool, str]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,9 +105,10 @@ def verify(
     image = engine.image(app)
     if image is None:
         raise VerifyError(f"there is no image {app}", remedy="run `invoke build-app` first")
+    container = functools.partial(engine.container, app, variant.platform, owner=owner)
     checks = [
-        *_still_checks(engine, app, image, builder, variant.platform, settings, owner),
-        *_live_checks(engine, app, variant.platform, settings, owner),
+        *_still_checks(engine, container, image, builder, settings),
+        *_live_checks(engine, container, settings),
     ]
     return Verification(
         image=app,
@@ -110,18 +120,12 @@ def verify(
 
 
 def _still_checks(
-    engine: Engine,
-    app: str,
-    image: Image,
-    builder: str,
-    platform: Platform,
-    settings: VerifySettings,
-    owner: str,
+    engine: Engine, container: Made, image: Image, builder: str, settings: VerifySettings
 ) -> Iterator[Check]:
     """Check what can be seen without running it."""
     if settings.absent_commands:
-        with engine.container(app, platform, start=False, owner=owner) as container:
-            programs = [path for path in container.files() if _in_bin(path)]
+        with container(start=False) as box:
+            programs = [path for path in box.files() if _in_bin(path)]
         for command in settings.absent_commands:
             found = [path for path in programs if is_command(path, command)]
             yield Check(
@@ -130,14 +134,34 @@ def _still_checks(
                 detail=f"found {', '.join(found)}" if found else "in no bin folder",
             )
     if settings.user:
+        user = image.user.partition(":")[0]
         yield Check(
             name=f"user is {settings.user}",
-            ok=image.user.partition(":")[0] == settings.user,
+            ok=user == settings.user,
             detail=f"the image's user is {image.user or 'root'}",
         )
+        with container(start=False) as box:
+            uid = user_id(user, box.read(USERS) or b"")
+        detail = f"{USERS} has no user {user}" if uid is None else f"user id {uid}"
+        yield Check(name="runs without root", ok=bool(uid), detail=detail)
     if settings.smaller_than_builder:
-        here = engine.image(builder) if builder else None
-        yield _smaller(image, _its_builder(engine, image) or here)
+        yield _smaller(image, _its_builder(engine, image) or engine.image(builder))
+
+
+def user_id(user: str, passwd: bytes) -> int | None:
+    """Return the id of an image's user as a runtime finds it; None where there is no such user.
+
+    Args:
+        user: Its name or its number; empty for root.
+        passwd: The image's `/etc/passwd` (passwd(5)).
+    """
+    for line in passwd.decode(errors="replace").splitlines():
+        name, _, number, *_ = [*line.split(":"), "", "", ""]
+        if name == (user or "root") and number.isdecimal():
+            return int(number)
+    if not user or user.isdecimal():
+        return int(user or "0")
+    return None
 
 
 def _its_builder(engine: Engine, app: Image) -> Image | None:
@@ -159,70 +183,58 @@ def _smaller(image: Image, builder: Image | None) -> Check:
     )
 
 
-def _live_checks(
-    engine: Engine, app: str, platform: Platform, settings: VerifySettings, owner: str
-) -> Iterator[Check]:
-    """Check what it does in a container started from it."""
-    probes = dict(_probes(settings))
-    try:
-        with engine.container(app, platform, start=True, owner=owner) as container:
-            for name in list(probes):
-                ok, detail = _probed(container, probes.pop(name))
-                yield Check(name=name, ok=ok, detail=detail)
-    except EngineError as error:
-        if not engine.answers():
-            raise
-        for name in probes:
-            yield Check(name=name, ok=False, detail=f"{error.message}: {error.cause}")
+def _live_checks(engine: Engine, container: Made, settings: VerifySettings) -> Iterator[Check]:
+    """Check what it does: the health page of what the image runs, and programs in its place."""
+    for name, check in _probes(container, settings):
+        try:
+            ok, detail = check()
+        except EngineError as error:
+            if not engine.answers():
+                raise
+            ok, detail = False, f"{error.message}: {error.cause}"
+        yield Check(name=name, ok=ok, detail=detail)
 
 
-def _probed(container: Container, probe: Probe) -> tuple[bool, str]:
-    try:
-        if container.running():
-            return probe(container)
-    except EngineError:
-        if container.running():
-            raise
-    return False, f"the container ended: {_tail(container.log())}"
-
-
-Probe = Callable[[Container], tuple[bool, str]]
-
-
-def _probes(settings: VerifySettings) -> Iterator[tuple[str, Probe]]:
+def _probes(container: Made, settings: VerifySettings) -> Iterator[tuple[str, Probe]]:
     if settings.port:
-        yield f"answers {settings.health_path}", lambda box: _healthy(box, settings)
-    if settings.user:
-        yield "runs without root", _without_root
+        yield f"answers {settings.health_path}", lambda: _healthy(container, settings)
     for module in settings.imports:
-        yield f"imports {module}", _command((settings.python, "-c", f"import {module}"))
+        argv = (settings.python, "-c", f"import {module}")
+        yield f"imports {module}", functools.partial(_runs, container, argv, settings.timeout)
     for command in settings.commands:
-        yield f"runs {' '.join(command)}", _command(command)
+        check = functools.partial(_runs, container, command, settings.timeout)
+        yield f"runs {' '.join(command)}", check
 
 
-def _healthy(container: Container, settings: VerifySettings) -> tuple[bool, str]:
+def _healthy(container: Made, settings: VerifySettings) -> tuple[bool, str]:
+    """Ask for the health page until it answers, or until nothing can change that."""
     probe = (settings.python, "-c", _HEALTH, str(settings.port), settings.health_path)
     deadline = time.monotonic() + settings.timeout
-    while True:
-        code, output = container.run(probe)
-        if code == 0:
-            return True, output.strip()
-        if time.monotonic() > deadline:
-            return False, f"no answer in {settings.timeout} s: {_tail(output)}"
-        time.sleep(POLL_SECONDS)
+    with container(start=True) as box:
+        while (ended := box.ended()) is None:
+            try:
+                code, output = box.run(probe)
+            except EngineError:
+                if box.ended() is None:
+                    raise
+                continue
+            if code == 0:
+                return True, output.strip()
+            if code in NOT_STARTED and box.ended() is None:
+                return False, _tail(output)
+            if time.monotonic() > deadline:
+                return False, f"no answer in {settings.timeout} s: {_tail(output)}"
+            time.sleep(POLL_SECONDS)
+        return False, f"the container ended with exit code {ended}: {_tail(box.log())}"
 
 
-def _without_root(container: Container) -> tuple[bool, str]:
-    uids = container.uids()
-    return bool(uids) and 0 not in uids, f"user id {', '.join(map(str, uids)) or 'unknown'}"
-
-
-def _command(argv: tuple[str, ...]) -> Probe:
-    def probe(container: Container) -> tuple[bool, str]:
-        code, output = container.run(argv)
-        return code == 0, _tail(output) if code else "done"
-
-    return probe
+def _runs(container: Made, argv: Sequence[str], seconds: int) -> tuple[bool, str]:
+    """Run a program as the image's user, whatever the image would run."""
+    with container(start=True, argv=argv) as box:
+        code = box.ended(seconds)
+        if code is None:
+            return False, f"it did not end in {seconds} s: {_tail(box.log())}"
+        return code == 0, _tail(box.log()) if code else "done"
 
 
 def _in_bin(path: str) -> bool:

@@ -111,14 +111,18 @@ class Container(Protocol):
     def run(self, argv: Sequence[str]) -> tuple[int, str]:
         """Run a command in it; return its exit code and what it printed."""
 
-    def running(self) -> bool:
-        """Whether its main process is alive."""
+    def ended(self, seconds: float = 0.0) -> int | None:
+        """Return the exit code of its main process; None where that is still alive.
+
+        Args:
+            seconds: How long to wait for its end.
+        """
 
     def log(self) -> str:
         """Return what its main process printed."""
 
-    def uids(self) -> tuple[int, ...]:
-        """Return the user ids that its processes run under."""
+    def read(self, path: str) -> bytes | None:
+        """Return the content of a file by its absolute path; None where there is no such file."""
 
     def files(self) -> Iterator[str]:
         """Yield the path of each file in its file system, without a leading slash."""
@@ -300,15 +304,22 @@ class Engine(Protocol):
         """Whether it is still there."""
 
     def container(
-        self, image: str, platform: Platform, *, start: bool, owner: str
+        self,
+        image: str,
+        platform: Platform,
+        *,
+        start: bool,
+        owner: str,
+        argv: Sequence[str] = (),
     ) -> AbstractContextManager[Container]:
         """Make a container of an image, and remove it at the end.
 
         Args:
             image: The image.
             platform: Its platform.
-            start: Whether it runs, as the image says; otherwise it is only looked into.
+            start: Whether it runs; otherwise it is only looked into.
             owner: Who it belongs to: `remove_containers` finds it by that.
+            argv: What it runs instead of what the image says, entry point included.
 
         Raises:
             EngineError: It could not be made or started, or the engine failed.

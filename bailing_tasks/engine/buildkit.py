@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 from bailing_tasks import image_index, process
@@ -213,7 +213,13 @@ class BuildKitEngine:
 
     @contextlib.contextmanager
     def container(
-        self, image: str, platform: Platform, *, start: bool, owner: str
+        self,
+        image: str,
+        platform: Platform,
+        *,
+        start: bool,
+        owner: str,
+        argv: Sequence[str] = (),
     ) -> Iterator[Container]:
         """Make a container of an image in a Docker engine beside it, as `Engine.container`.
 
@@ -231,7 +237,7 @@ class BuildKitEngine:
         manifest, *_ = manifests(self._layout, held.id)
         beside.load(self._layout, manifest, name)
         try:
-            with beside.container(name, platform, start=start, owner=owner) as container:
+            with beside.container(name, platform, start=start, owner=owner, argv=argv) as container:
                 yield container
         finally:
             beside.untag(name)

@@ -6,6 +6,7 @@ A module of its own, since the SDK is slow to import and only `verify` needs thi
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from bailing_tasks.platforms import Platform
 if TYPE_CHECKING:
     import docker
 
+POLL_SECONDS = 0.05
 OWNER_LABEL = "io.bailing-tasks.owner"
 """On a container under test: the workspace that made it."""
 
@@ -27,6 +29,7 @@ def container(
     *,
     start: bool,
     owner: str,
+    argv: Sequence[str],
 ) -> Iterator[Container]:
     """Make a container of an image, and remove it at the end.
 
@@ -34,8 +37,9 @@ def container(
         connected: Returns the engine's connection.
         image: The image.
         platform: Its platform.
-        start: Whether it runs, as the image says; otherwise it is only looked into.
+        start: Whether it runs; otherwise it is only looked into.
         owner: Who it belongs to: `remove` finds it by that.
+        argv: What it runs instead of what the image says, entry point included.
 
     Raises:
         EngineError: It could not be made or started, or the engine failed.
@@ -44,7 +48,8 @@ def container(
         client = connected()
         made = client.create_container(
             image,
-            command=None if start else ["-"],
+            command=list(argv[1:]) if argv else None if start else ["-"],
+            entrypoint=list(argv[:1]) or None,
             platform=str(platform),
             labels={OWNER_LABEL: owner},
         )["Id"]
@@ -94,21 +99,37 @@ class Container:
             code = self._client.exec_inspect(command)["ExitCode"]
         return int(code), output.decode(errors="replace")
 
-    def running(self) -> bool:
-        """Whether its main process is alive."""
-        with sdk_errors("the container could not be looked at"):
-            return bool(self._client.inspect_container(self._id)["State"]["Running"])
+    def ended(self, seconds: float = 0.0) -> int | None:
+        """Return the exit code of its main process; None where that is still alive."""
+        deadline = time.monotonic() + seconds
+        while True:
+            with sdk_errors("the container could not be looked at"):
+                state = self._client.inspect_container(self._id)["State"]
+            if not state["Running"]:
+                return int(state["ExitCode"])
+            if time.monotonic() >= deadline:
+                return None
+            time.sleep(POLL_SECONDS)
 
     def log(self) -> str:
         """Return what its main process printed."""
         with sdk_errors("the container's log could not be read"):
             return self._client.logs(self._id).decode(errors="replace")
 
-    def uids(self) -> tuple[int, ...]:
-        """Return the user ids that its processes run under."""
-        with sdk_errors("the container's processes could not be listed"):
-            table = self._client.top(self._id, "-eo uid,pid")
-        return tuple(int(row[0]) for row in table["Processes"])
+    def read(self, path: str) -> bytes | None:
+        """Return the content of a file by its absolute path; None where there is no such file."""
+        from docker.errors import NotFound
+
+        with sdk_errors(f"{path} of the image could not be read"):
+            try:
+                chunks, _ = self._client.get_archive(self._id, path)
+            except NotFound:
+                return None
+            with opened(chunks) as archive:
+                for member in archive:
+                    if file := archive.extractfile(member):
+                        return file.read()
+        return None
 
     def files(self) -> Iterator[str]:
         """Yield the path of each file in its file system, without a leading slash."""

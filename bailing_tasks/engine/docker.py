@@ -12,7 +12,7 @@ import os
 import random
 import shutil
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -352,13 +352,19 @@ class DockerEngine:
         return True
 
     def container(
-        self, image: str, platform: Platform, *, start: bool, owner: str
+        self,
+        image: str,
+        platform: Platform,
+        *,
+        start: bool,
+        owner: str,
+        argv: Sequence[str] = (),
     ) -> AbstractContextManager[Container]:
         """Make a container of an image, and remove it at the end, as `Engine.container`."""
         from bailing_tasks.engine import containers
 
         return containers.container(
-            self._transport.client, image, platform, start=start, owner=owner
+            self._transport.client, image, platform, start=start, owner=owner, argv=argv
         )
 
     def remove_containers(self, owner: str) -> None:

@@ -405,6 +405,36 @@ def test_an_app_that_does_not_run_fails_the_check_and_leaves_nothing(
     assert plain.engine.must("ps", "-aq", "--filter", label) == ""
 
 
+def test_checks_that_need_no_running_app_pass_where_its_process_ends(
+    plain: Workspace, tmp_path: Path
+) -> None:
+    with_app(plain, tmp_path, 'COPY passwd /etc/passwd\nUSER app\nCMD ["/true"]')
+    (plain.root / "passwd").write_text("root:x:0:0::/:\napp:x:10001:10001::/:\n")
+    settings = plain.root / "pyproject.toml"
+    more = 'commands = [["/true"], ["/gone"]]\n'
+    settings.write_text(settings.read_text().replace('user = ""', 'user = "app"') + more)
+    plain.document("build-app", "--json")
+    verdicts = []
+    for _ in range(3):
+        found = json.loads(plain.invoke("verify", "--json").stdout)["results"][0]
+        verdicts.append({each["name"]: each["ok"] for each in found["checks"]})
+    assert verdicts == 3 * [
+        {
+            "no true": True,
+            "no gcc": True,
+            "user is app": True,
+            "runs without root": True,
+            "answers /health": False,
+            "runs /true": True,
+            "runs /gone": False,
+        }
+    ]
+    details = {each["name"]: each["detail"] for each in found["checks"]}
+    assert details["runs without root"] == "user id 10001"
+    assert details["answers /health"].startswith("the container ended with exit code 0")
+    assert "/gone" in details["runs /gone"]
+
+
 def test_verify_without_an_image_says_what_comes_first(plain: Workspace, tmp_path: Path) -> None:
     with_app(plain, tmp_path, "")
     result = plain.invoke("verify")
