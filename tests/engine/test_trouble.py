@@ -216,7 +216,7 @@ def test_a_builder_can_be_named(plain: Workspace, tmp_path: Path) -> None:
 
 def test_a_failed_build_says_where_its_log_is(plain: Workspace, tmp_path: Path) -> None:
     with_builder(plain, tmp_path)
-    plain.write("docker/dockerfile.dev", "FROM scratch AS builder\nCOPY not-there /x\n")
+    plain.write("docker/dockerfile.dev", 'FROM scratch AS builder\nRUN ["/not-there"]\n')
     result = plain.invoke("build-builder")
     assert result.returncode == 6
     assert "could not be built" in result.stderr
@@ -278,7 +278,8 @@ def test_bad_input_is_answered_with_place_and_exit_code(
     assert result.returncode == code, result.stderr
     assert said in result.stderr
     assert "Traceback" not in result.stderr
-    assert not (plain.root / ".bailing-tasks").exists()
+    goes_on = (task, code) == ("prefetch", 3)  # with the images of the app's Dockerfile
+    assert goes_on or not (plain.root / ".bailing-tasks").exists()
 
 
 # The engine
