@@ -68,8 +68,8 @@ class Recipe:
         build_platform: The platform the build runs on.
         build_args: The build arguments it is built with.
         images: What the build takes from a registry.
-        frontend: What BuildKit takes to read the file with, where a `# syntax=` line names it; it
-            runs on the build platform.
+        frontend: What BuildKit takes to read the file with, where `BUILDKIT_SYNTAX` or a
+            `# syntax=` line names it; it runs on the build platform.
         scanner: What lists what is in the image, where the settings want that; it runs there too.
         own: What it takes that the workspace builds itself: the builder, other services.
         needs: All that is built before it: what `own` is of, and what the settings say.
@@ -143,7 +143,7 @@ def read_recipe(
     target = variant.target
     path, text = _text(settings, target)
     try:
-        arguments = _build_args(settings, variant, declared_args(text), bases)
+        arguments = _build_args(settings, variant, declared_args(text, target.build_args), bases)
         found, added = _images(
             text,
             _selection(variant, build_platform, arguments),
@@ -164,7 +164,7 @@ def read_recipe(
         build_platform=build_platform,
         build_args=arguments,
         images=tuple(image for image in found if image not in taken),
-        frontend=_frontend(syntax_frontend(text), build_platform),
+        frontend=_frontend(syntax_frontend(text, arguments), build_platform),
         scanner=_scanner(settings.sbom, build_platform),
         own=own,
         needs=_needs(settings, variant, own),
@@ -220,7 +220,7 @@ def _added(
         return onbuild(image)
     with contextlib.suppress(DockerfileError, SettingsError):  # it is reported with the base
         _, text = _text(settings, base.target)
-        arguments = _build_args(settings, base, declared_args(text), NO_BASES)
+        arguments = _build_args(settings, base, declared_args(text, base.target.build_args), NO_BASES)
         selection = _selection(base, build_platform, arguments)
         if base.target.from_image:
             (upstream,) = external_images(text, **selection)

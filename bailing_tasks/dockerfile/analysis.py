@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from bailing_tasks.dockerfile.directives import CHECK_ARG, find_directive, lint_options
+from bailing_tasks.dockerfile.directives import CHECK_ARG, SYNTAX_ARG, find_directive, lint_options
+from bailing_tasks.dockerfile.dialect import distinct, other_frontend
 from bailing_tasks.dockerfile.evaluation import REMOTE, ContextInput, evaluate
 from bailing_tasks.dockerfile.graph import build_graph
 from bailing_tasks.dockerfile.parser import Instruction, parse
@@ -111,14 +112,15 @@ def _analyse(
 ) -> Analysis:
     arguments = dict(build_args)
     request = Request(target, platform, build_platform, arguments, all_stages, dict(onbuild))
-    options = lint_options(raw, arguments.get(CHECK_ARG))
-    graph, wanted, reached = build_graph(_program(raw), request)
+    program = _program(raw, arguments)
+    graph, wanted, reached = build_graph(program, request)
+    options = lint_options(raw, graph.dialect, arguments.get(CHECK_ARG))
     inputs = evaluate(graph, reached)
     if options.is_error:
         # Few files ask for it, and the rules are long.
         from bailing_tasks.dockerfile.lint import check_rules
 
-        check_rules(raw, graph, reached, options)
+        check_rules(graph, reached, options)
     return Analysis(graph, wanted, reached, inputs)
 
 
@@ -136,7 +138,7 @@ def external_images(
 
     Args:
         text: The Dockerfile.
-        target: The stage to build, by name or number; the last one by default.
+        target: The stage to build, by name; the last one by default.
         platform: What is built for.
         build_platform: What is built on.
         build_args: Values for its ARGs.
@@ -178,17 +180,19 @@ def stages(text: str | bytes) -> tuple[StageInfo, ...]:
     """
     return tuple(
         StageInfo(number, stage.name or None, stage.origin.line)
-        for number, stage in enumerate(_program(to_raw(text)).stages)
+        for number, stage in enumerate(_program(to_raw(text), _NO_ARGS).stages)
     )
 
 
-def declared_args(text: str | bytes) -> frozenset[str]:
+def declared_args(
+    text: str | bytes, build_args: Mapping[str, str] = _NO_ARGS
+) -> frozenset[str]:
     """The names that any ARG of a Dockerfile declares.
 
     Raises:
         DockerfileError: BuildKit cannot read the file.
     """
-    program = _program(to_raw(text))
+    program = _program(to_raw(text), build_args)
     commands = [*program.global_args]
     for stage in program.stages:
         commands += [command for command in stage.commands if command.keyword == "arg"]
@@ -322,27 +326,59 @@ def remote_inputs(
     return tuple(dict.fromkeys(each for each in analysis.inputs if each.kind == REMOTE))
 
 
-def syntax_frontend(text: str | bytes) -> Reference | None:
-    """The image that a ``# syntax=`` line names, which BuildKit takes to read the file with.
+def unknown_syntax(
+    text: str | bytes,
+    *,
+    target: str | None = None,
+    platform: str | Platform = DEFAULT_PLATFORM,
+    build_platform: str | Platform = DEFAULT_PLATFORM,
+    build_args: Mapping[str, str] = _NO_ARGS,
+    all_stages: bool = False,
+    onbuild: OnBuild = _NO_ONBUILD,
+) -> tuple[DockerfileError, ...]:
+    """What only another frontend may know of a file for it; of other files, that is refused.
+
+    Arguments are those of ``external_images``.
+
+    Raises:
+        DockerfileError: BuildKit refuses the file.
+    """
+    analysis = analyse(text, target, platform, build_platform, build_args, all_stages, onbuild)
+    return tuple(distinct(analysis.graph.dialect.unknown))
+
+
+def syntax_frontend(
+    text: str | bytes, build_args: Mapping[str, str] = _NO_ARGS
+) -> Reference | None:
+    """The image that BuildKit takes to read the file with.
+
+    The build argument ``BUILDKIT_SYNTAX`` names it, else a ``# syntax=`` line.
 
     Raises:
         DockerfileError: What it names is no image.
     """
-    raw = to_raw(text)
-    found = (
-        find_directive(raw, "syntax") or find_directive(raw, "syntax", "//") or _json_syntax(raw)
-    )
-    if found is None:
-        return None
-    line, value = found
+    return _frontend(to_raw(text), build_args)
+
+
+def _frontend(raw: str, build_args: Mapping[str, str]) -> Reference | None:
+    line, value, name = 0, build_args.get(SYNTAX_ARG), f"the build argument {SYNTAX_ARG}"
+    if value is None:
+        found = (
+            find_directive(raw, "syntax")
+            or find_directive(raw, "syntax", "//")
+            or _json_syntax(raw)
+        )
+        if found is None:
+            return None
+        line, value, name = found[0], from_raw(found[1]), "the syntax directive"
     try:
-        return Reference.parse(from_raw(value.partition(" ")[0]))
+        return Reference.parse(value.strip().partition(" ")[0])
     except UsageError as error:
         raise DockerfileError(
-            "the syntax directive names no image",
+            f"{name} names no image",
             line=line,
             cause=f"{error.message}: {error.cause}",
-            remedy="write # syntax=docker/dockerfile:1",
+            remedy="write docker/dockerfile:1, for example",
         ) from None
 
 
@@ -357,9 +393,13 @@ def _json_syntax(raw: str) -> tuple[int, str] | None:
     return (1, value) if isinstance(value, str) else None
 
 
+def _program(raw: str, build_args: Mapping[str, str]) -> Program:
+    return _read_program(raw, other_frontend(_frontend(raw, build_args)))
+
+
 @functools.lru_cache(maxsize=ANALYSES)
-def _program(raw: str) -> Program:
-    return read_program(parse(raw))
+def _read_program(raw: str, frontend: str) -> Program:
+    return read_program(parse(raw), frontend)
 
 
 def _normal_text(instruction: Instruction) -> str:

@@ -5,9 +5,12 @@ The rules are those of ``directives.go`` in BuildKit's parser, and of its linter
 
 from __future__ import annotations
 
+import functools
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from bailing_tasks.dockerfile.dialect import Dialect
 from bailing_tasks.dockerfile.text import BOM, Refused, from_raw, to_raw, trim, trim_left
 from bailing_tasks.dockerfile.values import check_bool, is_true
 
@@ -18,6 +21,8 @@ _CHECK_REMEDY = "write it as in # check=skip=RuleName;error=true, without spaces
 
 #: The build argument whose value stands in for the directive `# check=`.
 CHECK_ARG = "BUILDKIT_DOCKERFILE_CHECK"
+#: The build argument that names the frontend before `# syntax=` does.
+SYNTAX_ARG = "BUILDKIT_SYNTAX"
 
 
 @dataclass(slots=True)
@@ -28,8 +33,8 @@ class Directives:
     done: bool = False
     seen: set[str] = field(default_factory=set)
 
-    def read(self, line: str) -> None:
-        """Take a line that has no leading white space and no end.
+    def read(self, line: str) -> bool:
+        """Take a line that has no leading white space and no end; whether it is a directive.
 
         Raises:
             Refused: A directive stands there twice, or the escape character is none.
@@ -37,7 +42,7 @@ class Directives:
         directive = None if self.done else directive_in(line, "#")
         if directive is None:
             self.done = True
-            return
+            return False
         name, value = directive
         if name in self.seen:
             raise Refused(f"the directive {name} stands there twice", f"leave one # {name}= line")
@@ -46,6 +51,7 @@ class Directives:
             if value not in ("\\", "`"):
                 raise Refused(f"{from_raw(value)!r} cannot be the escape character", "use \\ or `")
             self.escape = value
+        return True
 
 
 def directive_in(line: str, mark: str) -> tuple[str, str] | None:
@@ -91,11 +97,12 @@ class LintOptions:
     experimental: frozenset[str] = frozenset()
 
 
-def lint_options(raw: str, given: str | None = None) -> LintOptions:
-    """The options of ``# check=``, or of the build argument that stands in for it.
+def lint_options(raw: str, dialect: Dialect, given: str | None = None) -> LintOptions:
+    """The options of ``# check=``, or of the build argument that replaces it.
 
     Args:
         raw: The file.
+        dialect: Whose syntax it is in.
         given: The value of the build argument ``BUILDKIT_DOCKERFILE_CHECK``; None for none.
 
     Raises:
@@ -105,12 +112,29 @@ def lint_options(raw: str, given: str | None = None) -> LintOptions:
     if given is None and (found := find_directive(raw, "check")):
         line, value = found[0], found[1].partition(" ")[0]
     try:
-        return _read_lint_options(trim(value))
+        return _read_lint_options(trim(value), functools.partial(dialect.report, line=line))
     except Refused as refused:
         raise refused.at(line) from None
 
 
-def _read_lint_options(value: str) -> LintOptions:
+def comment_options(comments: Iterable[str]) -> LintOptions:
+    """The options of the first ``# check=`` comment above an instruction; ``error`` has no effect.
+
+    As ``WithMergedConfigFromComments`` in BuildKit's linter, which drops a malformed one.
+    """
+    found = (directive_in(comment, "") for comment in comments)
+    value = next((each[1].partition(" ")[0] for each in found if each and each[0] == "check"), "")
+    try:
+        return _read_lint_options(trim(value), _refuse)
+    except Refused:
+        return LintOptions()
+
+
+def _refuse(refused: Refused) -> None:
+    raise refused
+
+
+def _read_lint_options(value: str, unknown: Callable[[Refused], None]) -> LintOptions:
     """As ``ParseLintOptions`` in BuildKit's linter; ``all`` stays when the option is repeated."""
     is_error = False
     rules: dict[str, frozenset[str]] = {"skip": frozenset(), "experimental": frozenset()}
@@ -118,8 +142,9 @@ def _read_lint_options(value: str) -> LintOptions:
         name, equals, setting = option.partition("=")
         name, setting = trim(name), trim(setting)
         if not equals or name not in ("skip", "error", "experimental"):
-            raise Refused(f"the check directive has no option {from_raw(name)!r}", _CHECK_REMEDY)
-        if name == "error":
+            refused = Refused(f"the check directive has no option {from_raw(name)!r}", _CHECK_REMEDY)
+            unknown(refused)
+        elif name == "error":
             check_bool("error of the check directive", setting)
             is_error = is_true(setting)
         elif setting == "all":

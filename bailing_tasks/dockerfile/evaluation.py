@@ -6,6 +6,7 @@ working directory are not known here: its variables count as unset.
 
 from __future__ import annotations
 
+import functools
 import posixpath
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from bailing_tasks.dockerfile.environment import Environment
 from bailing_tasks.dockerfile.heredocs import opens_heredoc
 from bailing_tasks.dockerfile.mounts import Mount, parse_mount
 from bailing_tasks.dockerfile.parser import Instruction
-from bailing_tasks.dockerfile.remotes import check_remotes, remote_kind
+from bailing_tasks.dockerfile.remotes import remotes
 from bailing_tasks.dockerfile.shell import Expansion, Lexer
 from bailing_tasks.dockerfile.states import SCRATCH, Action, Graph, State
 from bailing_tasks.dockerfile.text import Refused, from_raw, is_utf8, to_raw
@@ -111,9 +112,9 @@ def evaluate(graph: Graph, reached: list[State]) -> list[ContextInput]:
         if state.stage is None:
             continue
         stage = stages[state] = StageRun.begin(graph, state, stages)
+        state.ready = True  # an ONBUILD may copy from the very stage that it is carried out in
         for action in state.actions:
             carry_out(stage, action)
-        state.ready = True
     return [each for stage in stages.values() for each in stage.inputs]
 
 
@@ -206,10 +207,16 @@ def _copy(stage: StageRun, action: Action) -> None:
     if any(source is not None and not source.ready for source in action.sources):
         raise Refused("it copies from a stage that stands later", "move that stage up")
     check_mode(mode)
-    check_remotes([path.text for path in paths], is_add=is_add, checksum=checksum)
-    for path in paths:
-        if remote_kind(path.text):
-            if not checksum:
+    found = remotes(
+        [path.text for path in paths],
+        is_add=is_add,
+        checksum=checksum,
+        keep_git_dir=flags.get("keep-git-dir", ""),
+        unknown=functools.partial(stage.graph.dialect.report, line=action.line),
+    )
+    for path, remote in zip(paths, found, strict=True):
+        if remote is not None:
+            if not checksum and not remote.checksum:
                 stage.inputs.append(ContextInput(path.text, action.line, REMOTE))
             continue
         stage.check_path(path.text)
@@ -234,13 +241,15 @@ def _run(stage: StageRun, action: Action) -> None:
         expanded.append(stage.expansion(raw))
         return expanded[-1].text
 
+    unknown = functools.partial(stage.graph.dialect.report, line=action.line)
     if action.command.many.get("device"):
-        raise Refused("RUN takes --device in the labs frontend only", "remove it")
+        refused = Refused("RUN takes --device in the labs frontend only", "remove it")
+        unknown(refused)
     words = action.command.many.get("mount", ())
     mounts = []
     for word in words:
         expanded.clear()
-        mount = parse_mount(word.text.partition("=")[2], expand)
+        mount = parse_mount(word.text.partition("=")[2], expand, unknown)
         mounts.append((mount, all(stage.known(each) for each in expanded)))
     _check_command(action.command.instruction)
     for (mount, known), source in zip(mounts, action.sources, strict=True):

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from bailing_tasks.dockerfile.dialect import Dialect
+from bailing_tasks.dockerfile.epoch import with_epoch
 from bailing_tasks.dockerfile.shell import Budget, Lexer
 from bailing_tasks.dockerfile.sources import action_of, add_triggers
 from bailing_tasks.dockerfile.states import SCRATCH, Graph, Request, Site, State
@@ -24,7 +26,10 @@ def build_graph(program: Program, request: Request) -> tuple[Graph, State, list[
         DockerfileError: BuildKit refuses the file before it asks a registry.
     """
     lexer = Lexer(program.escape, budget=Budget())
-    graph = Graph(program, request, global_env(program, request, lexer), lexer)
+    dialect = Dialect(program.dialect.frontend, [*program.dialect.unknown])
+    env = global_env(program, request, lexer)
+    request, env = with_epoch(program, request, env, lexer, dialect)
+    graph = Graph(program, request, env, lexer, dialect)
     for stage in program.stages:
         command = stage.origin
         try:
@@ -121,13 +126,11 @@ def _target(graph: Graph) -> State:
         return graph.states[-1]
     if found := graph.by_name.get(lower(target)):
         return found
-    if target.isascii() and target.isdecimal() and int(target[:18]) < len(graph.states):
-        return graph.states[int(target)]
-    names = [state.name or str(state.index) for state in graph.states]
+    names = [state.name for state in graph.states if state.name]
     raise DockerfileError(
         f"there is no stage {target!r}",
         cause="no FROM gives a stage that name",
-        remedy=f"build one of: {', '.join(names[:50])}",
+        remedy=f"build one of: {', '.join(names[:50])}" if names else "name one: FROM … AS NAME",
     )
 
 

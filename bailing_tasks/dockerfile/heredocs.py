@@ -11,7 +11,7 @@ from typing import NamedTuple
 from bailing_tasks.dockerfile.shell import Lexer
 from bailing_tasks.dockerfile.text import Refused
 
-_HEREDOC = re.compile(r"[0-9]*<<(?P<chomp>-?)(?P<word>[^<]*)")
+_HEREDOC = re.compile(r"[0-9]*<<(?P<chomp>-?)[\t\n\f\r ]*(?P<word>[^<]*)")
 _LINE = Lexer(raw_quotes=True, raw_escapes=True, keep_unset=True)
 _UNQUOTED = Lexer(keep_unset=True)
 _QUOTED = Lexer(keep_unset=True, raw_quotes=True)

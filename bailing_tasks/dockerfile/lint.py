@@ -5,7 +5,7 @@ applies while it carries out the stages that are reached are in ``lint_stages``.
 those of ``linter/ruleset.go`` in BuildKit.
 
 Two of its rules are missing, because a file's text does not decide them: ``CopyIgnoredFile``
-(on trial, needs the context) and ``InvalidBaseImagePlatform`` (needs the image).
+(needs the context) and ``InvalidBaseImagePlatform`` (needs the image).
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
-from bailing_tasks.dockerfile.directives import LintOptions, directive_in
+from bailing_tasks.dockerfile.directives import LintOptions, comment_options
 from bailing_tasks.dockerfile.graph import global_env
 from bailing_tasks.dockerfile.lint_stages import LintWarning, stage_warnings
 from bailing_tasks.dockerfile.parser import Instruction
 from bailing_tasks.dockerfile.shell import Budget, Lexer
 from bailing_tasks.dockerfile.states import Graph, State
-from bailing_tasks.dockerfile.syntax import Program
-from bailing_tasks.dockerfile.text import BOM, Refused, from_raw, lower, trim, trim_left
+from bailing_tasks.dockerfile.syntax import Program, Stage
+from bailing_tasks.dockerfile.text import Refused, from_raw, lower
 from bailing_tasks.errors import DockerfileError, UsageError
 from bailing_tasks.references import Reference
 
@@ -29,11 +29,10 @@ _RESERVED = frozenset({"context", "scratch"})
 _TARGET = "TARGETPLATFORM"
 
 
-def check_rules(raw: str, graph: Graph, reached: list[State], options: LintOptions) -> None:
+def check_rules(graph: Graph, reached: list[State], options: LintOptions) -> None:
     """Refuse a file of which a rule warns that is not skipped (``Linter.Error``).
 
     Args:
-        raw: The file.
         graph: Its stages, worked through.
         reached: Those that the target reaches.
         options: Which rules are skipped.
@@ -46,7 +45,7 @@ def check_rules(raw: str, graph: Graph, reached: list[State], options: LintOptio
     warnings = [
         warning
         for source in (
-            _instruction_warnings(raw, graph.program),
+            _instruction_warnings(graph.program),
             _name_warnings(graph.program),
             _casing_warnings(graph.program),
             _default_warnings(graph),
@@ -54,7 +53,7 @@ def check_rules(raw: str, graph: Graph, reached: list[State], options: LintOptio
             stage_warnings(graph, reached),
         )
         for warning in source
-        if _counts(warning.rule, options)
+        if _counts(warning, options)
     ]
     if warnings:
         first = min(warnings, key=lambda warning: warning.line)
@@ -74,34 +73,37 @@ def _remedy(rules: set[str]) -> str:
     return f"correct it, or do without the check: {'; '.join(ways)}"
 
 
-def _counts(rule: str, options: LintOptions) -> bool:
+def _counts(warning: LintWarning, options: LintOptions) -> bool:
     """Whether a rule may warn (``Linter.Run``); one on trial is not skipped, but asked for."""
-    if rule in _ON_TRIAL:
-        return bool(options.experimental & {rule, "all"})
-    return not options.skipped & {rule, "all"}
+    rules, above = {warning.rule, "all"}, comment_options(warning.comments)
+    if warning.rule in _ON_TRIAL:
+        return bool((options.experimental | above.experimental) & rules)
+    return not (options.skipped | above.skipped) & rules
 
 
-def _instruction_warnings(raw: str, program: Program) -> Iterator[LintWarning]:
+def _instruction_warnings(program: Program) -> Iterator[LintWarning]:
     """Rules of ``parser.Parse`` and ``ParseInstructionWithLinter``, for the whole file."""
-    lines = raw.removeprefix(BOM).split("\n")
-    directives = 0
-    while directives < len(lines) and directive_in(trim_left(lines[directives]).rstrip("\r"), "#"):
-        directives += 1
     for instruction, keys in _with_keys(program):
-        line = instruction.line
         if instruction.has_gap:
-            yield LintWarning("NoEmptyContinuation", line, "an empty line continues it")
-        if instruction.keyword == "maintainer":
-            yield LintWarning("MaintainerDeprecated", line, "a LABEL should name the author")
-        if instruction.keyword == "from" and len(instruction.args) == 3:
-            yield from _as_warnings(instruction)
-        above = lines[line - 2] if line - 1 > directives else ""
-        if keys and _misdescribes(above, keys):
-            yield LintWarning(
-                "InvalidDefinitionDescription",
-                line,
-                f"the comment above it does not begin with {' or '.join(map(from_raw, keys))}",
-            )
+            reason = "an empty line continues it"
+            yield LintWarning("NoEmptyContinuation", instruction.line, reason)
+        for warning in _own_warnings(instruction, keys):
+            yield warning.under(instruction)
+
+
+def _own_warnings(instruction: Instruction, keys: list[str]) -> Iterator[LintWarning]:
+    line = instruction.line
+    if instruction.keyword == "maintainer":
+        yield LintWarning("MaintainerDeprecated", line, "a LABEL should name the author")
+    if instruction.keyword == "from" and len(instruction.args) == 3:
+        yield from _as_warnings(instruction)
+    # ``validateDefinitionDescription``
+    if keys and instruction.comments and instruction.comments[-1].split(" ")[0] not in keys:
+        yield LintWarning(
+            "InvalidDefinitionDescription",
+            line,
+            f"the comment above it does not begin with {' or '.join(map(from_raw, keys))}",
+        )
 
 
 def _with_keys(program: Program) -> Iterator[tuple[Instruction, list[str]]]:
@@ -114,18 +116,6 @@ def _with_keys(program: Program) -> Iterator[tuple[Instruction, list[str]]]:
         is_arg = command.keyword == "arg"
         args = command.instruction.args if is_arg else ()
         yield command.instruction, [arg.partition("=")[0] for arg in args]
-
-
-def _misdescribes(above: str, keys: list[str]) -> bool:
-    """Whether the line above is a comment that begins with none of the names.
-
-    ``validateDefinitionDescription`` in ``instructions/parse.go``. Where an empty line follows
-    the comment, BuildKit's documentation and its parser disagree; here it never warns.
-    """
-    if not trim_left(above).startswith("#"):
-        return False
-    comment = trim(above[1:])
-    return bool(comment) and comment.split(" ")[0] not in keys
 
 
 def _as_warnings(instruction: Instruction) -> Iterator[LintWarning]:
@@ -189,22 +179,29 @@ def _is_reference(raw: str) -> bool:
 
 def _from_warnings(graph: Graph) -> Iterator[LintWarning]:
     """``reportUnusedFromArgs`` and the rules on ``--platform``, in ``convert.go``."""
-    program, env = graph.program, graph.global_env
+    program = graph.program
     declared = {
         arg.partition("=")[0] for command in program.global_args for arg in command.instruction.args
     }
     for stage, state in zip(program.stages, graph.states, strict=False):
-        line, written = stage.origin.line, stage.origin.flags.get("platform", "")
-        names = graph.lexer.expand(stage.origin.instruction.args[0], env).names
-        result, platform_names = graph.lexer.expand(written, env)
-        for name in sorted((names | platform_names) - declared - env.keys()):
-            reason = f"no ARG before the first FROM declares {from_raw(name)}"
-            yield LintWarning("UndefinedArgInFrom", line, reason)
-        if platform_names == {_TARGET} and result == env[_TARGET]:
-            reason = "the target's platform is the default"
-            yield LintWarning("RedundantTargetPlatform", line, reason)
-        if state.platform is not None and not platform_names:
-            parts = (state.platform.os, state.platform.architecture)
-            if not any(part in stage.name for part in parts):
-                reason = f"the platform is always {state.platform}"
-                yield LintWarning("FromPlatformFlagConstDisallowed", line, reason)
+        for warning in _stage_warnings(graph, stage, state, declared):
+            yield warning.under(stage.origin.instruction)
+
+
+def _stage_warnings(
+    graph: Graph, stage: Stage, state: State, declared: set[str]
+) -> Iterator[LintWarning]:
+    env, line, written = graph.global_env, stage.origin.line, stage.origin.flags.get("platform", "")
+    names = graph.lexer.expand(stage.origin.instruction.args[0], env).names
+    result, platform_names = graph.lexer.expand(written, env)
+    for name in sorted((names | platform_names) - declared - env.keys()):
+        reason = f"no ARG before the first FROM declares {from_raw(name)}"
+        yield LintWarning("UndefinedArgInFrom", line, reason)
+    if platform_names == {_TARGET} and result == env[_TARGET]:
+        reason = "the target's platform is the default"
+        yield LintWarning("RedundantTargetPlatform", line, reason)
+    if state.platform is not None and not platform_names:
+        parts = (state.platform.os, state.platform.architecture)
+        if not any(part in stage.name for part in parts):
+            reason = f"the platform is always {state.platform}"
+            yield LintWarning("FromPlatformFlagConstDisallowed", line, reason)

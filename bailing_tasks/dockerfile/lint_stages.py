@@ -27,17 +27,22 @@ _SECRET = re.compile(
     r"(?:_|\A)(?:apikey|auth|credentials?|key|password|pword|passwd|secret|token)(?:_|\Z)",
     re.IGNORECASE,
 )
-_PUBLIC = re.compile(r"(?:_|\A)public(?:_|\Z)", re.IGNORECASE)
+_PUBLIC = re.compile(r"(?:_|\A)(?:public|file|version)(?:_|\Z)", re.IGNORECASE)
 _ONCE = frozenset({"cmd", "entrypoint", "healthcheck"})
 _DRIVE = re.compile(r"\A[A-Za-z]:")
 
 
 class LintWarning(NamedTuple):
-    """A rule that warns, where, and why."""
+    """A rule that warns, where, and why; and the comments that may skip it there."""
 
     rule: str
     line: int
     reason: str
+    comments: tuple[str, ...] = ()
+
+    def under(self, instruction: Instruction) -> LintWarning:
+        """The same warning, for which the comments above an instruction count."""
+        return self._replace(comments=instruction.comments)
 
 
 @dataclass(slots=True)
@@ -88,15 +93,20 @@ def stage_warnings(graph: Graph, reached: list[State]) -> Iterator[LintWarning]:
         stage = stages[state] = _LintRun.begin(graph, state, stages)
         stage.inherit(stages[state.base] if state.base else None)
         for action in state.actions:
-            yield from _before(stage, action)
-            for part in _parts(action):
-                carry_out(stage, part)
-                if part.command.keyword == "arg":
-                    stage.declared.set(part.command.instruction.args[0].partition("=")[0], "")
-            for name in sorted(stage.undefined):
-                reason = f"nothing defines {from_raw(name)}"
-                yield LintWarning("UndefinedVar", action.line, reason)
-            stage.undefined.clear()
+            for warning in _action_warnings(stage, action):
+                yield warning.under(action.command.instruction)
+
+
+def _action_warnings(stage: _LintRun, action: Action) -> Iterator[LintWarning]:
+    """What the rules say of a command, while it is carried out."""
+    yield from _before(stage, action)
+    for part in _parts(action):
+        carry_out(stage, part)
+        if part.command.keyword == "arg":
+            stage.declared.set(part.command.instruction.args[0].partition("=")[0], "")
+    for name in sorted(stage.undefined):
+        yield LintWarning("UndefinedVar", action.line, f"nothing defines {from_raw(name)}")
+    stage.undefined.clear()
 
 
 def _parts(action: Action) -> list[Action]:

@@ -65,11 +65,18 @@ def declared_origin(text: str) -> Mount:
     return mount
 
 
-def parse_mount(text: str, expand: Callable[[str], str]) -> Mount:
+def parse_mount(
+    text: str, expand: Callable[[str], str], unknown: Callable[[Refused], None]
+) -> Mount:
     """A mount as it is carried out.
 
+    Args:
+        text: Its fields.
+        expand: Expands variables.
+        unknown: Called for a field or a type that another frontend may know.
+
     Raises:
-        Refused: A field is unknown or malformed, or does not go with the mount's type.
+        Refused: A field is malformed, or does not go with the mount's type.
     """
     seen: dict[str, str] = {"type": "bind"}
     for field in _fields(text):
@@ -80,9 +87,10 @@ def parse_mount(text: str, expand: Callable[[str], str]) -> Mount:
             continue
         value = expand(value)
         if key not in _CHECKS:
-            raise Refused(
-                f"a mount has no field {from_raw(key)!r}", "remove it, or correct its name"
+            unknown(
+                Refused(f"a mount has no field {from_raw(key)!r}", "remove it, or correct its name")
             )
+            continue
         _CHECKS[key](key, value, seen["type"])
         seen[key] = lower(value) if key in ("type", "sharing") else value
     _check_together(seen)

@@ -48,6 +48,7 @@ class Instruction(NamedTuple):
         pieces: Pairs of an offset in the text and the offset in the file that it comes from.
         trigger: For ONBUILD, what it holds back.
         has_gap: Whether an empty line stands among its lines.
+        comments: The comments above it, without the ``#``; an empty one parts them.
     """
 
     keyword: str
@@ -62,6 +63,7 @@ class Instruction(NamedTuple):
     pieces: tuple[tuple[int, int], ...] = ()
     trigger: Instruction | None = None
     has_gap: bool = False
+    comments: tuple[str, ...] = ()
 
     def source_ranges(self, ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
         """Where in the file parts of the text stand; one over several lines is several."""
@@ -119,18 +121,24 @@ def parse(raw: str) -> Parsed:
     """
     lines, directives = _Lines(raw), Directives()
     found: list[Instruction] = []
+    comments: list[str] = []
     while (line := lines.next()) is not None:
         number, content = lines.number, line.rstrip("\r\n")
         if number == 1:
             content = content.removeprefix(BOM)
-        content = trim_left(content)
+        indented, content = content, trim_left(content)
         try:
-            directives.read(content)
+            is_directive = directives.read(content)
             if not content or content.startswith("#"):
+                if content and not is_directive:
+                    comment = trim(indented[1:])
+                    comments = [*comments, comment] if comment else []
                 continue
             text, pieces, has_gap = _logical_line(lines, line, content, directives.escape)
             instruction = _instruction(text, number, directives.escape)
-            found.append(_complete(instruction, lines, pieces, has_gap=has_gap))
+            complete = _complete(instruction, lines, pieces, has_gap=has_gap)
+            found.append(complete._replace(comments=tuple(comments)))
+            comments = []
         except Refused as refused:
             raise refused.at(number) from None
     if not found:

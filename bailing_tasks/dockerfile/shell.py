@@ -21,6 +21,7 @@ _NAME = re.compile(r"[A-Za-z0-9_]*")
 _VARIABLE = re.compile(r"\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)\})")
 #: A quote, an escape, or a $ that no plain name follows.
 _COMPLEX = re.compile(r"['\"\\`]|\$(?![A-Za-z_]|\{[A-Za-z_][A-Za-z0-9_]*\})")
+_HEREDOC_MARK = re.compile("<[\\t\\r ]*")
 _NO_SUBSTITUTION = frozenset("{}:")
 _MODIFIERS = frozenset(":+-?#%")
 _BRACE_REMEDY = "close the ${ with a }, or escape the $"
@@ -209,9 +210,11 @@ class _Scan:
     def until(self, stop: str, raw_escapes: bool) -> _Step:
         """Text up to a stop character, or to the end where the stop is empty."""
         escape, parts, splits = self.lexer.escape, [], self.splits and not stop
+        if stop:
+            self.word = []  # BuildKit has one buffer: a nested word drops what is before it.
         quotes = "'\"" if self.lexer.quotes else ""
         while self.position < len(self.text):
-            plain = self.plain(f"${escape}{stop}{quotes}")
+            plain = self.plain(f"${escape}{stop}{quotes}{'<' if splits else ''}")
             parts.append(plain)
             char = self.take()
             literal = ""
@@ -227,6 +230,8 @@ class _Scan:
                 continue
             if char == escape:
                 literal = (escape if raw_escapes else "") + self.take()
+            elif char == "<":
+                literal = self.heredoc_mark()
             elif char == "'":
                 literal = self.single_quoted()
             else:
@@ -239,6 +244,12 @@ class _Scan:
         if stop and char != stop:
             raise Refused(f"a substitution is not closed: no {stop} follows", _BRACE_REMEDY)
         return parts
+
+    def heredoc_mark(self) -> str:
+        """A ``<``, or ``<<`` with the blanks that belong to the word of a heredoc."""
+        match = _HEREDOC_MARK.match(self.text, self.position)
+        self.position = match.end() if match else self.position
+        return f"<{match[0]}" if match else "<"
 
     def single_quoted(self) -> str:
         end = self.text.find("'", self.position)
@@ -315,6 +326,8 @@ class _Scan:
         """``${NAME:-word}`` and its relatives."""
         colon = modifier == ":"
         kind = self.take() if colon else modifier
+        if colon and kind in ("#", "%"):
+            raise self.unsupported(name, kind)
         parts = yield self.until("}", kind in ("#", "%"))
         value = self.value(name)
         if value is None and self.lexer.keep_unset:
@@ -329,13 +342,16 @@ class _Scan:
                 reason = self.join(parts) or f"is not allowed to be {'empty' if colon else 'unset'}"
                 raise Refused(f"{name}: {reason}", f"give {name} a value")
             return value
-        if kind not in ("#", "%"):
-            raise Refused(
-                f"${{{name}:{kind} is no form of expansion", "use one of :- :+ :? after the name"
-            )
+        if colon:
+            raise self.unsupported(name, kind)
         pattern = self.join(parts)
         trim = trim_suffix if kind == "%" else trim_prefix
         return trim(pattern.removeprefix(kind), value or "", longest=pattern.startswith(kind))
+
+    def unsupported(self, name: str, kind: str) -> Refused:
+        return Refused(
+            f"${{{name}:{kind} is not a form of expansion", "use one of :- :+ :? after the name"
+        )
 
     def replaced(self, name: str) -> _Step:
         """``${NAME/pattern/replacement}``."""

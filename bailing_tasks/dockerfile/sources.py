@@ -45,9 +45,12 @@ def _copy_source(graph: Graph, command: Command, onbuild: Instruction | None) ->
         number = int(origin)
         if not 0 <= number < len(graph.states):
             raise Refused(f"there is no stage number {number}", "count the stages from 0")
-        return graph.states[number]
-    if found := graph.by_name.get(lower(from_raw(origin))):
+        found = graph.states[number]
+        if found.stage is None:
+            graph.states.append(found)  # as in BuildKit, an image counts once more each time
         return found
+    if named := graph.by_name.get(lower(from_raw(origin))):
+        return named
     word = next(word for word in command.instruction.flags if word.text.startswith(_COPY_FROM))
     ranges = word.ranges(len(_COPY_FROM), len(word.text))
     return _image(graph, origin, _site("COPY", command.instruction, ranges, onbuild))
@@ -131,7 +134,7 @@ def _trigger(graph: Graph, onbuild: Instruction) -> Action:
         parsed = parse(held_back(onbuild))
         if len(parsed.instructions) != 1:
             raise Refused("an ONBUILD holds back more than one instruction", "write one of each")
-        command = read_command(parsed.instructions[0])
+        command = read_command(parsed.instructions[0], graph.dialect)
     except DockerfileError as error:
         raise DockerfileError(
             error.message, line=onbuild.line, cause=error.cause, remedy=error.remedy

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from bailing_tasks.dockerfile.dialect import Dialect
 from bailing_tasks.dockerfile.parser import Instruction
 from bailing_tasks.dockerfile.shell import Lexer
 from bailing_tasks.dockerfile.syntax import Command, Program, Stage
@@ -24,7 +25,7 @@ class Request:
     """What is to be built: everything but the file.
 
     Attributes:
-        target: A stage's name or number; None for the last.
+        target: A stage's name; None for the last.
         platform: What is built for.
         build_platform: What is built on.
         build_args: Values given from outside.
@@ -83,7 +84,7 @@ class State:
         base: The earlier stage it is built on; None for an image or scratch.
         reference: The image it is built on, once that is known to be well-formed.
         actions: Its commands, triggers of its base first.
-        ready: Whether its commands were carried out.
+        ready: Whether files can be taken from it: its commands are, or were, carried out.
         triggered: Whether its base's ONBUILD commands were added.
     """
 
@@ -113,12 +114,14 @@ class Graph:
         request: What is to be built.
         global_env: The variables that FROM sees.
         lexer: Reads words with the file's escape character.
+        dialect: Whose syntax it is in.
     """
 
     program: Program
     request: Request
     global_env: dict[str, str]
     lexer: Lexer
+    dialect: Dialect
     states: list[State] = field(default_factory=list)
     by_name: dict[str, State] = field(default_factory=dict)
 

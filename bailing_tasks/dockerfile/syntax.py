@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from bailing_tasks.dockerfile.dialect import Dialect
 from bailing_tasks.dockerfile.heredocs import opens_heredoc
 from bailing_tasks.dockerfile.mounts import check_device, declared_origin
 from bailing_tasks.dockerfile.parser import Instruction, Parsed
@@ -112,18 +113,26 @@ class Program:
     escape: str
     global_args: tuple[Command, ...]
     stages: tuple[Stage, ...]
+    dialect: Dialect
 
 
-def read_program(parsed: Parsed) -> Program:
+def read_program(parsed: Parsed, frontend: str = "") -> Program:
     """Check every instruction, and sort them into stages.
+
+    Args:
+        parsed: The file.
+        frontend: What it is for, as in ``Dialect.frontend``.
 
     Raises:
         DockerfileError: BuildKit refuses an instruction, or there is no stage.
     """
     global_args: list[Command] = []
     stages: list[Stage] = []
+    dialect = Dialect(frontend)
     for instruction in parsed.instructions:
-        command = _read(instruction, first=not stages)
+        command = _read(instruction, dialect, first=not stages)
+        if command is None:
+            continue
         if command.keyword == "from":
             stages.append(Stage(command, stage_name(instruction.args)))
         elif stages:
@@ -132,12 +141,16 @@ def read_program(parsed: Parsed) -> Program:
             global_args.append(command)
     if not stages:
         raise Refused("it has no stage to build", "add a FROM").at(0)
-    return Program(parsed.escape, tuple(global_args), tuple(stages))
+    return Program(parsed.escape, tuple(global_args), tuple(stages), dialect)
 
 
-def _read(instruction: Instruction, *, first: bool) -> Command:
+def _read(instruction: Instruction, dialect: Dialect, *, first: bool) -> Command | None:
+    """The command of an instruction; None for one that only another frontend may know."""
     try:
-        command = read_command(instruction)
+        if instruction.keyword not in _AT_LEAST:
+            dialect.report(_unknown(instruction), instruction.line)
+            return None
+        command = read_command(instruction, dialect)
         if first and command.keyword not in ("from", "arg"):
             raise Refused(
                 f"{command.keyword.upper()} stands before the first FROM",
@@ -148,18 +161,26 @@ def _read(instruction: Instruction, *, first: bool) -> Command:
     return command
 
 
-def read_command(instruction: Instruction) -> Command:
+def _unknown(instruction: Instruction) -> Refused:
+    return Refused(
+        f"there is no instruction {from_raw(instruction.word)[:40]!r}",
+        "correct its name, or end the line before it with a \\ if it belongs to that",
+    )
+
+
+def read_command(instruction: Instruction, dialect: Dialect) -> Command:
     """Check one instruction.
+
+    Args:
+        instruction: What the file says.
+        dialect: Whose syntax the file is in.
 
     Raises:
         Refused: It is unknown, or its flags or arguments are wrong.
     """
     keyword, args = instruction.keyword, instruction.args
     if keyword not in _AT_LEAST:
-        raise Refused(
-            f"there is no instruction {from_raw(instruction.word)[:40]!r}",
-            "correct its name, or end the line before it with a \\ if it belongs to that",
-        )
+        raise _unknown(instruction)
     if len(args) < _AT_LEAST[keyword]:
         raise Refused(
             f"{keyword.upper()} needs at least {_AT_LEAST[keyword]} argument(s)",
@@ -171,7 +192,7 @@ def read_command(instruction: Instruction) -> Command:
         if len(args) > 1:
             raise Refused("HEALTHCHECK NONE takes no arguments", "remove what follows NONE")
         return Command(instruction)
-    command = _with_flags(instruction)
+    command = _with_flags(instruction, dialect)
     _check(command)
     return command
 
@@ -195,7 +216,7 @@ def stage_name(args: tuple[str, ...]) -> str:
     return name
 
 
-def _with_flags(instruction: Instruction) -> Command:
+def _with_flags(instruction: Instruction, dialect: Dialect) -> Command:
     known = _FLAGS.get(instruction.keyword, {})
     if not instruction.flags or instruction.keyword in _FLAGS_IGNORED:
         return Command(instruction)
@@ -205,10 +226,12 @@ def _with_flags(instruction: Instruction) -> Command:
         name, equals, value = word.text[2:].partition("=")
         kind = known.get(name)
         if kind is None:
-            raise Refused(
+            refused = Refused(
                 f"{instruction.word.upper()} has no flag --{from_raw(name)}",
                 "remove it, or put it after the command it belongs to",
             )
+            dialect.report(refused, instruction.line)
+            continue
         if name in values:
             raise Refused(f"the flag --{name} stands there twice", "leave one of them")
         if (kind != _SWITCH and not equals) or (kind == _SWITCH and equals and not value):
