@@ -220,7 +220,9 @@ def _added(
         return onbuild(image)
     with contextlib.suppress(DockerfileError, SettingsError):  # it is reported with the base
         _, text = _text(settings, base.target)
-        arguments = _build_args(settings, base, declared_args(text, base.target.build_args), NO_BASES)
+        arguments = _build_args(
+            settings, base, declared_args(text, base.target.build_args), NO_BASES
+        )
         selection = _selection(base, build_platform, arguments)
         if base.target.from_image:
             (upstream,) = external_images(text, **selection)

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from bailing_tasks.dockerfile.directives import CHECK_ARG, SYNTAX_ARG, find_directive, lint_options
 from bailing_tasks.dockerfile.dialect import distinct, other_frontend
+from bailing_tasks.dockerfile.directives import CHECK_ARG, SYNTAX_ARG, find_directive, lint_options
 from bailing_tasks.dockerfile.evaluation import REMOTE, ContextInput, evaluate
 from bailing_tasks.dockerfile.graph import build_graph
 from bailing_tasks.dockerfile.parser import Instruction, parse
@@ -184,9 +184,7 @@ def stages(text: str | bytes) -> tuple[StageInfo, ...]:
     )
 
 
-def declared_args(
-    text: str | bytes, build_args: Mapping[str, str] = _NO_ARGS
-) -> frozenset[str]:
+def declared_args(text: str | bytes, build_args: Mapping[str, str] = _NO_ARGS) -> frozenset[str]:
     """The names that any ARG of a Dockerfile declares.
 
     Raises:

@@ -61,7 +61,7 @@ class Dialect:
 
 def distinct(errors: Iterable[DockerfileError]) -> Iterator[DockerfileError]:
     """Yield one error for each place and message."""
-    seen = {}
+    seen: dict[tuple[int | None, str], DockerfileError] = {}
     for error in errors:
         seen.setdefault((error.line, error.message), error)
     yield from seen.values()

@@ -142,7 +142,9 @@ def _read_lint_options(value: str, unknown: Callable[[Refused], None]) -> LintOp
         name, equals, setting = option.partition("=")
         name, setting = trim(name), trim(setting)
         if not equals or name not in ("skip", "error", "experimental"):
-            refused = Refused(f"the check directive has no option {from_raw(name)!r}", _CHECK_REMEDY)
+            refused = Refused(
+                f"the check directive has no option {from_raw(name)!r}", _CHECK_REMEDY
+            )
             unknown(refused)
         elif name == "error":
             check_bool("error of the check directive", setting)

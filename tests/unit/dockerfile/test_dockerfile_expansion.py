@@ -66,7 +66,6 @@ ENV = {
         ("${DOTS##*x*b}", "a.b.a.b"),
         ("${DOTS#*b*x}", "a.b.a.b"),
         ("${DOTS#?.}", "b.a.b"),
-        ("${DOTS:#*.}", "b.a.b"),
         ("${DOTS/b/c}", "a.c.a.b"),
         ("${DOTS//b/c}", "a.c.a.c"),
         ("${DOTS/x/c}", "a.b.a.b"),

@@ -33,13 +33,13 @@ FROM a AS base
 LABEL one=1 "two"="2"
 FROM b AS tools
 LABEL tool=1
-FROM base
+FROM base AS last
 COPY --from=tools /x /x
 RUN y
 LABEL three 3 and more
 FROM base AS other
 """
-    assert labels(text, target="2") == {"one", "two", "three"}
+    assert labels(text, target="last") == {"one", "two", "three"}
     assert labels(text) == {"one", "two"}
     assert labels("FROM scratch") == frozenset()
 

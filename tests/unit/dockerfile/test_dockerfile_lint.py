@@ -144,9 +144,9 @@ RULES: dict[str, tuple[list[str], list[str], str]] = {
             f"{S}ENV GIT_key=",
             f"{S}ARG a=b AUTH=b",
             f"{S}ENV A=token\nENV x_$A=b",
-            f"{S}ENV DB_PASSWORD_FILE=a",
         ],
         [
+            f"{S}ENV DB_PASSWORD_FILE=a",
             f"{S}ENV PUBLIC_KEY=",
             f"{S}ARG public_token",
             f"{S}ARG keys",
@@ -176,6 +176,7 @@ RULES: dict[str, tuple[list[str], list[str], str]] = {
             "# BASE x\nFROM scratch AS base",
             "# b\nARG A=c\nFROM scratch",
             f"{S}# b\nARG A B=c",
+            f"{S}# b\n\nARG A",
             f"{S}\n  # A is indented\nARG A",
         ],
         [
@@ -183,7 +184,6 @@ RULES: dict[str, tuple[list[str], list[str], str]] = {
             "# b\nFROM scratch",
             f"{S}# B is that\nARG A B=c",
             f"{S}# b\n#\nARG A",
-            f"{S}# b\n\nARG A",
             f"{S}# b\nUSER c",
             "ARG A\nFROM scratch",
         ],

@@ -279,7 +279,7 @@ def test_is_taken(text: str | bytes) -> None:
 def test_an_unknown_target_is_refused_with_the_stages_there_are() -> None:
     with pytest.raises(DockerfileError) as caught:
         external_images("FROM a AS one\nFROM b", target="two")
-    assert "one, 1" in caught.value.remedy
+    assert "build one of: one" in caught.value.remedy
 
 
 @pytest.mark.parametrize("target", ["2", "-1", "\u00b2", "9" * 30])
