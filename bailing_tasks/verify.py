@@ -145,7 +145,8 @@ def _still_checks(
         detail = f"{USERS} has no user {user}" if uid is None else f"user id {uid}"
         yield Check(name="runs without root", ok=bool(uid), detail=detail)
     if settings.smaller_than_builder:
-        yield _smaller(image, _its_builder(engine, image) or engine.image(builder))
+        compared = _its_builder(engine, image) or (engine.image(builder) if builder else None)
+        yield _smaller(image, compared)
 
 
 def user_id(user: str, passwd: bytes) -> int | None:

@@ -23,7 +23,8 @@ def test_images_of_the_settings_and_of_compose_files_are_brought(
     plain.write("Dockerfile", "FROM scratch\nCOPY tasks.py /\n")
     plain.write(
         "pyproject.toml",
-        f'[tool.bailing-tasks]\nextra-images = ["{extra}"]\ncompose-files = ["compose.yaml"]\n',
+        '[tool.bailing-tasks]\nname = "bailing"\n'
+        f'extra-images = ["{extra}"]\ncompose-files = ["compose.yaml"]\n',
     )
     plain.write(
         "compose.yaml",
