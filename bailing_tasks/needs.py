@@ -201,7 +201,7 @@ def of_dockerfiles(
         settings: The workspace's settings.
         host: The platform the build would run on.
         paths: The Dockerfiles, relative to the workspace.
-        stage: The stage to build, by name or number; empty for the last.
+        stage: The stage to build, by name; empty for the last.
         build_args: Build arguments.
         all_stages: Name the images of stages that are not built as well.
     """

@@ -1,4 +1,4 @@
-"""Dockerfiles as BuildKit v0.26 reads them: text to stages, external images and context inputs.
+"""Dockerfiles as BuildKit v0.32 reads them: text to stages, external images and context inputs.
 
 Everything here is pure: no file, no process, no network.
 """

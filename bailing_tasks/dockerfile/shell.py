@@ -207,7 +207,7 @@ class _Scan:
         self.word = []
         return self.words
 
-    def until(self, stop: str, raw_escapes: bool) -> _Step:
+    def until(self, stop: str, raw_escapes: bool) -> _Step:  # noqa: C901 - one loop over characters
         """Text up to a stop character, or to the end where the stop is empty."""
         escape, parts, splits = self.lexer.escape, [], self.splits and not stop
         if stop:

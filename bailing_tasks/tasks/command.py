@@ -47,7 +47,7 @@ HELP = {
     "explain": "list all that a target is made from: builder, app or a service",
     "builder_image": "the builder image to build on, by name",
     "dockerfile": "a Dockerfile, instead of those of the settings (repeatable)",
-    "target": "what is built: a stage by name or number; for CI a target",
+    "target": "what is built: a stage by name; for CI a target",
     "build_arg": "a build argument, as NAME=VALUE (repeatable)",
     "all_stages": "list the images of stages that are not built as well",
     "event": "push:BRANCH, pr:NUMBER[:BRANCH], tag:NAME, schedule, or github: the one it runs for",

@@ -99,9 +99,17 @@ def warn_of(run: Run, refused: Iterable[Refused]) -> None:
 
 
 def warn_of_missing(run: Run, settings: Settings, recipes: Iterable[Recipe]) -> None:
-    """Warn of files that builds copy and that are not there; `before-build` may make them."""
+    """Warn of files that builds copy and that are not there; `before-build` may make them.
+
+    And of what another frontend may know of a Dockerfile, and the built-in one does not.
+    """
+    from bailing_tasks.dockerfile.analysis import unknown_syntax
     from bailing_tasks.missing import missing
 
+    recipes = list(recipes)
+    for recipe in recipes:
+        for unknown in unknown_syntax(recipe.text, **recipe.selection):
+            run.warn_once(f"{recipe.variant.target.dockerfile}:{unknown}", run.console)
     for error in (error for recipe in recipes for error in missing(settings, recipe)):
         if settings.before_build:
             run.warn_once(f"{error.headline}, unless `before-build` makes it", run.console)

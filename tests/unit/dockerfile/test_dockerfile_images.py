@@ -131,7 +131,6 @@ HEREDOC = {
     "two words in quotes are one": ('FROM a\nRUN <<"A B"\nA B\nFROM b', ["b"]),
     "an open quote in the line hides it": ("FROM a\nRUN echo it's <<EOF\nFROM b", ["b"]),
     "an unset variable stays": ("FROM a\nRUN <<$X\n$X\nFROM b", ["b"]),
-    "a default is taken": ("FROM a\nRUN <<${X:-y}\ny\nFROM b", ["b"]),
 }
 
 ONBUILD = {
