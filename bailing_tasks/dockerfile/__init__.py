@@ -16,6 +16,7 @@ from bailing_tasks.dockerfile.analysis import (
     remote_inputs,
     stages,
     syntax_frontend,
+    unknown_syntax,
 )
 from bailing_tasks.dockerfile.evaluation import ContextInput
 from bailing_tasks.dockerfile.pins import pin_images
@@ -39,4 +40,5 @@ __all__ = [
     "remote_inputs",
     "stages",
     "syntax_frontend",
+    "unknown_syntax",
 ]

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from bailing_tasks.dockerfile.dialect import distinct, other_frontend
+from bailing_tasks.dockerfile.dialect import other_frontend
 from bailing_tasks.dockerfile.directives import CHECK_ARG, SYNTAX_ARG, find_directive, lint_options
 from bailing_tasks.dockerfile.evaluation import REMOTE, ContextInput, evaluate
 from bailing_tasks.dockerfile.graph import build_graph
@@ -342,7 +342,8 @@ def unknown_syntax(
         DockerfileError: BuildKit refuses the file.
     """
     analysis = analyse(text, target, platform, build_platform, build_args, all_stages, onbuild)
-    return tuple(distinct(analysis.graph.dialect.unknown))
+    found = analysis.graph.dialect.unknown
+    return tuple({(each.line, each.message): each for each in found}.values())
 
 
 def syntax_frontend(

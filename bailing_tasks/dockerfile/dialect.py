@@ -6,7 +6,7 @@ collected as a warning, and that frontend decides when it builds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bailing_tasks.dockerfile.text import Refused
@@ -15,6 +15,9 @@ from bailing_tasks.references import Reference
 
 _BUILT_IN = "docker.io/docker/dockerfile"
 _LABS = "labs"
+
+Unknown = Callable[[Refused], None]
+"""What is done with a refusal of what another frontend may know."""
 
 
 def other_frontend(frontend: Reference | None) -> str:
@@ -57,11 +60,3 @@ class Dialect:
                 remedy=f"correct it, unless {self.frontend}, which reads this file, knows it",
             )
         )
-
-
-def distinct(errors: Iterable[DockerfileError]) -> Iterator[DockerfileError]:
-    """Yield one error for each place and message."""
-    seen: dict[tuple[int | None, str], DockerfileError] = {}
-    for error in errors:
-        seen.setdefault((error.line, error.message), error)
-    yield from seen.values()

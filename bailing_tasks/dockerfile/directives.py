@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from bailing_tasks.dockerfile.dialect import Dialect
+from bailing_tasks.dockerfile.dialect import Dialect, Unknown
 from bailing_tasks.dockerfile.text import BOM, Refused, from_raw, to_raw, trim, trim_left
 from bailing_tasks.dockerfile.values import check_bool, is_true
 
@@ -125,16 +125,12 @@ def comment_options(comments: Iterable[str]) -> LintOptions:
     found = (directive_in(comment, "") for comment in comments)
     value = next((each[1].partition(" ")[0] for each in found if each and each[0] == "check"), "")
     try:
-        return _read_lint_options(trim(value), _refuse)
+        return _read_lint_options(trim(value), functools.partial(Dialect().report, line=0))
     except Refused:
         return LintOptions()
 
 
-def _refuse(refused: Refused) -> None:
-    raise refused
-
-
-def _read_lint_options(value: str, unknown: Callable[[Refused], None]) -> LintOptions:
+def _read_lint_options(value: str, unknown: Unknown) -> LintOptions:
     """As ``ParseLintOptions`` in BuildKit's linter; ``all`` stays when the option is repeated."""
     is_error = False
     rules: dict[str, frozenset[str]] = {"skip": frozenset(), "experimental": frozenset()}

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from bailing_tasks.dockerfile.dialect import Unknown
 from bailing_tasks.dockerfile.text import Refused, from_raw, lower
 from bailing_tasks.dockerfile.values import check_bool, check_size, check_unsigned
 
@@ -65,9 +66,7 @@ def declared_origin(text: str) -> Mount:
     return mount
 
 
-def parse_mount(
-    text: str, expand: Callable[[str], str], unknown: Callable[[Refused], None]
-) -> Mount:
+def parse_mount(text: str, expand: Callable[[str], str], unknown: Unknown) -> Mount:
     """A mount as it is carried out.
 
     Args:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from bailing_tasks.dockerfile.dialect import Unknown
 from bailing_tasks.dockerfile.text import Refused, from_raw
 from bailing_tasks.dockerfile.values import check_bool, check_digest, is_true
 
@@ -22,9 +23,6 @@ _SWITCHES = frozenset({"keep-git-dir", "submodules", "fetch-by-commit"})
 _QUERY_REMEDY = f"use {', '.join(sorted(_KEYS | _SWITCHES))}, each once"
 _MTIMES = ("checkout", "commit")
 _NO_PAIR = re.compile(r";|%(?![0-9a-fA-F]{2})")
-
-Unknown = Callable[[Refused], None]
-"""What is done with a refusal of what another frontend may know."""
 
 
 class Remote(NamedTuple):

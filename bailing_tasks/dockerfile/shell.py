@@ -207,7 +207,7 @@ class _Scan:
         self.word = []
         return self.words
 
-    def until(self, stop: str, raw_escapes: bool) -> _Step:  # noqa: C901 - one loop over characters
+    def until(self, stop: str, raw_escapes: bool) -> _Step:
         """Text up to a stop character, or to the end where the stop is empty."""
         escape, parts, splits = self.lexer.escape, [], self.splits and not stop
         if stop:
@@ -217,7 +217,6 @@ class _Scan:
             plain = self.plain(f"${escape}{stop}{quotes}{'<' if splits else ''}")
             parts.append(plain)
             char = self.take()
-            literal = ""
             if splits:
                 self.split(plain)
             if not char or char == stop:
@@ -228,14 +227,7 @@ class _Scan:
                 if splits:
                     self.split(self.join(value))
                 continue
-            if char == escape:
-                literal = (escape if raw_escapes else "") + self.take()
-            elif char == "<":
-                literal = self.heredoc_mark()
-            elif char == "'":
-                literal = self.single_quoted()
-            else:
-                literal = self.join((yield self.double_quoted(raw_escapes)))
+            literal = yield self.literal(char, raw_escapes)
             parts.append(literal)
             if splits:
                 self.word.append(literal)
@@ -244,6 +236,16 @@ class _Scan:
         if stop and char != stop:
             raise Refused(f"a substitution is not closed: no {stop} follows", _BRACE_REMEDY)
         return parts
+
+    def literal(self, char: str, raw_escapes: bool) -> _Step:
+        """What an escape, a quote or a ``<`` begins: white space in it ends no word."""
+        if char == "'":
+            return self.single_quoted()
+        if char == '"':
+            return self.join((yield self.double_quoted(raw_escapes)))
+        if char == "<":
+            return self.heredoc_mark()
+        return (self.lexer.escape if raw_escapes else "") + self.take()
 
     def heredoc_mark(self) -> str:
         """A ``<``, or ``<<`` with the blanks that belong to the word of a heredoc."""

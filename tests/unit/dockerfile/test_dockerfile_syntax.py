@@ -8,8 +8,12 @@ from typing import Any
 
 import pytest
 
-from bailing_tasks.dockerfile import DockerfileError, external_images, syntax_frontend
-from bailing_tasks.dockerfile.analysis import unknown_syntax
+from bailing_tasks.dockerfile import (
+    DockerfileError,
+    external_images,
+    syntax_frontend,
+    unknown_syntax,
+)
 
 CASES = [
     json.loads(line)
