@@ -106,10 +106,11 @@ def verify(
     if image is None:
         raise VerifyError(f"there is no image {app}", remedy="run `invoke build-app` first")
     container = functools.partial(engine.container, app, variant.platform, owner=owner)
-    checks = [
-        *_still_checks(engine, container, image, builder, settings),
-        *_live_checks(engine, container, settings),
-    ]
+    with container(start=False) as still:
+        checks = [
+            *_still_checks(engine, still, image, builder, settings),
+            *_live_checks(engine, container, settings),
+        ]
     return Verification(
         image=app,
         platform=str(variant.platform),
@@ -120,12 +121,11 @@ def verify(
 
 
 def _still_checks(
-    engine: Engine, container: Made, image: Image, builder: str, settings: VerifySettings
+    engine: Engine, container: Container, image: Image, builder: str, settings: VerifySettings
 ) -> Iterator[Check]:
     """Check what can be seen without running it."""
     if settings.absent_commands:
-        with container(start=False) as box:
-            programs = [path for path in box.files() if _in_bin(path)]
+        programs = [path for path in container.files() if _in_bin(path)]
         for command in settings.absent_commands:
             found = [path for path in programs if is_command(path, command)]
             yield Check(
@@ -140,8 +140,7 @@ def _still_checks(
             ok=user == settings.user,
             detail=f"the image's user is {image.user or 'root'}",
         )
-        with container(start=False) as box:
-            uid = user_id(user, box.read(USERS) or b"")
+        uid = user_id(user, container.read(USERS) or b"")
         detail = f"{USERS} has no user {user}" if uid is None else f"user id {uid}"
         yield Check(name="runs without root", ok=bool(uid), detail=detail)
     if settings.smaller_than_builder:

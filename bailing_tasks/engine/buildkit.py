@@ -60,6 +60,7 @@ class BuildKitEngine:
         self._docker = functools.cache(docker)
         self._downloads = Downloads(self._layout, plain_http)
         self._uploads = Uploads(plain_http)
+        self._under_test: set[str] = set()
 
     @property
     def identity(self) -> str:
@@ -233,13 +234,26 @@ class BuildKitEngine:
         if held is None:
             raise EngineError(f"no container can be made of {image}", cause="it is not here")
         beside = self._beside(image)
-        name = _check_name(held.id, owner)
-        manifest, *_ = manifests(self._layout, held.id)
+        with (
+            self._loaded(held.id, beside, owner) as name,
+            beside.container(name, platform, start=start, owner=owner, argv=argv) as container,
+        ):
+            yield container
+
+    @contextlib.contextmanager
+    def _loaded(self, image: str, beside: DockerEngine, owner: str) -> Iterator[str]:
+        """Load an image into the engine beside, once for all checks that are within one another."""
+        name = _check_name(image, owner)
+        if name in self._under_test:
+            yield name
+            return
+        manifest, *_ = manifests(self._layout, image)
         beside.load(self._layout, manifest, name)
+        self._under_test.add(name)
         try:
-            with beside.container(name, platform, start=start, owner=owner, argv=argv) as container:
-                yield container
+            yield name
         finally:
+            self._under_test.discard(name)
             beside.untag(name)
 
     def _beside(self, image: str) -> DockerEngine:
@@ -260,6 +274,7 @@ class BuildKitEngine:
         Raises:
             EngineError: That engine failed.
         """
+        self._under_test.clear()
         try:
             beside = self._docker()
         except EngineError:
