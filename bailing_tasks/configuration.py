@@ -318,10 +318,11 @@ def _default_name(
     values: dict[str, Any], origins: dict[str, str], known_as: Mapping[str, str]
 ) -> None:
     """Name the project by the first place that has a usable name for it (SEMANTICS.md)."""
-    for origin, text in known_as.items():
-        if not values["name"] and image_name(text):
-            values["name"], origins["name"] = image_name(text), origin
-    values["name"] = values["name"] or "project"
+    if values["name"]:
+        return
+    names = ((image_name(text), origin) for origin, text in known_as.items())
+    usable = (each for each in names if each[0])
+    values["name"], origins["name"] = next(usable, ("project", FROM_DEFAULT))
 
 
 def _default_images(values: dict[str, Any], origins: dict[str, str]) -> None:

@@ -6,7 +6,8 @@ that cleaning one never takes an image that another one built or uses, each work
 - records in its state what it built, pulled or loaded into which engine; of what is built, before
   the image has a name that lasts. `clean` considers nothing else; and
 - holds the image that it uses now, of each target, platform and Python, by a tag that no other
-  workspace moves (`names.current_name`). What another workspace holds stays, whoever built it.
+  workspace moves (`names.current_name`). What another workspace holds stays, no matter who
+  built it.
 
 The tag is in the engine, where other workspaces see it. The record is in the state: no label can
 tell who built an image, as clones build the same one from the same commit.

@@ -13,9 +13,7 @@ from bailing_tasks.references import Reference
 
 _USER = re.compile(r".*@", re.DOTALL)
 _HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[\w.-]+)(?::(?P<port>[0-9]*))?", re.ASCII)
-_URL = re.compile(
-    rf"(?P<scheme>https?)://(?P<host>{_HOST.pattern})(?:[/?#][!-\[\]-~]*)?", re.I | re.ASCII
-)
+_URL = re.compile(rf"(?P<scheme>https?)://{_HOST.pattern}(?:[/?#][!-\[\]-~]*)?", re.I | re.ASCII)
 _PORTS = {"http": "80", "https": "443"}
 DOCKER_HUB = "docker.io"
 DOCKER_HUB_API = "registry-1.docker.io"

@@ -37,7 +37,7 @@ class Patterns:
     Attributes:
         image: Pattern of the local names.
         repository: Pattern of the repositories.
-        base: What `{repository}` stands for; empty where that is not known.
+        base: What replaces `{repository}`; empty where that is not known.
         context: The build context of all; empty for the folder of each one's Dockerfile.
         project: What `{project}` stands for.
         version: Returns what `{version}` stands for.

@@ -9,7 +9,7 @@ from invoke.context import Context
 from bailing_tasks.tasks.building import fetch, print_commands
 from bailing_tasks.tasks.command import command
 from bailing_tasks.tasks.pipeline import chooser
-from bailing_tasks.tasks.refusing import plans_of, unread, warn_of
+from bailing_tasks.tasks.refusing import plans_of, warn_of
 from bailing_tasks.tasks.run import Run, current
 
 if TYPE_CHECKING:
@@ -125,7 +125,9 @@ def _externals(
 
     if not run.dry_run:
         run.hold()
-    parts, refused = run.wanted(settings), unread(run, settings)
+    required = run.required(settings)
+    parts = [(lane, found.images) for lane, found in required]
+    refused = [each for _, found in required for each in found.refused]
     hosts = {image.reference.host for _, images in parts for image in images}
     for lane, images in parts:
         for image in images:

@@ -15,7 +15,7 @@ from bailing_tasks.tasks.building import (
     ready,
 )
 from bailing_tasks.tasks.command import command
-from bailing_tasks.tasks.refusing import unread, warn_of, warn_of_missing
+from bailing_tasks.tasks.refusing import unread, warn_of, warn_of_builds
 from bailing_tasks.tasks.run import Run, current
 from bailing_tasks.tasks.verifying import verify_apps
 
@@ -61,7 +61,7 @@ def prefetch(
     settings = run.settings(platform, python, jobs=jobs, timeout=timeout)
     choose = chooser(run, "stop" if strict else on_failure)
     refused = unread(run, settings)
-    warn_of_missing(run, settings, split(run.recipes(settings, *run.targets(settings)))[0])
+    warn_of_builds(run, settings, split(run.recipes(settings, *run.targets(settings)))[0])
     fetch(run, lambda: run.wanted(settings), refresh=refresh, choose=choose, refused=refused)
     if not run.dry_run and not run.offline and any(each.repository for each in settings.targets):
         look_ahead(run, settings)

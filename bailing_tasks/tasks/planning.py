@@ -9,7 +9,7 @@ from invoke.context import Context
 from bailing_tasks.tasks.building import decided, named_target
 from bailing_tasks.tasks.command import command
 from bailing_tasks.tasks.preparing import note_templates
-from bailing_tasks.tasks.refusing import plans_of, warn_of_missing
+from bailing_tasks.tasks.refusing import plans_of, warn_of_builds
 from bailing_tasks.tasks.run import Run, current
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def plan(
     run.console.table(("step", "target", "platform", "python", "action", "why"), steps.rows(found))
     for note in dict.fromkeys(note for each in found for note in each.notes):
         run.console.say(f"note: {note}")
-    warn_of_missing(run, settings, recipes)
+    warn_of_builds(run, settings, recipes)
     for document in inputs:
         _explain(run, document)
     result = {"steps": [asdict(each) for each in found], "refused": documents(every)}

@@ -81,15 +81,7 @@ def _planned(
 
 def unread(run: Run, settings: Settings) -> list[Refused]:
     """Return what `Run.wanted` leaves out: targets and Compose files that cannot be read."""
-    from bailing_tasks import needs
-
-    return [
-        refused
-        for lane in run.lanes(settings)
-        for refused in needs.required(
-            lane.settings, lane.engine.platform, onbuild=run.onbuild(lane.engine)
-        ).refused
-    ]
+    return [each for _, found in run.required(settings) for each in found.refused]
 
 
 def warn_of(run: Run, refused: Iterable[Refused]) -> None:
@@ -98,20 +90,20 @@ def warn_of(run: Run, refused: Iterable[Refused]) -> None:
         run.warn_once(str(each.error), run.console)
 
 
-def warn_of_missing(run: Run, settings: Settings, recipes: Iterable[Recipe]) -> None:
-    """Warn of files that builds copy and that are not there; `before-build` may make them.
+def warn_of_builds(run: Run, settings: Settings, recipes: Iterable[Recipe]) -> None:
+    """Warn of what may end the builds of recipes.
 
-    And of what another frontend may know of a Dockerfile, and the built-in one does not.
+    That is syntax that only another frontend may know, and files that they copy and that are not
+    there; `before-build` may make those.
     """
-    from bailing_tasks.dockerfile.analysis import unknown_syntax
+    from bailing_tasks.dockerfile import unknown_syntax
     from bailing_tasks.missing import missing
 
-    recipes = list(recipes)
     for recipe in recipes:
         for unknown in unknown_syntax(recipe.text, **recipe.selection):
             run.warn_once(f"{recipe.variant.target.dockerfile}:{unknown}", run.console)
-    for error in (error for recipe in recipes for error in missing(settings, recipe)):
-        if settings.before_build:
-            run.warn_once(f"{error.headline}, unless `before-build` makes it", run.console)
-        else:
-            run.warn_once(str(error), run.console)
+        for error in missing(settings, recipe):
+            if settings.before_build:
+                run.warn_once(f"{error.headline}, unless `before-build` makes it", run.console)
+            else:
+                run.warn_once(str(error), run.console)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from bailing_tasks.lanes import Lane
     from bailing_tasks.lockfile import Key as ImageKey
     from bailing_tasks.lockfile import Locked
+    from bailing_tasks.needs import Required
     from bailing_tasks.onbuild import KnownOnBuild
     from bailing_tasks.origin import Origin
     from bailing_tasks.platforms import Platform
@@ -175,8 +176,8 @@ class Run(Document):
         """
         return self._engines.lanes(settings, self.console)
 
-    def wanted(self, settings: Settings) -> list[tuple[Lane, Sequence[WantedImage]]]:
-        """Return the external images of all targets that can be read, for each engine."""
+    def required(self, settings: Settings) -> list[tuple[Lane, Required]]:
+        """Find for each engine the external images of all targets, and what cannot be read."""
         from bailing_tasks import needs
 
         return [
@@ -184,10 +185,14 @@ class Run(Document):
                 lane,
                 needs.required(
                     lane.settings, lane.engine.platform, onbuild=self.onbuild(lane.engine)
-                ).images,
+                ),
             )
             for lane in self.lanes(settings)
         ]
+
+    def wanted(self, settings: Settings) -> list[tuple[Lane, Sequence[WantedImage]]]:
+        """Return the external images of all targets that can be read, for each engine."""
+        return [(lane, found.images) for lane, found in self.required(settings)]
 
     def resolver(self, lane: Lane) -> Resolver:
         """Return what asks registries in a lane."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from bailing_tasks.recipes import Recipe
     from bailing_tasks.refusals import Refusal
     from bailing_tasks.settings import Settings, Target
+    from bailing_tasks.variants import Variant
     from bailing_tasks.wanted import WantedImage
 
 NO_SERVICES = (
@@ -186,31 +187,19 @@ def status(
     settings = run.settings(platform or ["all"], ["all"])
     steps, refused = outlook(run, settings)
     elsewhere = report_names(run, [plan for plan, _ in steps])
-    found: list[dict[str, Any]] = [
-        {
-            "target": plan.recipe.variant.target.name,
-            "platform": str(plan.recipe.variant.platform),
-            "python": plan.recipe.variant.python,
-            "image": plan.name,
-            "kept": plan.kept,
-            "points_elsewhere": plan.recipe.variant.key in elsewhere,
-            "up_to_date": decision.action == "skip",
-            "reason": decision.reason,
-            "fingerprint": plan.fingerprint,
-        }
+    found = [
+        _state(
+            plan.recipe.variant,
+            plan.name,
+            decision.reason,
+            kept=plan.kept,
+            points_elsewhere=plan.recipe.variant.key in elsewhere,
+            up_to_date=decision.action == "skip",
+            fingerprint=plan.fingerprint,
+        )
         for plan, decision in steps
     ] + [
-        {
-            "target": each.variant.target.name,
-            "platform": str(each.variant.platform),
-            "python": each.variant.python,
-            "image": local_name(each.variant, settings, run.host),
-            "kept": "",
-            "points_elsewhere": False,
-            "up_to_date": False,
-            "reason": each.reason,
-            "fingerprint": "",
-        }
+        _state(each.variant, local_name(each.variant, settings, run.host), each.reason)
         for each in refused
     ]
     run.console.table(
@@ -230,6 +219,30 @@ def status(
     run.report("status", {"images": found, "refused": documents(refused)})
     note_templates(run, settings)
     check(refused)
+
+
+def _state(
+    variant: Variant,
+    image: str,
+    reason: str,
+    *,
+    kept: str = "",
+    points_elsewhere: bool = False,
+    up_to_date: bool = False,
+    fingerprint: str = "",
+) -> dict[str, Any]:
+    """Return what `status` says of one image, as plain data."""
+    return {
+        "target": variant.target.name,
+        "platform": str(variant.platform),
+        "python": variant.python,
+        "image": image,
+        "kept": kept,
+        "points_elsewhere": points_elsewhere,
+        "up_to_date": up_to_date,
+        "reason": reason,
+        "fingerprint": fingerprint,
+    }
 
 
 def _wanted(

@@ -130,7 +130,7 @@ def is_own(content: bytes) -> bool:
 
 
 def edited(content: bytes) -> str:
-    """Return why a workflow file may hold what somebody wrote; empty if it is as it was written."""
+    """Return why a workflow file may hold what a person wrote; empty if it is as it was written."""
     if not is_own(content):
         return "was not written by ci-write"
     content = content.replace(b"\r\n", b"\n")  # Git may check it out so

@@ -93,7 +93,7 @@ def registry() -> Iterator[Host]:
 
 @pytest.fixture
 def elsewhere() -> Iterator[Host]:
-    """A host that wants a login, by a token service of its own."""
+    """A host that wants a login, through its own token service."""
     with serving() as host:
 
         def handle(asked: Asked) -> Answer:

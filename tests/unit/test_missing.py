@@ -148,7 +148,7 @@ def test_what_templates_render_will_be_there(tmp_path: Path) -> None:
     settings = workspace(tmp_path, text, templates=["app/**/*.tpl"])
     (tmp_path / "app/conf").mkdir()
     (tmp_path / "app/conf/x.conf.tpl").write_text("")
-    (tmp_path / "app/secret.tpl").write_text("")  # which is left out all the same
+    (tmp_path / "app/secret.tpl").write_text("")  # which is left out anyway
     said = [error.headline for error in missing(settings, recipe(settings))]
     assert said == [
         "Dockerfile:2: COPY nope: not in the build context app",
